@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"net/http"
+	"net/url"
 )
 
 // An authorizeEndpoint begins a login.
@@ -12,6 +13,7 @@ type authorizeEndpoint struct {
 	pushedRequests *pushedRequests
 	requests       *requests
 	responses      *responses
+	settings       *settings
 }
 
 // authorize answers the authorization endpoint: check the request, then take
@@ -26,13 +28,13 @@ func (e *authorizeEndpoint) authorize(w http.ResponseWriter, r *http.Request) {
 	if pushed {
 		var refusal *pageError
 		if params, refusal = e.pushedRequests.takePushed(params); refusal != nil {
-			e.pages.errorPage(w, *refusal)
+			e.showError(w, params, *refusal)
 			return
 		}
 	}
 	req, refusal := e.requests.identifyApplication(params)
 	if refusal != nil {
-		e.pages.errorPage(w, *refusal)
+		e.showError(w, params, *refusal)
 		return
 	}
 	err := e.requests.checkRequest(req, params)
@@ -44,4 +46,16 @@ func (e *authorizeEndpoint) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.flow.proceed(w, r, transaction{id: randomID(43), req: req, started: e.now()})
+}
+
+// showError shows an error on the page of the tenant, or tells it to the page that the
+// tenant has for errors.
+func (e *authorizeEndpoint) showError(w http.ResponseWriter, params url.Values, p pageError) {
+	own := e.settings.ownErrorPage()
+	if own == "" {
+		e.pages.errorPage(w, p)
+		return
+	}
+	redirect(w, withQuery(own, url.Values{"client_id": {params.Get("client_id")}, "connection": {params.Get("connection")}, "lang": {"en"},
+		"error": {"invalid_request"}, "error_description": {p.Title + " " + p.Text}, "tracking": {randomID(20)}}))
 }

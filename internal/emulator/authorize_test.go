@@ -538,3 +538,41 @@ func TestSessionCookie(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnErrorPage: a tenant can have a page of its own for errors that it does not send
+// to the application.
+func TestOwnErrorPage(t *testing.T) {
+	t.Parallel()
+	tn, _ := newTenant(t)
+	const page = "https://errors.acme.example/oops?from=tenant"
+	tn.UseErrorPage(page)
+	for _, test := range []struct{ name, value, description string }{
+		{"client_id", "nope", "invalid_request Unknown client: nope"},
+		{"redirect_uri", "https://evil.example/", "Callback URL mismatch. The provided redirect_uri is not in the list of allowed callback URLs: https://evil.example/"},
+	} {
+		q := request(test.name, test.value)
+		res := get(tn, authorizeURL(q))
+		equal(t, test.name+": status", res.status, http.StatusFound)
+		to := res.location(t)
+		got := to.Query()
+		equal(t, test.name+": page", to.Scheme+"://"+to.Host+to.Path+"?from="+got.Get("from"), page)
+		equal(t, test.name+": error", got.Get("error"), "invalid_request")
+		equal(t, test.name+": error_description", got.Get("error_description"), test.description)
+		equal(t, test.name+": client_id", got.Get("client_id"), q.Get("client_id"))
+		equal(t, test.name+": tracking", len(got.Get("tracking")) > 8, true)
+	}
+	tn.UseErrorPage("")
+	equal(t, "status of the tenant's page", get(tn, authorizeURL(request("client_id", "nope"))).status, http.StatusBadRequest)
+}
+
+// TestDate: the tenant sends the time of its clock.
+func TestDate(t *testing.T) {
+	t.Parallel()
+	tn, c := newTenant(t)
+	for range 2 {
+		date, err := http.ParseTime(get(tn, base+"/.well-known/jwks.json").header.Get("Date"))
+		must(t, err)
+		equal(t, "Date", date.Unix(), c.Now().Unix())
+		c.add(time.Hour)
+	}
+}

@@ -82,6 +82,7 @@ func (rt *router) routeTable() map[string]route {
 
 // ServeHTTP answers one request.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", rt.now().UTC().Format(http.TimeFormat)) // also without a server, and by the tenant's clock
 	path, ok := rt.localPath(r.URL.Path)
 	if !ok {
 		writeNotFound(w)

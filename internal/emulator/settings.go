@@ -10,6 +10,7 @@ type settings struct {
 	register   bool
 	documents  bool
 	noResource bool
+	errorPage  string
 }
 
 // IncludeIssuer turns on Include Issuer in Authorization Responses (RFC 9207).
@@ -26,6 +27,20 @@ func (st *settings) AllowMetadataDocuments(on bool) { st.set(&st.documents, on) 
 // IgnoreResource turns off the Resource Parameter Compatibility Profile, which new
 // tenants have: resource is then no other name of audience, and does nothing.
 func (st *settings) IgnoreResource(on bool) { st.set(&st.noResource, on) }
+
+// UseErrorPage sets the URL of a page for the errors of the authorization endpoint that
+// it does not send to the application. The empty URL stands for the page of the tenant.
+func (st *settings) UseErrorPage(url string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.errorPage = url
+}
+
+func (st *settings) ownErrorPage() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.errorPage
+}
 
 func (st *settings) set(which *bool, on bool) {
 	st.mu.Lock()

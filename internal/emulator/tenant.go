@@ -104,7 +104,7 @@ func assemble(site *site, pages *pages) *Tenant {
 		site: site, connector: connector, directory: directory, faults: faults, keys: keys, pages: pages,
 		codeGrants: codeGrants, flow: flow, managementAPI: managementAPI, mfa: mfa, passwordless: passwordless,
 		pushedRequests: pushed, tokenEndpoint: tokenEndpoint, upstreamLogins: upstreamLogins,
-		authorizations: &authorizeEndpoint{site: site, flow: flow, pages: pages, pushedRequests: pushed, requests: requests, responses: responses},
+		authorizations: &authorizeEndpoint{site: site, flow: flow, pages: pages, pushedRequests: pushed, requests: requests, responses: responses, settings: settings},
 		clientFiles:    &clientFiles{site: site, directory: directory},
 		loginForms:     &loginForms{site: site, sessions: sessions, directory: directory, flow: flow, pages: pages, upstreamLogins: upstreamLogins, views: views},
 		logoutAPI:      &logoutAPI{site: site, sessions: sessions, directory: directory, keys: keys, pages: pages, logouts: newBounded[logoutRequest](maxStored)},

@@ -72,6 +72,8 @@ var others = map[string]string{
 	"cmd/auth0-tenant":   "internal/publicsecret internal/emulator",
 	"auth0test":          "root internal/publicsecret internal/emulator",
 	"internal/docstest":  "",
+	"cmd/auth0-doctor":   "root internal/doctor",
+	"internal/doctor":    "internal/browser internal/clientauth internal/discovery internal/fetch internal/publicsecret internal/seal internal/syntax",
 	"internal/housetest": "",
 	"internal/emulator":  "",
 	"internal/testkit":   "root internal/emulator management",

@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Settings are the values of the environment, under the names and the older names that
+// auth0.ConfigFromEnv reads.
+type Settings struct {
+	Domain, ClientID, ClientSecret, BaseURL, Audience string
+
+	SigningKey, SigningAlgorithm string // of private_key_jwt
+
+	CallbackPath string   // of AUTH0_CALLBACK_URL
+	Secrets      []string // of AUTH0_SECRET
+
+	domainName, baseName string // the variables that were set
+}
+
+// ReadSettings reads the settings as auth0.ConfigFromEnv does.
+func ReadSettings(getenv func(string) string) Settings {
+	s := Settings{
+		Domain: getenv("AUTH0_DOMAIN"), domainName: "AUTH0_DOMAIN",
+		ClientID:         getenv("AUTH0_CLIENT_ID"),
+		ClientSecret:     getenv("AUTH0_CLIENT_SECRET"),
+		BaseURL:          getenv("APP_BASE_URL"),
+		baseName:         "APP_BASE_URL",
+		Audience:         getenv("AUTH0_AUDIENCE"),
+		SigningKey:       getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"),
+		SigningAlgorithm: getenv("AUTH0_CLIENT_ASSERTION_SIGNING_ALG"),
+	}
+	for secret := range strings.SplitSeq(getenv("AUTH0_SECRET"), ",") {
+		if secret = strings.TrimSpace(secret); secret != "" {
+			s.Secrets = append(s.Secrets, secret)
+		}
+	}
+	if older := getenv("AUTH0_ISSUER_BASE_URL"); s.Domain == "" && older != "" {
+		s.Domain, s.domainName = strings.TrimSuffix(strings.TrimPrefix(older, "https://"), "/"), "AUTH0_ISSUER_BASE_URL"
+	}
+	if older := getenv("AUTH0_BASE_URL"); s.BaseURL == "" && older != "" {
+		s.BaseURL, s.baseName = older, "AUTH0_BASE_URL"
+	}
+	if u, err := url.Parse(getenv("AUTH0_CALLBACK_URL")); s.BaseURL == "" && err == nil && u.Host != "" {
+		s.BaseURL, s.CallbackPath, s.baseName = u.Scheme+"://"+u.Host, u.Path, "AUTH0_CALLBACK_URL"
+	}
+	return s
+}
+
+// algorithm is the one of assertions.
+func (s Settings) algorithm() string { return cmp.Or(s.SigningAlgorithm, "RS256") }
+
+// A Variable is a name and its value.
+type Variable struct{ Name, Value string }
+
+// ParseEnv reads a file of variables: NAME=value lines, comments, an optional export, and
+// values in quotes, which can have several lines. An error names the line and quotes
+// nothing of it.
+func ParseEnv(text string) ([]Variable, error) {
+	var list []Variable
+	text = strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
+	number := 0
+	for text != "" {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, found := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !found || !isVariableName(name) {
+			return nil, fmt.Errorf("line %d is not NAME=value", number)
+		}
+		begin := number
+		if value != "" && (value[0] == '"' || value[0] == '\'') {
+			for closingQuote(value) < 0 && text != "" {
+				line, text, _ = strings.Cut(text, "\n")
+				number++
+				value += "\n" + line
+			}
+		}
+		value, err := unquote(value)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", begin, err)
+		}
+		list = append(list, Variable{name, value})
+	}
+	return list, nil
+}
+
+func isVariableName(name string) bool {
+	return name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// closingQuote returns the index of the quote that ends a value in quotes, or -1.
+func closingQuote(value string) int {
+	for i := 1; i < len(value); i++ {
+		switch {
+		case value[0] == '"' && value[i] == '\\':
+			i++
+		case value[i] == value[0]:
+			return i
+		}
+	}
+	return -1
+}
+
+// escapes are those of a value in double quotes.
+var escapes = strings.NewReplacer(`\n`, "\n", `\r`, "\r", `\t`, "\t", `\"`, `"`, `\$`, "$", `\\`, `\`)
+
+func unquote(value string) (string, error) {
+	if value == "" || value[0] != '"' && value[0] != '\'' {
+		if i := strings.Index(value, " #"); i >= 0 {
+			value = strings.TrimSpace(value[:i])
+		}
+		return value, nil
+	}
+	end := closingQuote(value)
+	if end < 0 {
+		return "", errors.New("a quote is not closed")
+	}
+	if rest := strings.TrimSpace(value[end+1:]); rest != "" && rest[0] != '#' {
+		return "", errors.New("something follows the closing quote")
+	}
+	if inner := value[1:end]; value[0] == '\'' {
+		return inner, nil
+	}
+	return escapes.Replace(value[1:end]), nil
+}
