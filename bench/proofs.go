@@ -25,6 +25,9 @@ const (
 	tableProofs       = "DPoP: a bound token with a proof, over httptest.ResponseRecorder, RS256 and ES256"
 	tableProofRefusal = "DPoP: refusal of a token, over httptest.ResponseRecorder, RS256 and ES256"
 
+	expiredBearer = "expired bearer token"
+	expiredBound  = "expired bound token"
+
 	// apiURL is where the API of the requests with proofs is. Its scheme is that of
 	// the connection, from which some make the URL that a proof must have.
 	apiURL = "http://127.0.0.1"
