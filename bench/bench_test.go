@@ -193,15 +193,15 @@ func Benchmark(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	memory, err := newMemoryField(b.Context(), full.sessions, sessions.content)
+	contests, err := smallContests(b.Context(), fields, sessions)
 	if err != nil {
 		b.Fatal(err)
 	}
-	contests, err := allContests(b.Context(), fields, sessions, memory)
+	memory, err := newMemoryField(b.Context(), quick.sessions, sessions.content)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, c := range contests {
+	for _, c := range append(contests, memory.contests()...) {
 		for i, r := range c.runners() {
 			more := func() operation { return c.runners()[i].op }
 			b.Run(c.table+"/"+c.column+"/"+r.name, func(b *testing.B) { benchmark(b, c.goroutines, r.op, more) })

@@ -36,20 +36,23 @@ const (
 
 	cryptographyAlone = "its cryptography alone"
 	oursAtCallback    = "this library"
+	byHand            = "oauth2, go-oidc and securecookie"
 
 	clientID     = "9aXkT2mWq7RzB4vLcN8sYhE1dPfJu6Go"
 	clientSecret = "a client secret that is as long as those of Auth0 are, 64 chars."
+	userEmail    = "ada@acme.example"
 	appURL       = "https://app.acme.example"
 )
 
-// A relying party is a program with this library whose tenant is in memory.
+// A relying party is a program with login and callback whose tenant is in memory.
 type relyingParty struct {
-	routes   http.Handler
-	strategy *auth0.Strategy
-	tenant   *memoryTenant
+	routes http.Handler
+	tenant *memoryTenant
+	// who reads the session of a request.
+	who func(*http.Request) (view, error)
 }
 
-// newRelyingParty makes one whose ID tokens are signed by the tenant's function.
+// newRelyingParty makes one with this library.
 func newRelyingParty(t *memoryTenant, edit func(*auth0.Config)) (*relyingParty, error) {
 	config := auth0.Config{
 		Domain:   strings.Trim(strings.TrimPrefix(issuer, "https:"), "/"),
@@ -71,7 +74,13 @@ func newRelyingParty(t *memoryTenant, edit func(*auth0.Config)) (*relyingParty, 
 	if err != nil {
 		return nil, err
 	}
-	return &relyingParty{strategy.Handler(), strategy, t}, nil
+	return &relyingParty{strategy.Handler(), t, func(r *http.Request) (view, error) {
+		s, err := strategy.Session(r)
+		if err != nil {
+			return view{}, err
+		}
+		return view{s.User.Subject, s.User.Email, s.Data["theme"]}, nil
+	}}, nil
 }
 
 // An arrival is a browser that comes back from the tenant, once.
@@ -123,6 +132,11 @@ func (p *relyingParty) finish(a *arrival) (*statusWriter, error) {
 		return nil, fmt.Errorf("the callback answers %d", w.status)
 	}
 	return w, nil
+}
+
+func (p *relyingParty) answer(a *arrival) error {
+	_, err := p.finish(a)
+	return err
 }
 
 // login is both halves. It returns the cookies of the session.
@@ -186,7 +200,7 @@ func (t *memoryTenant) grant(subject, nonce string) (code string, idToken *token
 	idToken, err = t.sign(map[string]any{
 		"iss": issuer, "sub": subject, "aud": clientID, "iat": now.Unix(), "exp": now.Add(10 * time.Hour).Unix(),
 		"nonce": nonce, "sid": rand.Text(),
-		"name": "Ada Lovelace", "nickname": "ada", "email": "ada@acme.example", "email_verified": true,
+		"name": "Ada Lovelace", "nickname": "ada", "email": userEmail, "email_verified": true,
 		"picture": "https://acme.example/ada.png", "updated_at": "2026-01-02T03:04:05.000Z",
 		"https://acme.example/roles": []string{
 			"editor", "reviewer", "billing-admin", "release-manager", "auditor", "support-agent", "translator", "moderator",
@@ -248,9 +262,11 @@ func memoryResponse(r *http.Request, status int, body []byte) *http.Response {
 	}
 }
 
-// A callbackField is this library, and the cryptography that it cannot avoid.
+// A callbackField is this library, a program without it, and the cryptography that this
+// library cannot avoid.
 type callbackField struct {
 	party   *relyingParty
+	byHand  *relyingParty
 	users   atomic.Int64
 	alone   *cryptography
 	session int // bytes of the session before encryption
@@ -268,6 +284,12 @@ func newCallbackField(ctx context.Context, ring *keyring) (*callbackField, error
 	cookies, err := checkLogin(ctx, f.party)
 	if err != nil {
 		return nil, err
+	}
+	if f.byHand, err = newPartyByHand(ctx, tenant); err != nil {
+		return nil, err
+	}
+	if _, err := checkLogin(ctx, f.byHand); err != nil {
+		return nil, fmt.Errorf("%s: %w", byHand, err)
 	}
 	if f.session, err = sealedSize(cookies); err != nil {
 		return nil, err
@@ -294,12 +316,12 @@ func checkLogin(ctx context.Context, p *relyingParty) ([]*http.Cookie, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.strategy.Session(r)
+	got, err := p.who(r)
 	if err != nil {
 		return nil, err
 	}
-	if s.User.Subject != a.subject || s.Data["theme"] != theme {
-		return nil, fmt.Errorf("the session is that of %s, want %s", s.User.Subject, a.subject)
+	if want := (view{a.subject, userEmail, theme}); got != want {
+		return nil, fmt.Errorf("the session is %v, want %v", got, want)
 	}
 	stolen, err := p.arrive(ctx, 1)
 	if err != nil {
@@ -333,11 +355,12 @@ func checkLogin(ctx context.Context, p *relyingParty) ([]*http.Cookie, error) {
 func callbackContest(ctx context.Context, f *callbackField) contest {
 	return contest{
 		table: tableCallback, column: "callback", goroutines: 1,
-		names: []string{cryptographyAlone, oursAtCallback}, reference: cryptographyAlone, ratio: "x its cryptography",
+		names: []string{cryptographyAlone, oursAtCallback, byHand}, reference: cryptographyAlone, ratio: "x its cryptography",
 		runners: func() []runner {
 			return []runner{
-				{cryptographyAlone, f.supply(ctx, f.alone.run)},
-				{oursAtCallback, f.supply(ctx, func(a *arrival) error { _, err := f.party.finish(a); return err })},
+				{cryptographyAlone, f.supply(ctx, f.party, f.alone.run)},
+				{oursAtCallback, f.supply(ctx, f.party, f.party.answer)},
+				{byHand, f.supply(ctx, f.byHand, f.byHand.answer)},
 			}
 		},
 	}
@@ -347,9 +370,9 @@ func callbackContest(ctx context.Context, f *callbackField) contest {
 var errSpent = errors.New("everything prepared is used")
 
 // supply returns an operation for logins that are prepared here, each used once.
-func (f *callbackField) supply(ctx context.Context, finish func(*arrival) error) operation {
+func (f *callbackField) supply(ctx context.Context, p *relyingParty, finish func(*arrival) error) operation {
 	const n = 256
-	list, err := prepareAll(n, func(int) (*arrival, error) { return f.party.arrive(ctx, int(f.users.Add(1))) })
+	list, err := prepareAll(n, func(int) (*arrival, error) { return p.arrive(ctx, int(f.users.Add(1))) })
 	next := 0
 	return func() error {
 		if err != nil {

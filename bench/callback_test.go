@@ -57,7 +57,7 @@ func TestCheckLogin(t *testing.T) {
 			w.WriteHeader(http.StatusSeeOther)
 		}),
 	} {
-		if _, err := checkLogin(t.Context(), &relyingParty{routes, p.strategy, p.tenant}); err == nil {
+		if _, err := checkLogin(t.Context(), &relyingParty{routes, p.tenant, p.who}); err == nil {
 			t.Errorf("passes although it %s", name)
 		}
 	}
@@ -68,8 +68,8 @@ func TestCheckLogin(t *testing.T) {
 func TestSupply(t *testing.T) {
 	t.Parallel()
 	seen := map[*arrival]bool{}
-	f := &callbackField{party: newTestParty(t)}
-	op := f.supply(t.Context(), func(a *arrival) error {
+	f := &callbackField{}
+	op := f.supply(t.Context(), newTestParty(t), func(a *arrival) error {
 		if seen[a] {
 			return errors.New("used twice")
 		}

@@ -255,11 +255,8 @@ func fillOurs(n int) (*filler, error) {
 				return nil, err
 			}
 			return func(r *http.Request) (string, error) {
-				s, err := reading.strategy.Session(r)
-				if err != nil {
-					return "", err
-				}
-				return s.User.Subject, nil
+				v, err := reading.who(r)
+				return v.subject, err
 			}, nil
 		},
 	}, nil

@@ -30,7 +30,7 @@ func (r *results) page() []byte {
 func (r *results) writeHead(w io.Writer) {
 	fmt.Fprintf(w, `# Side by side
 
-Made by this command, in this directory, which takes about four minutes:
+Made by this command, in this directory, which takes about five minutes:
 
     go run .
 
@@ -118,7 +118,8 @@ var tableNotes = map[string]string{
 	tableCallback: "From the request with code and state to the redirect with the cookie of a session of the size above. Each login is another " +
 		"one, prepared before the time that is measured: its cookie, and a token response in memory, which the client of net/http reads. " +
 		"The cryptography alone is what such a callback must compute, on as many bytes: AES-256-GCM for the cookie of the login and for that " +
-		"of the session, each with a key from HKDF-SHA256, the RS256 signature of the ID token, SHA-256, and random bytes.",
+		"of the session, each with a key from HKDF-SHA256, the RS256 signature of the ID token, SHA-256, and random bytes. " +
+		"The other row is what a program writes with these libraries; it does not look at issuers of responses, access tokens, organizations or return URLs.",
 	tableBusy:   "With the client and the server of net/http.",
 	tableWrite:  "A change of the session that was read before: to the cookie, or to the store and the cookie.",
 	tableDamage: "scs looks for another session, and begins a new one.",
@@ -310,10 +311,11 @@ func (r *results) writeMemory(w io.Writer) {
 	fmt.Fprintf(w, `
 ## %d sessions in memory
 
-Each of another user, with the content above. The bytes are those of the heap after garbage collection, without the store
-and divided by the number of sessions. %d of the sessions are read in turn. The time is what passes, divided by what all
-goroutines get done; processor time is that of the whole process, garbage collection included. scs keeps a session in clear,
-under the token of the cookie; this library encrypts it, and the key of the value in the store opens nothing.
+Each of another user, with the content above. The bytes are those by which the heap has grown, after garbage collection,
+divided by the number of sessions. %d of the sessions are read in turn. The time is what passes, divided by what all
+goroutines get done. Processor time is that of the whole process, garbage collection included. All this has rounds of its
+own, after all others. scs keeps a session in clear, under the token of the cookie; this library encrypts it, and the key
+of the value in the store opens nothing.
 
 `, r.Memory[0].Sessions, min(readSessions, r.Memory[0].Sessions))
 	t := table{w, 1}
