@@ -371,7 +371,7 @@ var errSpent = errors.New("everything prepared is used")
 
 // supply returns an operation for logins that are prepared here, each used once.
 func (f *callbackField) supply(ctx context.Context, p *relyingParty, finish func(*arrival) error) operation {
-	const n = 256
+	const n = 128
 	list, err := prepareAll(n, func(int) (*arrival, error) { return p.arrive(ctx, int(f.users.Add(1))) })
 	next := 0
 	return func() error {

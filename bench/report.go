@@ -32,7 +32,7 @@ func (r *results) writeHead(w io.Writer) {
 
 Made by this command, in this directory, which takes about five minutes:
 
-    go run .
+    go run . && go -C plot run .
 
 %s, %s, %s, %d processors.
 
@@ -125,6 +125,13 @@ var tableNotes = map[string]string{
 	tableDamage: "scs looks for another session, and begins a new one.",
 }
 
+// pictures stand above their tables. The module in the directory plot draws them.
+var pictures = map[string]struct{ file, alt string }{
+	tableFirst:  {"verification", "Bar chart of this table and the next, RS256"},
+	tableProofs: {"dpop", "Bar chart of this table"},
+	tableRead:   {"sessions", "Bar chart of this table and the next"},
+}
+
 func writeResults(w io.Writer, results []result) {
 	for i := 0; i < len(results); {
 		n := 1
@@ -140,6 +147,14 @@ func writeResults(w io.Writer, results []result) {
 func writeResult(w io.Writer, columns []result) {
 	name := columns[0].Table
 	fmt.Fprintf(w, "\n## %s\n\n", name)
+	if p, ok := pictures[name]; ok {
+		fmt.Fprintf(w, `<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="plots/%[1]s-dark.svg">
+  <img alt="%[2]s" src="plots/%[1]s-light.svg">
+</picture>
+
+`, p.file, p.alt)
+	}
 	if note := tableNotes[name]; note != "" {
 		fmt.Fprintf(w, "%s\n\n", note)
 	}

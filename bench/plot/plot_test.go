@@ -29,7 +29,14 @@ func TestPlots(t *testing.T) {
 	if len(files) != 2*len(charts) {
 		t.Errorf("%d files for %d charts", len(files), len(charts))
 	}
+	page, err := os.ReadFile("../RESULTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range files {
+		if !bytes.Contains(page, []byte("plots/"+name)) {
+			t.Errorf("RESULTS.md does not show %s", name)
+		}
 		got, err := os.ReadFile(filepath.Join(plotsFolder, name))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not drawn from results.json (%v); run go run . in bench/plot", name, err)
