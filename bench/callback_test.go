@@ -190,7 +190,7 @@ func TestFullStore(t *testing.T) {
 
 // TestHeap: a store is as large as what it keeps.
 func TestHeap(t *testing.T) {
-	const n, size = 1000, 4096
+	const n, size = 10_000, 4096
 	var kept [n][]byte
 	s, err := newFullStore(t.Context(), n, &filler{
 		add: func(_ context.Context, i int) ([]*http.Cookie, string, error) {

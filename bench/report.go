@@ -295,8 +295,8 @@ func (r *results) writeSignatures(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, `The row of OpenSSL shows what assembly for this processor needs for one signature: a Go program that verifies with the
-standard library can come as close to it as the other row does. Neither row hashes anything. Each figure took %v, on one
-processor, one after the other; OpenSSL is %s, by `+"`openssl speed rsa2048 ecdsap256`"+`.
+standard library can come as close to it as the other row does. Neither row hashes anything. Each figure is the processor
+time of %v, one after the other; OpenSSL is %s, by `+"`openssl speed rsa2048 ecdsap256`"+`.
 
 `, s.Each, s.Version)
 	t := table{w, 1}
