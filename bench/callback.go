@@ -88,6 +88,7 @@ type arrival struct {
 	request *http.Request
 	subject string
 	state   string
+	hash    [sha256.Size]byte // of the state, by which the cookie of the login is found
 	idToken *token
 	opaque  int // bytes of the cookie that the login began with, without its text form
 }
@@ -107,6 +108,7 @@ func (p *relyingParty) arrive(ctx context.Context, user int) (*arrival, error) {
 	}
 	query := to.Query()
 	a := &arrival{subject: fmt.Sprintf("auth0|%024x", user), state: query.Get("state")}
+	a.hash = sha256.Sum256([]byte(a.state))
 	var code string
 	if code, a.idToken, err = p.tenant.grant(a.subject, query.Get("nonce")); err != nil {
 		return nil, err
@@ -427,8 +429,10 @@ func (c *cryptography) run(a *arrival) error {
 	if _, err := c.open(box); err != nil {
 		return err
 	}
-	state := sha256.Sum256([]byte(a.state))
-	id := make([]byte, len(state))
+	if sha256.Sum256([]byte(a.state)) != a.hash {
+		return errors.New("another state")
+	}
+	id := make([]byte, sha256.Size)
 	rand.Read(id)
 	sum := sha256.Sum256(a.idToken.signed)
 	if err := rsa.VerifyPKCS1v15(c.public, crypto.SHA256, sum[:], a.idToken.signature); err != nil {

@@ -116,6 +116,12 @@ func TestCryptography(t *testing.T) {
 		t.Error("takes a forged ID token")
 	}
 	a.idToken.signature = signature
+	state := a.state
+	a.state = "another"
+	if f.alone.run(a) == nil {
+		t.Error("takes another state")
+	}
+	a.state = state
 	for _, box := range f.alone.boxes {
 		box[len(box)-1] ^= 1
 	}
