@@ -295,8 +295,8 @@ func (r *results) writeSignatures(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, `OpenSSL's assembly shows what this processor can do for one signature, and a Go program that verifies with the standard
-library, as every row of the other tables does, cannot be faster than the second row. Neither row hashes anything. Each
-figure is processor time, measured for %v, one after the other. OpenSSL is %s, by `+"`openssl speed rsa2048 ecdsap256`"+`.
+library, as all contenders do, cannot check one faster than the second row. Neither row hashes anything. Each figure is
+processor time, measured for %v, one after the other. OpenSSL is %s, by `+"`openssl speed rsa2048 ecdsap256`"+`.
 
 `, s.Each, s.Version)
 	t := table{w, 1}
