@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"runtime"
@@ -153,6 +154,35 @@ func TestFirstSight(t *testing.T) {
 	}
 	if len(seen) != len(given.many) {
 		t.Errorf("%d different tokens, want %d", len(seen), len(given.many))
+	}
+}
+
+// TestFirstBound: the same for bound tokens, however few of the prepared proofs a round
+// uses.
+func TestFirstBound(t *testing.T) {
+	private, err := generate("ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := &signingKey{alg: "ES256", private: private}
+	bound := &boundTokens{key: key}
+	for range 8 { // a divisor of the number of prepared proofs
+		bound.many = append(bound.many, newToken(rand.Text()))
+	}
+	seen := map[*token]bool{}
+	s := &subject{contender: contender{name: floor}, tokens: &tokens{bound: bound}, verifier: &verifier{
+		verify: func(_ context.Context, got *token) error { seen[got] = true; return nil },
+	}}
+	for range 4 { // rounds
+		op := proving((*subject).proofsOfFirst, true)(t.Context(), s)
+		for range len(bound.many) / 4 {
+			if err := op(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(seen) != len(bound.many) {
+		t.Errorf("%d different tokens, want %d", len(seen), len(bound.many))
 	}
 }
 

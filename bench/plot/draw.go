@@ -132,8 +132,8 @@ func (t theme) panel(page draw.Canvas, d drawing, top vg.Length, end float64) er
 	line := x(d.line.µs)
 	if d.panel.reference != "" {
 		dashed := draw.LineStyle{Color: t.line, Width: 2, Dashes: []vg.Length{5, 3}}
-		defer page.StrokeLine2(dashed, line, area.Max.Y, line, area.Min.Y-6)
-		t.text(t.ink, smallSize, regular).at(page, line-4, area.Min.Y-18, d.line.name+": "+d.line.label())
+		defer page.StrokeLine2(dashed, line, area.Max.Y, line, area.Min.Y-5)
+		t.text(t.ink, smallSize, regular).at(page, line-4, area.Min.Y-19, d.line.name+": "+d.line.label())
 	}
 	for i, b := range d.bars {
 		drawn, err := plotter.NewBarChart(plotter.Values{b.µs}, thickness)
