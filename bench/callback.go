@@ -274,8 +274,8 @@ type callbackField struct {
 	session int // bytes of the session before encryption
 }
 
-func newCallbackField(ctx context.Context, ring *keyring) (*callbackField, error) {
-	tenant, err := newMemoryTenant(ring.current)
+func newCallbackField(ctx context.Context, key *signingKey) (*callbackField, error) {
+	tenant, err := newMemoryTenant(key)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +299,7 @@ func newCallbackField(ctx context.Context, ring *keyring) (*callbackField, error
 	if f.session < 1900 || f.session > 2200 {
 		return nil, fmt.Errorf("the session has %d bytes, as much as in no other table", f.session)
 	}
-	public, ok := ring.current.private.Public().(*rsa.PublicKey)
+	public, ok := key.private.Public().(*rsa.PublicKey)
 	if !ok {
 		return nil, errors.New("the key is not an RSA key")
 	}

@@ -7,17 +7,24 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
+// testKey takes long to make.
+var testKey = sync.OnceValues(func() (*signingKey, error) {
+	private, err := generate("RS256")
+	return &signingKey{id: "kid-current", alg: "RS256", private: private}, err
+})
+
 func newTestParty(t *testing.T) *relyingParty {
 	t.Helper()
-	ring, err := newKeyring("RS256")
+	key, err := testKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tenant, err := newMemoryTenant(ring.current)
+	tenant, err := newMemoryTenant(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +95,11 @@ func TestSupply(t *testing.T) {
 // TestCryptography: what the callback is compared with opens, verifies and seals.
 func TestCryptography(t *testing.T) {
 	t.Parallel()
-	ring, err := newKeyring("RS256")
+	key, err := testKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := newCallbackField(t.Context(), ring)
+	f, err := newCallbackField(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}

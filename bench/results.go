@@ -101,7 +101,7 @@ func (r *results) measureMemory(ctx context.Context, e effort, c *content) error
 
 // smallContests are all but those with many sessions in memory.
 func smallContests(ctx context.Context, fields map[string]*field, sessions *sessionField) ([]contest, error) {
-	callbacks, err := newCallbackField(ctx, fields["RS256"].tenant.ring)
+	callbacks, err := newCallbackField(ctx, fields["RS256"].tenant.ring.current)
 	if err != nil {
 		return nil, err
 	}
