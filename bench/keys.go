@@ -12,28 +12,28 @@ import (
 
 // keyFigures are how a contender gets its keys.
 type keyFigures struct {
-	name string
+	Name string
 
-	cold, outage coldFigures
+	Cold, Outage coldFigures
 
-	// forgedFetches is how often tokens with made-up key ids make it fetch.
-	forgedFetches int64
+	// ForgedFetches is how often tokens with made-up key ids make it fetch.
+	ForgedFetches int64
 
-	newKey bool // see publishKey
+	NewKey bool // see publishKey
 
-	refresh latencies
+	Refresh latencies
 }
 
 // coldFigures are how many fetches of the keys the first requests cause, which
 // arrive together, and how many of these are accepted.
-type coldFigures struct{ fetches, accepted int64 }
+type coldFigures struct{ Fetches, Accepted int64 }
 
 // latencies of good tokens that arrive at a steady rate.
 type latencies struct {
-	begunBy         string
-	fetched         bool          // whether there was a fetch to measure
-	quiet99         time.Duration // while nothing is fetched
-	busy99, slowest time.Duration // while the keys are fetched from a slow endpoint
+	BegunBy         string
+	Fetched         bool          // whether there was a fetch to measure
+	Quiet99         time.Duration // while nothing is fetched
+	Busy99, Slowest time.Duration // while the keys are fetched from a slow endpoint
 }
 
 const (

@@ -1,12 +1,12 @@
 // Command bench measures this library and others that do the same, side by side
-// in one process, and writes what it finds to RESULTS.md. With -quick it only
-// shows that everything runs, and writes no file.
+// in one process. It writes the figures to results.json, and a page of them to
+// RESULTS.md. With -quick it only shows that everything runs, and writes no file.
+// With -page it measures nothing, and writes the page of the figures that are there.
 package main
 
 import (
 	"context"
 	"flag"
-	"io"
 	"log"
 	"os"
 	"time"
@@ -15,25 +15,36 @@ import (
 func main() {
 	log.SetFlags(log.Ltime)
 	quickly := flag.Bool("quick", false, "only see whether everything runs; the figures mean nothing")
+	page := flag.Bool("page", false, "only write RESULTS.md again, from results.json")
 	flag.Parse()
-	if err := run(context.Background(), *quickly); err != nil {
+	if err := run(context.Background(), *quickly, *page); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, quickly bool) error {
-	if quickly {
-		return report(ctx, quick, os.Stdout)
+func run(ctx context.Context, quickly, pageOnly bool) error {
+	if pageOnly {
+		r, err := readResults()
+		if err != nil {
+			return err
+		}
+		return r.writePage()
 	}
-	file, err := os.Create("RESULTS.md")
+	e := full
+	if quickly {
+		e = quick
+	}
+	r, err := measureEverything(ctx, e)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	if err := report(ctx, full, io.MultiWriter(file, os.Stdout)); err != nil {
+	if _, err := os.Stdout.Write(r.page()); err != nil || quickly {
 		return err
 	}
-	return file.Close()
+	if err := r.write(); err != nil {
+		return err
+	}
+	return r.writePage()
 }
 
 // An effort is how much is measured.
@@ -42,10 +53,13 @@ type effort struct {
 	rounds   int
 	each     time.Duration // what each contender gets in each round of a scenario
 	slow     time.Duration // a fetch of the keys, where that matters
+	sessions int           // in the memory stores
+	// signatures is how long each kind of signature is checked beside openssl.
+	signatures time.Duration
 }
 
 var (
 	// More tokens than any contender remembers: this library keeps 1,024.
-	full  = effort{distinct: 4096, rounds: 31, each: 25 * time.Millisecond, slow: 500 * time.Millisecond}
-	quick = effort{distinct: 64, rounds: 1, each: time.Millisecond, slow: 50 * time.Millisecond}
+	full  = effort{distinct: 4096, rounds: 31, each: 25 * time.Millisecond, slow: 500 * time.Millisecond, sessions: 100_000, signatures: 2 * time.Second}
+	quick = effort{distinct: 64, rounds: 1, each: time.Millisecond, slow: 50 * time.Millisecond, sessions: 200}
 )

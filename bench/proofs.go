@@ -11,10 +11,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,6 +22,9 @@ import (
 const (
 	tableProofs       = "DPoP: a bound token with a proof, over httptest.ResponseRecorder, RS256 and ES256"
 	tableProofRefusal = "DPoP: refusal of a token, over httptest.ResponseRecorder, RS256 and ES256"
+
+	expiredBearer = "expired bearer token"
+	expiredBound  = "expired bound token"
 
 	// apiURL is where the API of the requests with proofs is. Its scheme is that of
 	// the connection, from which some make the URL that a proof must have.
@@ -113,54 +114,64 @@ func prove(key *signingKey, t *token, edits map[string]any) (*proof, error) {
 	return &proof{t, signed + "." + encode(signature), []byte(signed), signature}, err
 }
 
-// proofs returns more proofs than are used in one round. Each is good once. A program
-// that uses more, such as a long benchmark, signs them while it is measured.
-func proofs(key *signingKey, next func() *token) (func() (*proof, error), error) {
+// proofs returns more proofs than are used in one round, for the tokens of a function. Each
+// is good once. A program that uses more, such as a long benchmark, signs them while it is
+// measured.
+func proofs(key *signingKey, tokenOf func(i int) *token) (func() (*proof, error), error) {
 	const n = 1024
-	list, errs := make([]*proof, n), make([]error, n)
-	tokens := make([]*token, n)
-	for i := range tokens {
-		tokens[i] = next()
-	}
-	var made, used atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := made.Add(1) - 1; i < n; i = made.Add(1) - 1 {
-				list[i], errs[i] = prove(key, tokens[i], nil)
-			}
-		})
-	}
-	workers.Wait()
+	list, err := prepareAll(n, func(i int) (*proof, error) { return prove(key, tokenOf(i), nil) })
+	var used atomic.Int64
 	return func() (*proof, error) {
-		if i := used.Add(1) - 1; i < n {
+		i := int(used.Add(1)) - 1
+		if i < n {
 			return list[i], nil
 		}
-		return prove(key, next(), nil)
-	}, errors.Join(errs...)
+		return prove(key, tokenOf(i), nil)
+	}, err
 }
 
-// firstBound and againBound are first and again with bound tokens.
+// firstBound is first with bound tokens.
 func (s *subject) firstBound() *token {
-	return s.tokens.bound.many[s.seenBound.Add(1)%uint64(len(s.tokens.bound.many))]
+	return s.boundAt(s.seenBound.Add(1))
 }
 
+func (s *subject) boundAt(i uint64) *token {
+	return s.tokens.bound.many[i%uint64(len(s.tokens.bound.many))]
+}
+
+// proofsOfFirst returns proofs for the tokens that firstBound would return. Only those that
+// are used count as seen: the tokens of the others come in the next round, and none comes
+// again before all others.
+func (s *subject) proofsOfFirst() (func() (*proof, error), error) {
+	begin := s.seenBound.Load() + 1
+	next, err := proofs(s.tokens.bound.key, func(i int) *token { return s.boundAt(begin + uint64(i)) })
+	return func() (*proof, error) {
+		s.seenBound.Add(1)
+		return next()
+	}, err
+}
+
+// proofsOfAgain returns proofs for one token.
+func (s *subject) proofsOfAgain() (func() (*proof, error), error) {
+	return proofs(s.tokens.bound.key, func(int) *token { return s.againBound() })
+}
+
+// againBound is again with a bound token.
 func (s *subject) againBound() *token { return s.tokens.bound.good }
 
 // proving sends bound tokens, each time with another proof. The floor checks the
 // signature of the proof, and that of the token if it is a new one.
-func proving(next func(*subject) *token, isNew bool) func(context.Context, *subject) operation {
+func proving(prepare func(*subject) (func() (*proof, error), error), isNew bool) func(context.Context, *subject) operation {
 	return func(ctx context.Context, s *subject) operation {
 		if s.guardProofs == nil && s.name != floor {
 			return nil
 		}
-		key := s.tokens.bound.key
-		nextProof, err := proofs(key, func() *token { return next(s) })
+		nextProof, err := prepare(s)
 		if err != nil {
 			return func() error { return err }
 		}
 		if s.name == floor {
-			public := key.private.Public().(*ecdsa.PublicKey)
+			public := s.tokens.bound.key.private.Public().(*ecdsa.PublicKey)
 			return func() error {
 				p, err := nextProof()
 				if err == nil && isNew {

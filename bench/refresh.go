@@ -16,11 +16,11 @@ import (
 // refreshFigures are what the requests of one session do, all of which need a
 // token when the one that it has is about to expire.
 type refreshFigures struct {
-	name string
+	Name string
 	// How often the tenant is asked, first while all wait for it, then by those
 	// that were under way and still have the old cookie.
-	together, late int
-	answered       int // of all requests, with a new token
+	Together, Late int
+	Answered       int // of all requests, with a new token
 }
 
 const (
@@ -45,7 +45,7 @@ func measureRefreshes(ctx context.Context) ([]refreshFigures, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		f.name = c.name
+		f.Name = c.name
 		all = append(all, f)
 	}
 	return all, nil
@@ -87,10 +87,10 @@ func measureRefresh(ctx context.Context, store auth0.Store, source func(*app) fu
 	first := tokensTogether(ctx, cookies, token)
 	between := a.tenant.Calls(auth0test.Token)
 	second := tokensTogether(ctx, cookies, token)
-	f := refreshFigures{together: between - before, late: a.tenant.Calls(auth0test.Token) - between}
+	f := refreshFigures{Together: between - before, Late: a.tenant.Calls(auth0test.Token) - between}
 	for _, t := range append(first, second...) {
 		if t != "" && t != a.token {
-			f.answered++
+			f.Answered++
 		}
 	}
 	return f, nil

@@ -53,10 +53,10 @@ func scenarios() []scenario {
 		scenario{tableLoopback, "again", "RS256", 1, requesting(again)},
 		scenario{tableBusy, "first sight", "RS256", 8, requesting(first)},
 		scenario{tableBusy, "again", "RS256", 8, requesting(again)},
-		scenario{tableProofs, "first sight", "RS256", 1, proving((*subject).firstBound, true)},
-		scenario{tableProofs, "again", "RS256", 1, proving((*subject).againBound, false)},
-		scenario{tableProofRefusal, "expired bearer token", "RS256", 1, refusingBound(expired, "Bearer")},
-		scenario{tableProofRefusal, "expired bound token", "RS256", 1, refusingBound(expired, "DPoP")},
+		scenario{tableProofs, "first sight", "RS256", 1, proving((*subject).proofsOfFirst, true)},
+		scenario{tableProofs, "again", "RS256", 1, proving((*subject).proofsOfAgain, false)},
+		scenario{tableProofRefusal, expiredBearer, "RS256", 1, refusingBound(expired, "Bearer")},
+		scenario{tableProofRefusal, expiredBound, "RS256", 1, refusingBound(expired, "DPoP")},
 		scenario{tableProofRefusal, "foreign key, bearer", "RS256", 1, refusingBound(foreignKey, "Bearer")},
 		scenario{tableProofRefusal, "foreign key, bound", "RS256", 1, refusingBound(foreignKey, "DPoP")},
 	)
@@ -72,11 +72,22 @@ func tokenContests(ctx context.Context, fields map[string]*field) []contest {
 	for _, s := range scenarios() {
 		list = append(list, contest{
 			table: s.table, column: s.column, goroutines: s.goroutines,
-			names: names, reference: floor, ratio: "x floor",
+			names: names, reference: floor, ratio: s.ratio(),
 			runners: func() []runner { return s.runners(ctx, fields[s.alg].subjects) },
 		})
 	}
 	return list
+}
+
+// ratio names what the floor of the scenario is, where it is not that of the others.
+func (s scenario) ratio() string {
+	switch {
+	case s.table != tableProofs:
+		return "x floor"
+	case s.column == "again":
+		return "x its signature"
+	}
+	return "x its two signatures"
 }
 
 func (s scenario) runners(ctx context.Context, subjects []*subject) []runner {

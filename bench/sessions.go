@@ -100,6 +100,7 @@ var keepers = []keeper{
 // sessionField is every keeper with the session of one login.
 type sessionField struct {
 	kept     []*kept
+	content  *content
 	size     int // bytes of the session in this library, before it is encrypted
 	versions map[string]string
 }
@@ -118,7 +119,7 @@ func newSessionField(ctx context.Context) (*sessionField, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &sessionField{size: size}
+	f := &sessionField{content: c, size: size}
 	for _, keeper := range keepers {
 		k, err := keeper.build(ctx, c)
 		if err != nil {
@@ -132,6 +133,14 @@ func newSessionField(ctx context.Context) (*sessionField, error) {
 	}
 	f.versions, err = moduleVersions(ctx)
 	return f, err
+}
+
+func (f *sessionField) facts() sessionFacts {
+	facts := sessionFacts{f.size, f.versions, map[string]int{}}
+	for _, k := range f.kept {
+		facts.Cookies[k.name] = k.size
+	}
+	return facts
 }
 
 // moduleVersions asks the go command for the versions of the keepers.

@@ -71,15 +71,19 @@ func (t *tenant) serveKeys(w http.ResponseWriter, r *http.Request) {
 
 func (t *tenant) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]any{
+	json.NewEncoder(w).Encode(discoveryOf(t.ring.alg))
+}
+
+func discoveryOf(alg string) map[string]any {
+	return map[string]any{
 		"issuer":                                issuer,
 		"authorization_endpoint":                issuer + "authorize",
 		"token_endpoint":                        issuer + "oauth/token",
 		"jwks_uri":                              jwksURL(),
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
-		"id_token_signing_alg_values_supported": []string{t.ring.alg},
-	})
+		"id_token_signing_alg_values_supported": []string{alg},
+	}
 }
 
 func jwksURL() string { return strings.TrimSuffix(issuer, "/") + jwksPath }
@@ -216,13 +220,17 @@ func mint(key *signingKey, user int, edits map[string]any) (*token, error) {
 		"https://acme.example.com/padding": strings.Repeat("x", 70),
 	}
 	maps.Copy(claims, edits)
+	return signClaims(key.alg, key.id, claims, key.sign)
+}
+
+func signClaims(alg, id string, claims map[string]any, sign func(string) ([]byte, error)) (*token, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return nil, err
 	}
-	header := fmt.Sprintf(`{"alg":%q,"typ":"JWT","kid":%q}`, key.alg, key.id)
+	header := fmt.Sprintf(`{"alg":%q,"typ":"JWT","kid":%q}`, alg, id)
 	signed := encode([]byte(header)) + "." + encode(payload)
-	signature, err := key.sign(signed)
+	signature, err := sign(signed)
 	if err != nil {
 		return nil, err
 	}

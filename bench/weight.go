@@ -10,9 +10,9 @@ import (
 
 // A weight is what a program links that uses one contender and nothing else.
 type weight struct {
-	name              string
-	versions          []string // of the modules that the contender names
-	modules, packages int
+	Name              string
+	Versions          []string // of the modules that the contender names
+	Modules, Packages int
 }
 
 // weigh counts the packages that are not in the standard library, and their
@@ -29,7 +29,7 @@ func weigh(ctx context.Context) ([]weight, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: go list: %w", c.name, err)
 		}
-		w := weight{name: c.name}
+		w := weight{Name: c.name}
 		versions := map[string]string{}
 		for line := range strings.Lines(string(out)) {
 			module, version, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -37,14 +37,14 @@ func weigh(ctx context.Context) ([]weight, error) {
 				continue
 			}
 			versions[module] = cmp.Or(version, "this checkout")
-			w.packages++
+			w.Packages++
 		}
-		w.modules = len(versions)
+		w.Modules = len(versions)
 		for _, module := range c.modules {
 			if versions[module] == "" {
 				return nil, fmt.Errorf("%s: its program does not link %s", c.name, module)
 			}
-			w.versions = append(w.versions, versions[module])
+			w.Versions = append(w.Versions, versions[module])
 		}
 		all = append(all, w)
 	}
