@@ -2,14 +2,10 @@ package migrate_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -72,70 +68,4 @@ func guideLists(t *testing.T, name string, same int, want []string) {
 			t.Errorf("%s lists a difference that the programs do not show:\n%s", name, l)
 		}
 	}
-}
-
-// TestGuides: each block of Go in a guide is a function, a type or a variable of a program
-// in this module.
-func TestGuides(t *testing.T) {
-	t.Parallel()
-	blocks := regexp.MustCompile("(?ms)^```go(.*?)\n(.*?)^```$")
-	for name, limit := range guides {
-		text := guide(t, name)
-		if n := strings.Count(text, "\n"); n > limit {
-			t.Errorf("%s has %d lines, want at most %d", name, n, limit)
-		}
-		found := blocks.FindAllStringSubmatch(text, -1)
-		if len(found) < 2 {
-			t.Errorf("%s has %d programs", name, len(found))
-		}
-		for _, block := range found {
-			file, declaration, ok := strings.Cut(strings.TrimPrefix(block[1], " file=examples/migrate/"), "#")
-			if !ok {
-				t.Errorf("%s: this block names no declaration: %s", name, block[1])
-				continue
-			}
-			if want := source(t, file, declaration); want != block[2] {
-				t.Errorf("%s: %s#%s is\n%s\nin the guide it is\n%s", name, file, declaration, want, block[2])
-			}
-		}
-	}
-}
-
-// source returns the text of a declaration, with its comment.
-func source(t *testing.T, file, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := token.NewFileSet()
-	parsed, err := parser.ParseFile(files, file, text, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range parsed.Decls {
-		declared, comment := "", (*ast.CommentGroup)(nil)
-		switch d := d.(type) {
-		case *ast.FuncDecl:
-			declared, comment = d.Name.Name, d.Doc
-		case *ast.GenDecl:
-			comment = d.Doc
-			switch spec := d.Specs[0].(type) {
-			case *ast.TypeSpec:
-				declared = spec.Name.Name
-			case *ast.ValueSpec:
-				declared = spec.Names[0].Name
-			}
-		}
-		if declared != name {
-			continue
-		}
-		begin := d.Pos()
-		if comment != nil {
-			begin = comment.Pos()
-		}
-		return string(text[files.Position(begin).Offset:files.Position(d.End()).Offset]) + "\n"
-	}
-	t.Fatalf("%s has no %s", file, name)
-	return ""
 }

@@ -17,10 +17,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -221,57 +219,9 @@ func TestMistakesOfLength(t *testing.T) {
 	}
 }
 
-// planned are documents and programs that others may link to before they are written.
-// When all of them exist, the table has to go.
-var planned = []string{
-	"docs/compatibility.md",
-	"docs/start.md",
-	"docs/sessions.md",
-	"docs/instances.md",
-	"docs/proxy.md",
-	"docs/organizations.md",
-	"docs/roles.md",
-	"docs/tokens.md",
-	"docs/stepup-mfa.md",
-	"docs/spa-bff.md",
-	"docs/htmx.md",
-	"docs/serverless.md",
-	"docs/testing.md",
-	"docs/observability.md",
-	"docs/production.md",
-	"docs/troubleshooting.md",
-	"docs/reference.md",
-	"docs/doctor.md",
-	"docs/tenant.md",
-	"docs/from-auth0-sample.md",
-	"docs/from-go-jwt-middleware.md",
-	"docs/from-goth.md",
-	"docs/from-go-oidc.md",
-	"bench/plots/verification-dark.svg",
-	"bench/plots/verification-light.svg",
-	"cmd/auth0-tenant",
-	"cmd/auth0-doctor",
-}
-
-func isPlanned(name string) bool { return slices.Contains(planned, path.Clean(name)) }
-
 func exists(name string) bool {
 	_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
 	return err == nil
-}
-
-// TestPlanned: the table is for documents that are being written, not for links that
-// lead nowhere.
-func TestPlanned(t *testing.T) {
-	t.Parallel()
-	if len(planned) == 0 {
-		return
-	}
-	missing := slices.DeleteFunc(slices.Clone(planned), exists)
-	t.Logf("not written yet: %q", missing)
-	if len(missing) == 0 {
-		t.Error("everything in the table of planned documents exists: empty the table")
-	}
 }
 
 var spans = regexp.MustCompile("`[^`\n]*`")

@@ -181,8 +181,6 @@ func (w *web) checkFile(name, fragment string) string {
 	switch {
 	case strings.HasPrefix(name, ".."):
 		return name + " is outside of the module"
-	case !exists(name) && isPlanned(name):
-		return ""
 	case !exists(name):
 		return "there is no " + name
 	case fragment == "":
@@ -266,10 +264,11 @@ func checkCommands(d document) (mistakes []string) {
 	for i, line := range strings.Split(d.text, "\n") {
 		for _, m := range command.FindAllStringSubmatch(line, -1) {
 			dir := path.Join(m[1], m[2])
-			if dir == "" || strings.HasPrefix(dir, "..") || isPlanned(dir) {
+			if dir == "" || strings.HasPrefix(dir, "..") {
 				continue
 			}
-			if files, _ := filepath.Glob(filepath.Join(root, dir, "*.go")); len(files) == 0 {
+			here, _ := filepath.Glob(filepath.Join(root, path.Dir(d.path), dir, "*.go")) // of a document beside its module
+			if files, _ := filepath.Glob(filepath.Join(root, dir, "*.go")); len(files)+len(here) == 0 {
 				mistakes = append(mistakes, fmt.Sprintf("line %d: there is no program in %s", i+1, dir))
 			}
 		}
