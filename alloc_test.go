@@ -169,25 +169,34 @@ func TestLargeTokenIsNotCopied(t *testing.T) {
 	}
 }
 
-// A proof costs its signature and little more, if the access token is remembered. Without a good
-// token it costs no signature.
-func TestAllocationsOfProofs(t *testing.T) {
-	const overhead = 14
-	f := testkit.NewAPIEnv(t, quiet, func(c *auth0.APIConfig) {
-		c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://api.example"}}
-	})
+// provesWithDPoP is an API that accepts bound tokens.
+func provesWithDPoP(c *auth0.APIConfig) {
+	c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://api.example"}}
+}
+
+// boundToken returns a token that is bound to the key of the client, and makes its proofs.
+func boundToken(claims testkit.Object) (token string, prove func(id string) string) {
 	key := testkit.ECKey()
 	jwk := testkit.ECJWK("", "", &key.PublicKey)
 	public := testkit.Object{{"crv", `"P-256"`}, {"kty", `"EC"`}, {"x", testkit.AsJSON(jwk["x"])}, {"y", testkit.AsJSON(jwk["y"])}}.String()
 	hash := func(text string) string { return testkit.Segment(string(testkit.Digest(crypto.SHA256, text))) }
-	token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("cnf", `{"jkt":"`+hash(public)+`"}`))
+	token = testkit.Signed(testkit.GoodHeader, claims.Set("cnf", `{"jkt":"`+hash(public)+`"}`))
 	header := testkit.Object{{"typ", `"dpop+jwt"`}, {"alg", `"ES256"`}, {"jwk", public}}.String()
-	sign := testkit.ES(crypto.SHA256, key, testkit.SideBySide(32))
+	return token, func(id string) string {
+		claims := testkit.Object{{"jti", testkit.AsJSON(id)}, {"htm", `"GET"`}, {"htu", `"https://api.example/members"`},
+			{"iat", testkit.NoonPlus(0)}, {"ath", testkit.Quoted(hash(token))}}
+		return testkit.Compact(header, claims.String(), testkit.ES(crypto.SHA256, key, testkit.SideBySide(32)))
+	}
+}
+
+// A proof costs its signature and little more, if the access token is remembered.
+func TestAllocationsOfProofs(t *testing.T) {
+	const overhead = 6
+	f := testkit.NewAPIEnv(t, quiet, provesWithDPoP)
+	token, prove := boundToken(testkit.GoodClaims(testkit.Noon))
 	var proofs []string
 	for i := range 250 {
-		claims := testkit.Object{{"jti", testkit.AsJSON(strings.Repeat("x", i+1))}, {"htm", `"GET"`}, {"htu", `"https://api.example/members"`},
-			{"iat", testkit.NoonPlus(0)}, {"ath", testkit.Quoted(hash(token))}}
-		proofs = append(proofs, testkit.Compact(header, claims.String(), sign))
+		proofs = append(proofs, prove(strings.Repeat("x", i+1)))
 	}
 	w, r := &discardWriter{http.Header{}}, testkit.RequestWith("DPoP "+token)
 	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -201,7 +210,8 @@ func TestAllocationsOfProofs(t *testing.T) {
 	}
 	send()
 	digest := testkit.Digest(crypto.SHA256, "x")
-	signature := sign("x")
+	key := testkit.ECKey()
+	signature := testkit.ES(crypto.SHA256, key, testkit.SideBySide(32))("x")
 	floor := perRun(t, func() {
 		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
 		if !ecdsa.Verify(&key.PublicKey, digest, r, s) {
@@ -212,5 +222,30 @@ func TestAllocationsOfProofs(t *testing.T) {
 		t.Errorf("a request with a proof allocates %d times, want at most %d more than the %d of the signature", n, overhead, floor)
 	} else {
 		t.Logf("a request with a proof allocates %d times, the signature alone %d", n, floor)
+	}
+}
+
+// A client without a good token causes no work with its proof: the refusal of a bound token
+// costs what that of a bearer token costs.
+func TestAllocationsOfRefusalsWithProofs(t *testing.T) {
+	f := testkit.NewAPIEnv(t, quiet, provesWithDPoP)
+	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("passed") }))
+	for _, tt := range []struct{ why, name, value string }{
+		{"expired", "exp", testkit.NoonPlus(-60)},
+		{"foreign issuer", "iss", `"https://u.example/"`},
+		{"foreign audience", "aud", `"x"`},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			claims := testkit.WithClaim(tt.name, tt.value)
+			w := &discardWriter{http.Header{}}
+			unbound := testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, claims))
+			token, prove := boundToken(claims)
+			bound := testkit.WithHeader(testkit.RequestWith("DPoP "+token), "DPoP", prove("x"))
+			bearer, dpop := perRun(t, func() { h.ServeHTTP(w, unbound) }), perRun(t, func() { h.ServeHTTP(w, bound) })
+			if dpop > bearer {
+				t.Errorf("the refusal of a bound token allocates %d times, that of a bearer token %d times", dpop, bearer)
+			}
+			t.Logf("the refusal allocates %d times", dpop)
+		})
 	}
 }
