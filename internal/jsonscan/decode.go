@@ -143,6 +143,11 @@ func (p *plainStruct) find(name string) int {
 }
 
 func isASCII(s string) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if word(s)&highs != 0 {
+			return false
+		}
+	}
 	var all byte
 	for i := range len(s) {
 		all |= s[i]
