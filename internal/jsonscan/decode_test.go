@@ -37,7 +37,7 @@ type everyKind struct {
 	own  string
 }
 
-// The types that Unmarshal leaves to encoding/json, and why.
+// The types that Unmarshal leaves to encoding/json. Their names say why.
 type (
 	embedding  struct{ inner }
 	twoOfAName struct{ Scope, SCOPE string }
@@ -46,12 +46,6 @@ type (
 	}
 	otherOption struct {
 		I int `json:"i,inline"`
-	}
-	dashName struct {
-		A string `json:"-,"`
-	}
-	badName struct {
-		A string `json:"a\"b"`
 	}
 	otherLetter struct {
 		A string `json:"ſub"`
@@ -67,6 +61,11 @@ type (
 	binary   struct{ A []byte }
 )
 
+// tagged returns a struct with a tag that linters do not accept.
+func tagged(tag string) any {
+	return reflect.New(reflect.StructOf([]reflect.StructField{{Name: "A", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(tag)}})).Interface()
+}
+
 func targets() map[string]func() any {
 	return map[string]func() any{
 		"every kind": func() any { return new(everyKind) },
@@ -77,7 +76,7 @@ func targets() map[string]func() any {
 			})
 		},
 		"embedded": func() any { return new(embedding) }, "two of a name": func() any { return new(twoOfAName) }, "quoted": func() any { return new(quoted) },
-		"other option": func() any { return new(otherOption) }, "dash": func() any { return new(dashName) }, "bad name": func() any { return new(badName) },
+		"other option": func() any { return new(otherOption) }, "dash": func() any { return tagged(`json:"-,"`) }, "bad name": func() any { return tagged("json:\"a\\\"b\"") },
 		"other letter": func() any { return new(otherLetter) }, "deeper": func() any { return new(deeper) }, "pointer": func() any { return new(pointing) },
 		"any": func() any { return new(anything) }, "map field": func() any { return new(mapped) }, "time": func() any { return new(timed) },
 		"number": func() any { return new(numbered) }, "own text": func() any { return new(withText) }, "own JSON": func() any { return new(ownJSON) },
