@@ -17,6 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/clientcert"
+	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
@@ -362,7 +363,8 @@ type outcome struct {
 	from   *trustedIssuer // nil for an untrusted issuer
 	sum    memo.Sum       // of the token, if it can be cached
 	cached bool
-	nonce  string // for the next DPoP proof, if the client needs another one
+	proof  *dpop.Proof // that came with the token, unverified; nil for none
+	nonce  string      // for the next DPoP proof, if the client needs another one
 }
 
 // event returns the event of a valid token. observe changes it for a refusal.
@@ -546,21 +548,20 @@ func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
-	proof, err := ch.proofs.read(p)
-	if err != nil {
+	if err := ch.proofs.checkScheme(p); err != nil {
 		return outcome{}, err
 	}
 	now := ch.now()
 	if ch.remembers(p.Token) {
-		o, err = ch.checkOnce(ctx, p.Token, now)
+		o, err = ch.checkOnce(ctx, p, now)
 	} else {
-		o, err = ch.checkToken(ctx, p.Token, now)
+		o, err = ch.checkToken(ctx, p, now)
 	}
 	if err == nil {
-		err = ch.checkSender(p, proof, o.token)
+		err = ch.checkSender(p, o.proof, o.token)
 	}
-	if err == nil && proof != nil {
-		o.nonce, err = ch.proofs.use(ctx, p, proof, o.sum, now)
+	if err == nil && o.proof != nil {
+		o.nonce, err = ch.proofs.use(ctx, p, o.proof, o.sum, now)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -581,17 +582,22 @@ func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(ra
 // token that fails before the signature check is not hashed for the cache. A new
 // token is hashed once: its signing input is a prefix of it, so one pass gives both
 // sums.
-func (ch *checker) checkOnce(ctx context.Context, raw string, now time.Time) (outcome, error) {
-	place := ch.cache.SlotOf(raw)
+func (ch *checker) checkOnce(ctx context.Context, p presented, now time.Time) (outcome, error) {
+	place := ch.cache.SlotOf(p.Token)
 	if ch.cache.Has(place) {
-		sum := memo.SumOf(raw)
+		sum := memo.SumOf(p.Token)
 		if t, ok := ch.cache.Get(place, sum); ok {
-			if still, err := ch.recheck(ctx, t, now); still || err != nil {
-				return outcome{token: t, from: t.from, sum: sum, cached: true}, err
+			o := outcome{token: t, from: t.from, sum: sum, cached: true}
+			still, err := ch.recheck(ctx, t, now)
+			if err == nil && still {
+				o.proof, err = ch.proofs.read(p)
+			}
+			if still || err != nil {
+				return o, err
 			}
 		}
 	}
-	o, err := ch.checkToken(ctx, raw, now)
+	o, err := ch.checkToken(ctx, p, now)
 	if err == nil {
 		ch.cache.Put(place, o.sum, o.token)
 	}
@@ -626,9 +632,10 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 // checkToken runs every check that needs no key first: an expired token, or a token
 // for another API, costs neither a signature nor a request. Claims that are read
 // before the signature is verified can only reject the token. See RFC 9068, Section
-// 4, and RFC 8725.
-func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o outcome, err error) {
-	m, err := jwt.Parse(raw)
+// 4, and RFC 8725. The form of a proof is checked between the two: it does not matter
+// for a token that is rejected anyway.
+func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (o outcome, err error) {
+	m, err := jwt.Parse(p.Token)
 	if err != nil {
 		return outcome{}, ch.explained(err)
 	}
@@ -648,12 +655,15 @@ func (ch *checker) checkToken(ctx context.Context, raw string, now time.Time) (o
 	if err := ch.rules.CheckClaims(o.from.needs(), m, &c, now); err != nil {
 		return o, err
 	}
+	if o.proof, err = ch.proofs.read(p); err != nil {
+		return o, err
+	}
 	o.from = ch.issuers.resolved.Admit(c.Issuer, o.from)
 	if err := o.from.accepts(ctx, c.Issuer); err != nil {
 		return o, err
 	}
-	if ch.remembers(raw) {
-		m.SHA256, o.sum = memo.Sums(m.SigningInput, raw[len(m.SigningInput):])
+	if ch.remembers(p.Token) {
+		m.SHA256, o.sum = memo.Sums(m.SigningInput, p.Token[len(m.SigningInput):])
 	}
 	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
 	if err != nil {

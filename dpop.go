@@ -370,18 +370,22 @@ func usesDPoP(r *http.Request, by *trustedIssuers) bool {
 	return bearer.IsDPoP(r)
 }
 
+// checkScheme rejects a token that did not come with the scheme DPoP, if the API requires
+// it.
+func (s *proofs) checkScheme(p presented) error {
+	if s != nil && s.required && p.how != inSession && !p.DPoP {
+		return refusal.ProofRequired.Because("the token did not come with the scheme DPoP and a proof, which APIConfig.DPoP requires")
+	}
+	return nil
+}
+
 // read returns the proof that came with a token, unverified. It is nil for a token that
 // needs none.
 func (s *proofs) read(p presented) (*dpop.Proof, error) {
-	switch {
-	case s == nil || p.how == inSession:
-		return nil, nil
-	case !p.DPoP && s.required:
-		return nil, refusal.ProofRequired.Because("the token did not come with the scheme DPoP and a proof, which APIConfig.DPoP requires")
-	case !p.DPoP:
+	if s == nil || p.how == inSession || !p.DPoP {
 		return nil, nil
 	}
-	lines := p.Request.Header.Values(proofHeader)
+	lines := p.Request.Header[proofHeader]
 	if len(lines) != 1 {
 		return nil, fault.Proof.Because("header: %d headers DPoP, want 1", len(lines))
 	}

@@ -345,8 +345,8 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	e := errorOf(r.Context(), op, err)
 	reference := x.writeLog(r, e)
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	fixed := []string{"no-store", "nosniff"} // one allocation, because strangers cause most refusals
+	h["Cache-Control"], h["X-Content-Type-Options"] = fixed[:1:1], fixed[1:]
 	wait := e.RetryAfter
 	if wait <= 0 && e.Status == http.StatusServiceUnavailable {
 		wait = outageWait

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
@@ -132,7 +133,7 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 // Decode decodes the claims into a value, as package encoding/json does. For the
 // token of a request, [Claims] decodes them only once.
 func (t *Token) Decode(v any) error {
-	if err := json.Unmarshal([]byte(t.payload), v); err != nil {
+	if err := jsonscan.Unmarshal(t.payload, v); err != nil {
 		return asError("claims", refusal.Claim.Wrap(err))
 	}
 	return nil
@@ -312,36 +313,38 @@ func Claims[T any](ctx context.Context) (T, error) {
 	if err != nil {
 		return none, asError("claims", refusal.Claim.Wrap(err))
 	}
-	return claims, nil
+	return *claims, nil
 }
 
-func decodeClaims[T any](ctx context.Context, text string, decoded *memo.Types) (T, error) {
-	var none T
+// decodeClaims caches a pointer to the claims, which is one allocation for them.
+func decodeClaims[T any](ctx context.Context, text string, decoded *memo.Types) (*T, error) {
 	claims, err := decoded.As(reflect.TypeFor[T](), func() (any, error) {
-		var claims T
-		if err := json.Unmarshal([]byte(text), &claims); err != nil {
+		claims := new(T)
+		if err := jsonscan.Unmarshal(text, claims); err != nil {
 			return nil, err
 		}
-		if err := validate(ctx, claims, &claims); err != nil {
+		if err := validate(ctx, claims); err != nil {
 			return nil, err
 		}
 		return claims, nil
 	})
 	if err != nil {
-		return none, err
+		return nil, err
 	}
-	return claims.(T), nil
+	return claims.(*T), nil
 }
 
-// validate calls the method Validate of the first value that has it. A T that is a
-// pointer has the methods of its element; a pointer to T has none.
-func validate(ctx context.Context, values ...any) error {
-	for _, value := range values {
-		if v, ok := value.(interface{ Validate(context.Context) error }); ok {
-			return v.Validate(ctx)
-		}
+// validate calls the method Validate of the claims, or of their address. A *T has the
+// methods of T, unless T is a pointer or an interface.
+func validate[T any](ctx context.Context, claims *T) error {
+	v, ok := any(claims).(interface{ Validate(context.Context) error })
+	if kind := reflect.TypeFor[T]().Kind(); kind == reflect.Pointer || kind == reflect.Interface {
+		v, ok = any(*claims).(interface{ Validate(context.Context) error })
 	}
-	return nil
+	if !ok {
+		return nil
+	}
+	return v.Validate(ctx)
 }
 
 // claimsOf returns the JSON text of the claims of a request, and the cache of their

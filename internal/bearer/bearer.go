@@ -283,13 +283,9 @@ func Token(r *http.Request, dpop bool) (Credential, error) {
 		// What stands there is not quoted: it may be a token without a scheme.
 		return Credential{}, refusal.NoToken.Because("the scheme is not Bearer")
 	}
-	c := Credential{Token: strings.TrimLeft(rest, " "), InHeader: true, DPoP: isDPoP}
-	switch {
-	case c.Token == "":
+	token := strings.TrimLeft(rest, " ")
+	if token == "" {
 		return Credential{}, refusal.Header.Because("the scheme has no token")
-	case c.DPoP && c.IsMalformed():
-		// The proof is looked at before the token, and must not decide about this header.
-		return Credential{}, refusal.Header.Because("characters that no token has")
 	}
-	return c, nil
+	return Credential{Token: token, InHeader: true, DPoP: isDPoP}, nil
 }

@@ -54,18 +54,22 @@ type Refusal struct {
 // For returns the challenges of a refusal. It returns none for a code that no challenge
 // has.
 func (c Challenges) For(x Refusal) (lines []string) {
-	problem, scope := "", ""
+	var problem [5]string // joined below, with the rest of its line at once
+	scope := ""
 	switch {
 	case x.NoToken:
 	case !slices.Contains(codes, x.Code):
 		return nil
 	case syntax.IsQuotable(x.Description):
-		problem = `, error="` + x.Code + `", error_description="` + x.Description + `"`
+		problem = [5]string{`, error="`, x.Code, `", error_description="`, x.Description, `"`}
 	default:
-		problem = `, error="` + x.Code + `"`
+		problem = [5]string{`, error="`, x.Code, `"`}
 	}
 	if x.Scope != "" {
 		scope = `, scope="` + x.Scope + `"`
+	}
+	if c.dpop != "" {
+		lines = make([]string, 0, 2)
 	}
 	onDPoP := c.dpop != "" && (x.DPoP || c.bearer == "")
 	for _, line := range [...]struct {
@@ -75,7 +79,7 @@ func (c Challenges) For(x Refusal) (lines []string) {
 		switch {
 		case line.begin == "":
 		case line.decides:
-			lines = append(lines, line.begin+problem+scope+x.StepUp+c.end)
+			lines = append(lines, line.begin+problem[0]+problem[1]+problem[2]+problem[3]+problem[4]+scope+x.StepUp+c.end)
 		case x.Code == codeScope:
 			// The client has a token of the other scheme, and needs more scopes there.
 			lines = append(lines, line.begin+c.end)

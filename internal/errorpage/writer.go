@@ -2,10 +2,10 @@ package errorpage
 
 import (
 	"bufio"
-	"encoding/json"
 	"net"
 	"net/http"
 
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -68,11 +68,10 @@ func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func WriteJSON(w http.ResponseWriter, r *http.Request, row refusal.Row) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(row.Status)
-	body, _ := json.Marshal(struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}{row.Code, row.Description})
-	if r.Method != http.MethodHead {
-		w.Write(body)
+	if r.Method == http.MethodHead {
+		return
 	}
+	body := jsonscan.AppendString(append(make([]byte, 0, 128), `{"error":`...), row.Code)
+	body = jsonscan.AppendString(append(body, `,"error_description":`...), row.Description)
+	w.Write(append(body, '}'))
 }

@@ -159,8 +159,9 @@ func Array(value string, element func(value string) error) error {
 }
 
 type scanner struct {
-	text string
-	pos  int
+	text    string
+	pos     int
+	escaped bool // the last string has escapes
 }
 
 func (s *scanner) space() {
@@ -188,7 +189,10 @@ func (s *scanner) name() (string, bool) {
 	if !s.string() {
 		return "", false
 	}
-	name := unescape(s.text[start+1 : s.pos-1])
+	name := s.text[start+1 : s.pos-1]
+	if s.escaped {
+		name = unescape(name)
+	}
 	s.space()
 	if !s.take(':') {
 		return "", false
@@ -306,6 +310,7 @@ func (s *scanner) string() bool {
 	if !s.take('"') {
 		return false
 	}
+	s.escaped = false
 	for {
 		s.pos += plain(s.text[s.pos:])
 		if s.pos == len(s.text) {
@@ -316,6 +321,7 @@ func (s *scanner) string() bool {
 			s.pos++
 			return true
 		case '\\':
+			s.escaped = true
 			if !s.escape() {
 				return false
 			}

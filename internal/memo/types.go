@@ -7,8 +7,11 @@ import (
 
 // Types caches the values that one text was decoded into, one for each type.
 type Types struct {
-	mu     sync.Mutex
-	byType map[reflect.Type]any
+	mu sync.Mutex
+	// first is the value of the first type. Most programs use one, and need no map.
+	first    any
+	of       reflect.Type
+	byOthers map[reflect.Type]any
 }
 
 // As returns the value of a type. It calls decode the first time, and again after an
@@ -24,16 +27,23 @@ func (d *Types) As(t reflect.Type, decode func() (any, error)) (any, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.byType == nil {
-		d.byType = map[reflect.Type]any{}
+	switch {
+	case d.of == nil || d.of == t:
+		d.of, d.first = t, value
+		return value, nil
+	case d.byOthers == nil:
+		d.byOthers = map[reflect.Type]any{}
 	}
-	d.byType[t] = value
+	d.byOthers[t] = value
 	return value, nil
 }
 
 func (d *Types) get(t reflect.Type) (any, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	value, ok := d.byType[t]
+	if d.of == t {
+		return d.first, true
+	}
+	value, ok := d.byOthers[t]
 	return value, ok
 }

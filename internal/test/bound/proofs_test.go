@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
@@ -52,6 +53,8 @@ func TestSchemes(t *testing.T) {
 		{"allowed, unbound as bearer with a proof", allowed, bearer(testkit.GoodToken(), unbound.proof()), asBearer(400, "invalid_request", "DPoP proof sent with Bearer scheme")},
 		{"allowed, unbound as bearer with an empty proof", allowed, bearer(testkit.GoodToken(), ""), asBearer(400, "invalid_request", "DPoP proof sent with Bearer scheme")},
 		{"allowed, scheme without a token", allowed, testkit.RequestWith("DPoP"), withProof(400, "invalid_request", "malformed Authorization header")},
+		{"allowed, a comma in the token and no proof", allowed, testkit.RequestWith("DPoP a,b"), withProof(400, "invalid_request", "malformed Authorization header")},
+		{"allowed, quotation marks around the token", allowed, testkit.WithHeader(testkit.RequestWith(`DPoP "`+client.token+`"`), "DPoP", client.proof()), withProof(400, "invalid_request", "malformed Authorization header")},
 		{"allowed, characters that no token has", allowed, testkit.WithHeader(testkit.RequestWith("DPoP a b"), "DPoP", client.proof()), withProof(400, "invalid_request", "malformed Authorization header")},
 		{"allowed, Bearer without a token", allowed, testkit.RequestWith("Bearer"), asBearer(400, "invalid_request", "malformed Authorization header")},
 		{"allowed, two lines", allowed, testkit.RequestWith("DPoP "+client.token, "Bearer "+testkit.GoodToken()), asBearer(400, "invalid_request", "malformed Authorization header")},
@@ -298,6 +301,50 @@ func TestTokensWithProofs(t *testing.T) {
 	es.ExpectWhole(t, es.API.RequireAuth(es), swapped.request(swapped.proof()), badToken("token type not accepted"))
 	f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	f.ExpectWhole(t, f.API.RequireAuth(f), client.request(client.proof()), testkit.AnswerNoKeys)
+}
+
+// TestOrderOfChecks: a proof does not matter for a token that is rejected without it, so
+// such a request costs what it costs with a bearer token. The form of a proof is checked
+// before the signature of the token, which takes longer.
+func TestOrderOfChecks(t *testing.T) {
+	t.Parallel()
+	expired := newHolder(client.key, [2]string{"exp", testkit.NoonPlus(-60)})
+	foreign := newHolder(client.key, [2]string{"iss", `"https://u.example/"`})
+	forged := holder{client.key, client.token[:len(client.token)-8] + "AAAAAAAA"}
+	cut := holder{client.key, client.token[:len(client.token)-300]}
+	for _, tt := range []struct {
+		why    string
+		h      holder
+		proofs []string
+		want   testkit.Answer
+	}{
+		{"expired, no proof", expired, nil, badToken("token expired")},
+		{"expired, not a proof", expired, []string{"x"}, badToken("token expired")},
+		{"unknown issuer, two proofs", foreign, []string{foreign.proof(), foreign.proof()}, badToken("issuer not trusted")},
+		{"cut off, not a proof", cut, []string{"x"}, badToken("token malformed")},
+		{"forged, not a proof", forged, []string{"x"}, badProof},
+		{"forged, no proof", forged, nil, badProof},
+		{"forged", forged, []string{forged.proof()}, badToken("signature invalid")},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			t.Parallel()
+			f := newEnv(t, auth0.BindingAllowed)
+			f.ExpectWhole(t, f.API.RequireAuth(f), tt.h.request(tt.proofs...), tt.want)
+			strict := newEnv(t, auth0.BindingRequired)
+			strict.ExpectWhole(t, strict.API.RequireAuth(strict), tt.h.request(tt.proofs...), alone(tt.want))
+		})
+	}
+	// The same for a cached token.
+	f := testkit.NewCacheEnv(t, dpop(auth0.BindingAllowed))
+	h := f.API.RequireAuth(f)
+	f.ExpectWhole(t, h, client.request(client.proof()), testkit.AnswerOK)
+	f.Events.Take()
+	f.ExpectWhole(t, h, client.request("x"), badProof)
+	if told, _ := f.Events.Take(); len(told) != 1 || !told[0].Cached || told[0].Reason != "invalid_dpop_proof" {
+		t.Errorf("events %+v", told)
+	}
+	f.Now = testkit.Noon.Add(48 * time.Hour)
+	f.ExpectWhole(t, h, client.request("x"), badToken("token expired"))
 }
 
 // TestProofOfTokenOutsideTheCache: the hash of the token is right for tokens that are not cached.
