@@ -3,6 +3,7 @@ package returnto
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -59,15 +60,14 @@ var invisible = []*unicode.RangeTable{unicode.Cc, unicode.Cf, unicode.Co, unicod
 // each place and each spelling. Of private and unassigned ones, of which there
 // are hundreds of thousands, it takes the ends of each range and some between.
 func TestPathHidesNoCharacter(t *testing.T) {
-	isAssigned := func(r rune) bool {
-		return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf)
-	}
+	assignedTo := setOf(unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf)
+	hidden := setOf(slices.Concat(invisible, []*unicode.RangeTable{lookalikes})...)
 	refused, last := 0, 0
-	next := isAssigned(0x80)
+	next := assignedTo[0x80]
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
 		assigned := next
-		next = isAssigned(r + 1)
-		if !utf8.ValidRune(r) || assigned && !unicode.In(r, invisible...) && !unicode.Is(lookalikes, r) {
+		next = assignedTo[r+1]
+		if !utf8.ValidRune(r) || assigned && !hidden[r] {
 			last = 0
 			continue
 		}
@@ -172,6 +172,18 @@ func TestOrdinaryTextPasses(t *testing.T) {
 			t.Errorf("%s: Clean(%q) = %q, %v", path, target, got, ok)
 		}
 	}
+}
+
+// setOf has true for each character of the tables. A look into it is cheaper than
+// unicode.In, for a test that takes all characters.
+func setOf(tables ...*unicode.RangeTable) []bool {
+	set := make([]bool, unicode.MaxRune+2)
+	for _, table := range tables {
+		for r := range each(table) {
+			set[r] = true
+		}
+	}
+	return set
 }
 
 // each calls yield for the characters of a table.

@@ -3,6 +3,8 @@ package examples_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -24,15 +26,40 @@ import (
 // binaries is the directory of the examples, which are built once for all tests.
 var binaries string
 
+// directory returns where the examples are built: a directory of the user's cache for this
+// copy of the module. There, `go build` links a program again only if the program has
+// changed; linking all of them takes longer than all tests of this package. A program that
+// is not an example anymore is removed.
+func directory() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "auth0-examples", fmt.Sprintf("%x", sha256.Sum256([]byte(here)))[:16])
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	built, err := os.ReadDir(dir)
+	for _, entry := range built {
+		if _, gone := os.Stat(filepath.Join("../../../examples", entry.Name(), "main.go")); gone != nil {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return dir, err
+}
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "examples-")
+	dir, err := directory()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
 	binaries = dir
 	overlay, err := inheritListener(dir)
 	if err != nil {

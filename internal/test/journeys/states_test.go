@@ -131,14 +131,17 @@ func TestStates(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		for _, ro := range routes {
 			tables[ro.name] = table{}
-			for _, v := range visitors {
-				t.Run(ro.name+", "+v.name, func(t *testing.T) {
+		}
+		for _, v := range visitors {
+			// Callers of one group find the same world.
+			for i, group := range callerGroups() {
+				t.Run(fmt.Sprint(v.name, ", callers ", i+1), func(t *testing.T) {
 					t.Parallel()
-					for _, condition := range conditions {
-						// Callers of one group find the same world.
-						for _, group := range callerGroups() {
-							synctest.Test(t, func(t *testing.T) {
-								w := newWorld(t, v)
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, v)
+						for _, ro := range routes {
+							for _, condition := range conditions {
+								w.next()
 								b := v.prepare(w)
 								w.door.set(condition)
 								for _, c := range group {
@@ -147,9 +150,9 @@ func TestStates(t *testing.T) {
 									tables[ro.name][[3]string{v.name, condition, c.name}] = got
 									mu.Unlock()
 								}
-							})
+							}
 						}
-					}
+					})
 				})
 			}
 		}

@@ -119,7 +119,7 @@ func newWorld(t *testing.T, v visitor) *world {
 		}
 		c.IdleTimeout, c.AbsoluteTimeout = idle, absolute
 		if v.inStore {
-			w.store = &testkit.HalfStore{Store: auth0.NewMemoryStore(100)}
+			w.store = &testkit.HalfStore{Store: auth0.NewMemoryStore(1000)}
 			c.Store = w.store
 		}
 	})
@@ -166,6 +166,16 @@ func newWorld(t *testing.T, v visitor) *world {
 	})))
 	w.App = s.LoadUser(w.Mux)
 	return w
+}
+
+// next makes the world ready for the next state, as if it were new: an outage ends, and
+// so much time passes that documents of the tenant, refusals, limits of requests and
+// sessions are forgotten. Then ada is at the tenant.
+func (w *world) next() {
+	w.door.set(well)
+	endOutage(w, well)
+	time.Sleep(absolute + time.Hour)
+	w.SignInAtTenant("ada@acme.example")
 }
 
 // organization is one of which ada and grace are members.

@@ -1,3 +1,0 @@
-// Package bound has tests of sender-constrained tokens at an API: DPoP proofs, and
-// client certificates. It has no code.
-package bound
