@@ -260,8 +260,8 @@ func TestTooMany(t *testing.T) {
 		r.AddCookie(&http.Cookie{Name: "s", Value: "x"})
 		r.AddCookie(&http.Cookie{Name: "other", Value: "x"})
 	}
-	if n := len(plain.Values(jar(plain, r))); n != maxValues {
-		t.Errorf("%d values, want %d", n, maxValues)
+	if n := len(plain.Values(jar(plain, r))); n != MaxValues {
+		t.Errorf("%d values, want %d", n, MaxValues)
 	}
 	r.AddCookie(&http.Cookie{Name: "s.1", Value: "x"})
 	got := jar(plain, r)

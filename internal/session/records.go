@@ -26,7 +26,7 @@ func (rs *records) find(ctx context.Context, id string) (*Record, error) {
 	if err != nil {
 		return nil, readError(ctx, err)
 	}
-	plain, _, ok := rs.keyring.Open(purposeRecord, key, string(value))
+	plain, _, ok := rs.keyring.OpenText(purposeRecord, key, string(value))
 	if !ok {
 		return nil, nil
 	}
