@@ -199,7 +199,7 @@ func Uncacheable(h http.Header) {
 
 // VaryCookie notes that the response depends on the cookies of the request.
 func VaryCookie(h http.Header) {
-	for _, line := range h.Values("Vary") {
+	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
 				return
