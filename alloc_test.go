@@ -219,8 +219,8 @@ func TestAllocationsOfProofs(t *testing.T) {
 // of its marks too. A damaged cookie costs less, and a visitor without one next to nothing.
 func TestAllocationsOfSessions(t *testing.T) {
 	for _, m := range []struct {
-		name                                string
-		edit                                func(*auth0.Config)
+		name                               string
+		edit                               func(*auth0.Config)
 		page, read, save, damaged, garbage int
 	}{
 		{"in cookies", testkit.InCookies, 12, 10, 29, 7, 5},
