@@ -223,8 +223,8 @@ func TestAllocationsOfSessions(t *testing.T) {
 		edit                               func(*auth0.Config)
 		page, read, save, damaged, garbage int
 	}{
-		{"in cookies", testkit.InCookies, 12, 10, 29, 7, 5},
-		{"in a store", testkit.InStore, 22, 21, 56, 7, 5},
+		{"in cookies", testkit.InCookies, 12, 10, 27, 7, 5},
+		{"in a store", testkit.InStore, 22, 21, 54, 7, 5},
 	} {
 		e := testkit.SignedIn(t, m.edit, func(c *auth0.Config) { c.Audience, c.Logger = testkit.Audience, slog.New(slog.DiscardHandler) })
 		good := e.Browser().MustLogin().Cookies[testkit.SessionCookie]

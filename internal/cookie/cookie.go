@@ -212,6 +212,9 @@ func VaryCookie(h http.Header) {
 type part struct{ name, value string }
 
 func (c Cookie) split(value string) []part {
+	if len(value)+c.mostBeside() <= lineLimit {
+		return []part{{c.Name, value}}
+	}
 	room := c.capacity()
 	// The bare name has room for the suffix that it does not carry.
 	if len(value) <= room+len(longestSuffix) {
@@ -256,6 +259,13 @@ const (
 	maxParts      = MaxSize/(lineLimit/4) + 1
 	longestSuffix = ".16"
 )
+
+// mostBeside is at least the length of a line without its value. Most values are so short
+// that nobody needs the exact length, which takes a line to measure.
+func (c Cookie) mostBeside() int {
+	const attributes = 128
+	return len(c.Name) + len(longestSuffix) + len(c.Path) + len(c.Domain) + attributes
+}
 
 // capacity is the room for a value beside the longest name and all attributes.
 func (c Cookie) capacity() int {
