@@ -288,3 +288,78 @@ func TestAllocationsOfRefusalsWithProofs(t *testing.T) {
 		})
 	}
 }
+
+// TestAllocationsOfSessions: a session costs its cipher and its parts, in the store the keys
+// of its marks too. A damaged cookie costs less, and a visitor without one next to nothing.
+func TestAllocationsOfSessions(t *testing.T) {
+	for _, m := range []struct {
+		name                               string
+		edit                               func(*auth0.Config)
+		page, read, save, damaged, garbage int
+	}{
+		{"in cookies", testkit.InCookies, 12, 10, 27, 7, 5},
+		{"in a store", testkit.InStore, 22, 21, 54, 7, 5},
+	} {
+		e := testkit.SignedIn(t, m.edit, func(c *auth0.Config) { c.Audience, c.Logger = testkit.Audience, slog.New(slog.DiscardHandler) })
+		good := e.Browser().MustLogin().Cookies[testkit.SessionCookie]
+		middle := len(good) / 2
+		other := "A"
+		if good[middle] == 'A' {
+			other = "B"
+		}
+		damaged := good[:middle] + other + good[middle+1:]
+		request := func(cookie string) *http.Request {
+			r := testkit.Must(http.NewRequestWithContext(t.Context(), "GET", testkit.AppURL+"/", nil))
+			if r.Header.Set("Sec-Fetch-Mode", "navigate"); cookie != "" {
+				r.Header.Set("Cookie", testkit.SessionCookie+"="+cookie)
+			}
+			return r
+		}
+		w := &discardWriter{http.Header{}}
+		served := 0
+		page := e.Strategy.LoadUser(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if _, ok := auth0.UserFrom(r.Context()); ok {
+				served++
+			}
+		}))
+		serve := func(r *http.Request) func() { return func() { clear(w.header); page.ServeHTTP(w, r) } }
+		read := func(r *http.Request, ok bool) func() {
+			return func() {
+				if _, err := e.Strategy.Session(r); (err == nil) != ok {
+					t.Fatal(err)
+				}
+			}
+		}
+		r := request(good)
+		s, err := e.Strategy.Session(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for what, row := range map[string]struct {
+			f    func()
+			most int
+		}{
+			"a page with a session":       {serve(r), m.page},
+			"Session":                     {read(r, true), m.read},
+			"Session of a damaged cookie": {read(request(damaged), false), m.damaged},
+			"Session of garbage":          {read(request("garbage"), false), m.garbage},
+			"a page with nobody":          {serve(request("")), 3}, // the request, its context, the header Vary
+			"SaveSession": {func() {
+				clear(w.header)
+				n++
+				s.Data["n"] = strings.Repeat("x", n%2)
+				if err := e.Strategy.SaveSession(w, r, s); err != nil {
+					t.Fatal(err)
+				}
+			}, m.save},
+		} {
+			if n := perRun(t, row.f); n > row.most {
+				t.Errorf("%s, %s: %d allocations, want at most %d", m.name, what, n, row.most)
+			}
+		}
+		if served == 0 {
+			t.Errorf("%s: no page had a user", m.name)
+		}
+	}
+}

@@ -280,7 +280,7 @@ func (a *Application) newLogin(t *transaction.Transaction, got login.Result) *Lo
 func (a *Application) loginOf(l *login.Accepted) *Login {
 	c := l.Identity.Claims
 	return &Login{
-		User: newUser(c.Issuer, c.Subject, l.Identity.Kept(a.keepClaim)), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
+		User: newUser(c.Issuer, c.Subject, string(l.Identity.Kept(a.keepClaim))), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
 		by: a.flow, accepted: secret.Of(l),
 	}
 }
@@ -392,7 +392,7 @@ func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	case sub != subject:
 		return User{}, refusal.UserInfo.Because("the response is about another subject than the access token's user")
 	}
-	return newUser(issuer, sub, resp.Body), nil
+	return newUser(issuer, sub, string(resp.Body)), nil
 }
 
 // ImplicitURL begins a login by the implicit grant (RFC 6749, Section 4.2), for old

@@ -37,17 +37,17 @@ func manyCookies(t testing.TB) map[string]string {
 	}
 	return map[string]string{
 		"none":                                  "",
-		"60 transactions":                       repeat(60, "__Host-auth0_txn_%016d=v1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+		"60 transactions":                       repeat(60, "__Host-auth0_txn_%016d=v3.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 		"2,990 transactions":                    repeat(2990, "__Host-auth0_txn_%016d=x"),
 		"2,990 of which 64 differ":              strings.Repeat(repeat(64, "__Host-auth0_txn_%016d=x"), 47),
 		"2,990 sessions":                        strings.Repeat(testkit.SessionCookie+"="+session[:200]+"; ", 2990),
 		"50 sessions":                           strings.Repeat(testkit.SessionCookie+"="+session+"; ", 50),
 		"2,990 parts":                           repeat(2990, testkit.SessionCookie+".%d=2:x"),
 		"60 parts that are all the first":       strings.Repeat(testkit.SessionCookie+".0=2:x; "+testkit.SessionCookie+".1=y; ", 30),
-		"2,990 counters":                        strings.Repeat(testkit.SessionCookie+"_tries=v1.AAAA; ", 2990),
+		"2,990 counters":                        strings.Repeat(testkit.SessionCookie+"_tries=v3.AAAA; ", 2990),
 		"2,990 others":                          repeat(2990, "other%d=x"),
 		"100 KB of semicolons":                  strings.Repeat(";", 100_000),
-		"100 KB in one value":                   testkit.SessionCookie + "=v1." + strings.Repeat("A", 100_000),
+		"100 KB in one value":                   testkit.SessionCookie + "=v3." + strings.Repeat("A", 100_000),
 		"a real session among 2,000 of the app": testkit.SessionCookie + "=" + session + "; " + repeat(2000, "other%d=x"),
 	}
 }
@@ -131,7 +131,7 @@ func TestOldLoginsMakeRoom(t *testing.T) {
 	}
 	b.Cookies = all
 	foreign := "__Host-auth0_txn_AAAAAAAAAAAAAAAA"
-	b.Cookies[foreign] = "v1.of-another-application"
+	b.Cookies[foreign] = "v3.of-another-application"
 	for range 12 {
 		resp := b.Page("/auth/login")
 		if n := len(resp.Header.Values("Set-Cookie")); n > 1+8 {

@@ -361,7 +361,7 @@ func FuzzRoutes(f *testing.F) {
 	redirects := reflect.TypeOf(http.RedirectHandler("/", http.StatusFound))
 	f.Add("GET", "/auth/login", "returnTo=/x&connection=github&prompt=login", "", "")
 	f.Add("GET", "/auth/login", "returnTo=//evil.example&screen_hint=signup&invitation=a&organization=org_1", "a=b", "")
-	f.Add("GET", "/auth/callback", "state=x&code=y", testkit.SessionCookie+"=v1.AAAA; __Host-auth0_txn_AAAAAAAAAAAAAAAA=v1.AAAA", "")
+	f.Add("GET", "/auth/callback", "state=x&code=y", testkit.SessionCookie+"=v3.AAAA; __Host-auth0_txn_AAAAAAAAAAAAAAAA=v3.AAAA", "")
 	f.Add("GET", "/auth/callback", "state=x&error=%3Cscript%3E&error_description=%00%0d%0a", testkit.SessionCookie+".0=2:a; "+testkit.SessionCookie+".1=b", "")
 	f.Add("POST", "/auth/logout", "returnTo=https://evil.example/", testkit.SessionCookie+"="+b.Cookies[testkit.SessionCookie][:100], "a=b")
 	f.Add("POST", "/auth/callback", "", "", "state=x&code=y&id_token=z")

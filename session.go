@@ -170,14 +170,12 @@ func samePerson(r *session.Record, issuer, subject string) bool {
 // changing the record.
 func newSession(v *visit.Visit) *Session {
 	r, facts := v.Record, v.Record.Facts()
-	s := &Session{User: userOf(r), Data: maps.Clone(r.Data), visit: secret.Of(v)}
+	s := &Session{User: userOf(r), Data: make(map[string]string, len(r.Data)), visit: secret.Of(v)}
+	maps.Copy(s.Data, r.Data)
 	s.CreatedAt, s.ExpiresAt = r.Life()
 	s.ACR, s.AMR = facts.ACR, slices.Clone(facts.AMR)
 	if facts.Time > 0 {
 		s.AuthenticatedAt = time.Unix(int64(facts.Time), 0)
-	}
-	if s.Data == nil {
-		s.Data = map[string]string{}
 	}
 	return s
 }

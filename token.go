@@ -274,7 +274,7 @@ func ContextWithUser(ctx context.Context, u User) context.Context {
 	if u.Subject == "" {
 		return &userContext{ctx, visit.Of(nil)}
 	}
-	return &userContext{ctx, visit.Of(&session.Record{Issuer: u.Issuer, Subject: u.Subject, Claims: u.text()})}
+	return &userContext{ctx, visit.Of(&session.Record{Issuer: u.Issuer, Subject: u.Subject, Claims: string(u.text())})}
 }
 
 // A userContext has a user and hides a token.
@@ -354,7 +354,7 @@ func claimsOf(ctx context.Context) (string, *memo.Types) {
 		return v.token.payload, &v.decoded
 	}
 	if loaded := visit.In(ctx); loaded != nil && loaded.Record != nil {
-		return string(loaded.Record.Claims), loaded.Decoded
+		return loaded.Record.Claims, &loaded.Decoded
 	}
 	return "", nil
 }

@@ -25,15 +25,16 @@ type User struct {
 	OrgID         string // the organization logged in to, if any
 	OrgName       string
 
-	claims json.RawMessage // claims of the ID token in the session
+	claims string    // JSON text of the claims of the ID token in the session
+	_      [0]func() // no promise that users can be compared with ==
 }
 
 // newUser reads a user from verified claims. It ignores a claim of an unexpected
 // type: providers differ, and none of these claims identifies the user.
-func newUser(issuer, subject string, claims json.RawMessage) User {
+func newUser(issuer, subject string, claims string) User {
 	u := User{Issuer: issuer, Subject: subject, claims: claims}
 	text := func(value string) string { s, _ := jsonscan.String(value); return s }
-	jsonscan.Object(string(claims), func(name, value string) error {
+	jsonscan.Object(claims, func(name, value string) error {
 		switch name {
 		case "name":
 			u.Name = text(value)
@@ -63,7 +64,7 @@ func newUser(issuer, subject string, claims json.RawMessage) User {
 // claim.
 func (u User) text() json.RawMessage {
 	members := map[string]json.RawMessage{}
-	if json.Unmarshal(u.claims, &members) != nil || members == nil {
+	if json.Unmarshal([]byte(u.claims), &members) != nil || members == nil {
 		members = map[string]json.RawMessage{}
 	}
 	was := newUser(u.Issuer, u.Subject, u.claims)
@@ -110,7 +111,7 @@ func (u User) with(further map[string]any) (json.RawMessage, error) {
 // claims into a struct see [Claims].
 func (u User) Claim(name string) (value any, ok bool) {
 	var members map[string]json.RawMessage
-	if json.Unmarshal(u.claims, &members) != nil {
+	if json.Unmarshal([]byte(u.claims), &members) != nil {
 		return nil, false
 	}
 	raw, ok := members[name]

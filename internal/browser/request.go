@@ -9,10 +9,10 @@ import (
 // false for the images and scripts of a page and for requests ahead of time: their
 // responses can be for caches.
 func Uses(r *http.Request) bool {
-	if r.Method == http.MethodHead || r.Header.Get("Upgrade") != "" || Prefetches(r) {
+	if r.Method == http.MethodHead || first(r.Header, "Upgrade") != "" || Prefetches(r) {
 		return false
 	}
-	switch r.Header.Get("Sec-Fetch-Mode") {
+	switch first(r.Header, "Sec-Fetch-Mode") {
 	case "navigate":
 		return true
 	case "":
@@ -32,6 +32,19 @@ func Upgrades(r *http.Request) bool {
 // Prefetches reports whether a browser sends the request before a person wants the
 // page.
 func Prefetches(r *http.Request) bool {
-	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")
-	return strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender")
+	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Moz"} {
+		if purpose := first(r.Header, name); strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") {
+			return true
+		}
+	}
+	return false
+}
+
+// first is [http.Header.Get] for a name in the form that the keys of a header have. Each
+// request asks for several names, and most have none of them.
+func first(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }

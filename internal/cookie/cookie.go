@@ -31,8 +31,8 @@ const (
 )
 
 const (
-	// maxValues bounds the values under one name, each of which is to be opened.
-	maxValues = 4
+	// MaxValues bounds the values under one name, each of which is to be opened.
+	MaxValues = 4
 
 	// MaxDeleted is how many cookies one response deletes. A response with many
 	// Set-Cookie lines is refused by proxies, and what is left is deleted by the
@@ -143,12 +143,15 @@ func (c Cookie) Delete(w http.ResponseWriter, jar Jar) {
 // Values returns what the jar holds under the name: usually nothing or one
 // value, more if the browser has the cookie for several paths. Parts that do
 // not make a whole are left out.
-func (c Cookie) Values(jar Jar) []string {
+func (c Cookie) Values(jar Jar) []string { return c.AppendValues(nil, jar) }
+
+// AppendValues appends what Values returns, at most [MaxValues].
+func (c *Cookie) AppendValues(values []string, jar Jar) []string {
 	var parts map[int][]string
-	var values []string
+	most := len(values) + MaxValues
 	for _, h := range jar.held {
 		if h.name == c.Name {
-			if h.value != "" && len(values) < maxValues {
+			if h.value != "" && len(values) < most {
 				values = append(values, h.value)
 			}
 		} else if i, ok := c.index(h.name); ok {
@@ -158,12 +161,12 @@ func (c Cookie) Values(jar Jar) []string {
 			parts[i] = append(parts[i], h.value)
 		}
 	}
-	for i := range min(len(parts[0]), maxValues) {
-		if value, ok := join(parts, i); ok {
+	for i := range min(len(parts[0]), MaxValues) {
+		if value, ok := join(parts, i); ok && len(values) < most {
 			values = append(values, value)
 		}
 	}
-	return values[:min(len(values), maxValues)]
+	return values
 }
 
 // Sent returns what a response sets under the name.
@@ -196,7 +199,7 @@ func Uncacheable(h http.Header) {
 
 // VaryCookie notes that the response depends on the cookies of the request.
 func VaryCookie(h http.Header) {
-	for _, line := range h.Values("Vary") {
+	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
 				return
@@ -209,6 +212,9 @@ func VaryCookie(h http.Header) {
 type part struct{ name, value string }
 
 func (c Cookie) split(value string) []part {
+	if len(value)+c.mostBeside() <= lineLimit {
+		return []part{{c.Name, value}}
+	}
 	room := c.capacity()
 	// The bare name has room for the suffix that it does not carry.
 	if len(value) <= room+len(longestSuffix) {
@@ -253,6 +259,13 @@ const (
 	maxParts      = MaxSize/(lineLimit/4) + 1
 	longestSuffix = ".16"
 )
+
+// mostBeside is at least the length of a line without its value. Most values are so short
+// that nobody needs the exact length, which takes a line to measure.
+func (c Cookie) mostBeside() int {
+	const attributes = 128
+	return len(c.Name) + len(longestSuffix) + len(c.Path) + len(c.Domain) + attributes
+}
 
 // capacity is the room for a value beside the longest name and all attributes.
 func (c Cookie) capacity() int {

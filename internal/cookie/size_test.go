@@ -114,3 +114,19 @@ func TestPresent(t *testing.T) {
 		t.Errorf("HostOnly: %+v", got)
 	}
 }
+
+// TestMostBeside: the estimate of a line's length is never too small.
+func TestMostBeside(t *testing.T) {
+	for _, name := range []string{"s", "__Host-" + strings.Repeat("n", 64)} {
+		for _, path := range []string{"/", "/" + strings.Repeat("p", 500), "/a b\"c\\d,e\u00e9"} {
+			for _, domain := range []string{"", "app.example", strings.Repeat("d", 60) + ".example"} {
+				for _, site := range []http.SameSite{0, http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode} {
+					c := Cookie{Name: name, Path: path, Domain: domain, Secure: true, SameSite: site}
+					if exact := lineLimit - c.capacity(); exact > c.mostBeside() || exact < len(name)+len(path)-10 {
+						t.Errorf("%+v: %d characters, estimated %d", c, exact, c.mostBeside())
+					}
+				}
+			}
+		}
+	}
+}

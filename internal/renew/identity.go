@@ -34,7 +34,7 @@ func (t *Tokens) verify(ctx context.Context, ep discovery.Metadata, r *session.R
 func (t *Tokens) keepIdentity(r *session.Record, id idtoken.Identity, partial bool) {
 	kept, raw := r.Claims, ""
 	if !partial {
-		kept = id.Kept(t.config.KeepClaim)
+		kept = string(id.Kept(t.config.KeepClaim))
 		if t.config.KeepIDToken {
 			raw = id.Raw
 		}

@@ -122,7 +122,7 @@ func TestRefreshedIDToken(t *testing.T) {
 				}
 			}
 			// Of an answer that was rejected, the refresh token alone is used.
-			if r := e.kept(); r.RefreshToken != refresh || r.Refreshes != 1 || r.Tokens[0].Token != kept || !strings.Contains(string(r.Claims), name) {
+			if r := e.kept(); r.RefreshToken != refresh || r.Refreshes != 1 || r.Tokens[0].Token != kept || !strings.Contains(r.Claims, name) {
 				e.Errorf("%s: %+v, %s", row.why, r, r.Claims)
 			}
 		})
@@ -202,7 +202,7 @@ func TestIdentityKept(t *testing.T) {
 				want = raw
 			}
 			r := e.kept()
-			if _, raw := r.LogoutHints(); string(r.Claims) != row.claims || raw != want || int64(r.Facts().Time) != authenticated {
+			if _, raw := r.LogoutHints(); r.Claims != row.claims || raw != want || int64(r.Facts().Time) != authenticated {
 				e.Errorf("%s: %+v, %s", row.why, r, r.Claims)
 			}
 			if bad, _ := r.CheckRefreshed(earliest, now(), leeway); bad != nil {
@@ -291,7 +291,7 @@ func TestContinue(t *testing.T) {
 				refresh, claims = "next", `{"name":"Ada L."}`
 			}
 			want := session.Token{Audience: api, Asked: "openid a", Scope: "openid a", Token: "new", ExpiresAt: in(time.Minute)}
-			if r := e.record; err != nil || r.Refreshes != 1 || r.RefreshToken != refresh || string(r.Claims) != claims || len(r.Tokens) != 1 || r.Tokens[0] != want {
+			if r := e.record; err != nil || r.Refreshes != 1 || r.RefreshToken != refresh || r.Claims != claims || len(r.Tokens) != 1 || r.Tokens[0] != want {
 				e.Errorf("%s: %+v, %s, %v", row.why, r, r.Claims, err)
 			}
 		})

@@ -259,7 +259,7 @@ func newRecord(change func(*jwt.Claims)) *session.Record {
 	if err != nil {
 		panic(err)
 	}
-	r.ID, r.RefreshToken, r.Claims = "one", "refresh", json.RawMessage(`{"name":"Ada"}`)
+	r.ID, r.RefreshToken, r.Claims = "one", "refresh", `{"name":"Ada"}`
 	r.Tokens = []session.Token{{Audience: api, Asked: "openid a", Scope: "openid a", Token: "old", ExpiresAt: in(600 * time.Second)}}
 	return r
 }

@@ -11,41 +11,41 @@ import (
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	k := ring(t, secretA)
-	want := "v1."
+	want := "v3."
 	if fips140.Enforced() {
-		want = "v2."
+		want = "v4."
 	}
 	if got := k.Seal("session", "s", []byte("data"))[:3]; got != want {
 		t.Errorf("version %q, want %q", got, want)
 	}
 	if got, _, ok := k.Open("p", "n", golden); !ok || string(got) != "data" {
-		t.Errorf("the value of version 1: %q, %v", got, ok)
+		t.Errorf("the value with the nonce zero: %q, %v", got, ok)
 	}
-	two := k.seal("v2.", "session", "s", []byte("data"))
-	if got, current, ok := k.Open("session", "s", two); !ok || !current || string(got) != "data" || two[:3] != "v2." {
-		t.Errorf("a value of version 2: %q, %v, %v", got, current, ok)
+	random := k.seal("v4.", "session", "s", []byte("data"))
+	if got, current, ok := k.Open("session", "s", random); !ok || !current || string(got) != "data" || random[:3] != "v4." {
+		t.Errorf("a value with a random nonce: %q, %v, %v", got, current, ok)
 	}
-	for _, moved := range []string{"v1." + two[3:], "v2." + golden[3:], "v3." + two[3:], two[3:], "v2", ""} {
+	for _, moved := range []string{"v3." + random[3:], "v4." + golden[3:], "v5." + random[3:], random[3:], "v4", ""} {
 		if _, _, ok := k.Open("session", "s", moved); ok {
 			t.Errorf("%.20q opens", moved)
 		}
 	}
-	if _, _, ok := k.Open("session", "other", two); ok {
+	if _, _, ok := k.Open("session", "other", random); ok {
 		t.Error("opens under another name")
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(two[3:])
+	raw, err := base64.RawURLEncoding.DecodeString(random[3:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for bit := range len(raw) * 8 {
 		forged := bytes.Clone(raw)
 		forged[bit/8] ^= 1 << (bit % 8)
-		if _, _, ok := k.Open("session", "s", "v2."+base64.RawURLEncoding.EncodeToString(forged)); ok {
+		if _, _, ok := k.Open("session", "s", "v4."+base64.RawURLEncoding.EncodeToString(forged)); ok {
 			t.Fatalf("opens with bit %d flipped", bit)
 		}
 	}
 	for n := range raw {
-		if _, _, ok := k.Open("session", "s", "v2."+base64.RawURLEncoding.EncodeToString(raw[:n])); ok {
+		if _, _, ok := k.Open("session", "s", "v4."+base64.RawURLEncoding.EncodeToString(raw[:n])); ok {
 			t.Fatalf("opens with %d bytes", n)
 		}
 	}

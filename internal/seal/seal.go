@@ -3,25 +3,39 @@
 //
 // A sealed value is
 //
-//	"v1." + base64url(salt[16] || AES-256-GCM(plaintext) with its 16-byte tag)
+//	"v3." + base64url(random[16] || AES-256-GCM(plaintext) with its 16-byte tag)
 //
-// Key and nonce are derived for each message from a secret and the salt with
-// HKDF-SHA256 (RFC 5869). A static key with random 96-bit nonces may seal no
-// more than 2^32 messages (NIST SP 800-38D, Section 8.3), which a busy site
-// with rolling cookies reaches within weeks; a fresh 256-bit key for each
-// message has no such budget.
+// The key is derived for each message with HKDF-SHA256 (RFC 5869). HKDF-Extract runs
+// once for each secret, without a salt. HKDF-Expand runs for each message, with
+//
+//	info = version || purpose || "|" || name || bound || random
+//
+// where bound are the texts of [Keyring.Bind]. The key is one block of its output, which
+// costs one HMAC.
+//
+// The random bytes are in info and not in the salt, because the browser sends them. An
+// attacker must not choose the salt of HKDF-Extract (RFC 5869, Section 3.4). HKDF-Expand
+// is a pseudorandom function of info, whoever chooses that.
+//
+// Each key seals one message, so its nonce is zero. A static key with random 96-bit
+// nonces must not seal more than 2^32 messages (NIST SP 800-38D, Section 8.3), which a
+// busy site with rolling cookies reaches within weeks. Here, a key and its nonce repeat
+// only if two messages of one place have the same 128 random bits. After 2^40 messages
+// the probability is 2^-49.
 //
 // In a program that enforces FIPS 140-3 (GODEBUG=fips140=only), a nonce must come from
 // the random generator of the module. A sealed value then is
 //
-//	"v2." + base64url(salt[16] || nonce[12] || AES-256-GCM(plaintext) with its tag)
+//	"v4." + base64url(random[16] || nonce[12] || AES-256-GCM(plaintext) with its tag)
 //
 // with a key that is derived in the same way. Every program opens both forms, so that
 // instances with and without enforcement share sessions.
 //
-// Purpose and name enter both the derivation and the additional data, so a
+// Version, purpose and name enter both the derivation and the additional data, so a
 // value sealed for one cookie never opens as another. So does whom the keyring is
-// bound to: applications that share a secret do not open each other's values.
+// bound to: applications that share a secret do not open each other's values. The parts
+// of info cannot be divided in another way: the version has 3 bytes and the random part
+// 16, no name holds "|", and bound is empty or "|" and a hash.
 //
 // The package does not know cookies, and no clock: whether an opened value has expired
 // is for the caller to check.
@@ -32,25 +46,28 @@ import (
 	"crypto/cipher"
 	"crypto/fips140"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/seed-15d5a55c/auth0/internal/base64url"
 )
 
 const (
-	derivedNonce = "v1." // the versions, named after the origin of the nonce
-	randomNonce  = "v2."
+	zeroNonce   = "v3." // the versions, named after the nonce
+	randomNonce = "v4."
 
-	saltSize  = 16
-	keySize   = 32
-	nonceSize = 12
-	tagSize   = 16
+	randomSize = 16
+	keySize    = 32
+	nonceSize  = 12
+	tagSize    = 16
 
 	// MinSecret is the least number of bytes in a secret: the strength of the
 	// AES-256 keys that are derived from it.
@@ -63,8 +80,36 @@ type Keyring struct {
 	// Behind a function, because fmt prints what it reaches through an
 	// unexported field whatever methods it has, and follows pointers for some
 	// verbs; of a function it knows only the address.
-	secrets func() [][]byte
+	secrets func() []*secret
 	bound   string // see Bind
+}
+
+// A secret derives the keys of messages.
+type secret struct {
+	prk  []byte    // the result of HKDF-Extract
+	macs sync.Pool // of hash.Hash: HMAC with prk, which need not hash it again
+}
+
+func newSecret(text string) *secret {
+	prk, err := hkdf.Extract(sha256.New, []byte(text), nil)
+	if err != nil {
+		panic(err) // unreachable: the hash is approved, and check refuses a short text
+	}
+	return &secret{prk: prk}
+}
+
+// expand is HKDF-Expand of one block (RFC 5869, Section 2.3). Info ends with the number
+// of the block.
+func (s *secret) expand(key, info []byte) []byte {
+	mac, ok := s.macs.Get().(hash.Hash)
+	if !ok {
+		mac = hmac.New(sha256.New, s.prk)
+	}
+	mac.Reset() // of a new one too: it then keeps the state behind the key
+	mac.Write(info)
+	key = mac.Sum(key[:0])
+	s.macs.Put(mac)
+	return key
 }
 
 // Bind returns a keyring with the same secrets that opens only what was sealed
@@ -84,7 +129,7 @@ func (k Keyring) Bind(texts ...string) Keyring {
 // tests that count.
 func (k Keyring) Watch(f func()) Keyring {
 	secrets := k.secrets
-	k.secrets = func() [][]byte { f(); return secrets() }
+	k.secrets = func() []*secret { f(); return secrets() }
 	return k
 }
 
@@ -95,7 +140,6 @@ func New(secrets []string) (Keyring, error) {
 	if len(secrets) == 0 {
 		return Keyring{}, errors.New("at least one secret is needed (AUTH0_SECRET); make one with: openssl rand -hex 32")
 	}
-	var keys [][]byte
 	var errs []error
 	for i, s := range secrets {
 		if err := check(s); err != nil {
@@ -104,12 +148,15 @@ func New(secrets []string) (Keyring, error) {
 		if slices.Contains(secrets[:i], s) {
 			errs = append(errs, fmt.Errorf("secret %d of %d is there twice", i+1, len(secrets)))
 		}
-		keys = append(keys, []byte(s))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Keyring{}, err
 	}
-	return Keyring{secrets: func() [][]byte { return keys }}, nil
+	var keys []*secret
+	for _, s := range secrets {
+		keys = append(keys, newSecret(s))
+	}
+	return Keyring{secrets: func() []*secret { return keys }}, nil
 }
 
 func check(s string) error {
@@ -133,24 +180,29 @@ func (k Keyring) Seal(purpose, name string, plaintext []byte) string {
 }
 
 func (k Keyring) seal(version, purpose, name string, plaintext []byte) string {
-	buf := make([]byte, saltSize, saltSize+nonceSize+len(plaintext)+tagSize)
-	rand.Read(buf) // never fails, see crypto/rand
-	label := k.label(version, purpose, name)
-	block, nonce := message(k.secrets()[0], buf[:saltSize], label)
+	b := buffers.Get().(*buffer)
+	defer b.free()
+	b.sealed = append(b.sealed[:0], make([]byte, randomSize)...)
+	rand.Read(b.sealed) // never fails, see crypto/rand
+	k.setLabel(b, version, purpose, name, b.sealed)
+	nonce := zero[:]
 	if version == randomNonce {
 		nonce = nil // Seal makes one, and writes it before the ciphertext
 	}
-	buf = aead(version, block).Seal(buf, nonce, plaintext, label)
-	text := make([]byte, 0, len(version)+base64url.EncodedLen(len(buf)))
-	return string(base64url.AppendText(append(text, version...), buf))
+	b.sealed = aead(version, b.block(k.secrets()[0])).Seal(b.sealed, nonce, plaintext, b.label)
+	b.text = base64url.AppendText(append(b.text[:0], version...), b.sealed)
+	return string(b.text)
 }
+
+// zero is the nonce of the version zeroNonce.
+var zero [nonceSize]byte
 
 // currentVersion returns the version of new values.
 func currentVersion() string {
 	if fips140.Enforced() {
 		return randomNonce
 	}
-	return derivedNonce
+	return zeroNonce
 }
 
 // Size returns the length of the text that Seal makes of n bytes.
@@ -158,7 +210,7 @@ func Size(n int) int {
 	if currentVersion() == randomNonce {
 		n += nonceSize
 	}
-	return len(derivedNonce) + base64url.EncodedLen(saltSize+n+tagSize)
+	return len(zeroNonce) + base64url.EncodedLen(randomSize+n+tagSize)
 }
 
 // Open returns the plaintext of a value that was sealed for the same purpose
@@ -167,56 +219,98 @@ func Size(n int) int {
 // for everything else, and gives no reason: there is none that a caller could
 // act upon.
 func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, ok bool) {
-	version := value[:min(len(value), len(derivedNonce))]
-	if version != derivedNonce && version != randomNonce {
-		return nil, false, false
-	}
-	sealed, ok := base64url.Append(nil, value[len(version):], -1)
-	if !ok || len(sealed) < saltSize+tagSize {
-		return nil, false, false
-	}
-	label := k.label(version, purpose, name)
-	secrets := k.secrets()
-	var dst []byte
-	if len(secrets) == 1 {
-		dst = sealed[saltSize:saltSize] // in place; a failure destroys the text, which another secret would need
-	}
-	ok = false
-	// Every secret is tried, also after one has fit, so that the time taken
-	// does not tell which.
-	for i, secret := range secrets {
-		opened, err := open(dst, version, secret, sealed[:saltSize], sealed[saltSize:], label)
-		if err == nil {
-			plaintext, current, ok = opened, i == 0, true
-		}
-	}
+	current, ok = k.open(purpose, name, value, func(opened []byte) { plaintext = append([]byte{}, opened...) })
 	return plaintext, current, ok
 }
 
-func open(dst []byte, version string, secret, salt, sealed, label []byte) ([]byte, error) {
-	block, nonce := message(secret, salt, label)
-	switch {
-	case version == randomNonce:
-		return aead(randomNonce, block).Open(nil, nil, sealed, label)
-	case fips140.Enforced():
-		// Opening with any nonce is allowed, and this AEAD reads the nonce from the text.
-		return aead(randomNonce, block).Open(nil, nil, slices.Concat(nonce, sealed), label)
-	}
-	return aead(derivedNonce, block).Open(dst, nonce, sealed, label)
+// OpenText is Open for a plaintext that is text.
+func (k Keyring) OpenText(purpose, name, value string) (plaintext string, current, ok bool) {
+	current, ok = k.open(purpose, name, value, func(opened []byte) { plaintext = string(opened) })
+	return plaintext, current, ok
 }
 
-// message derives the key and the nonce of one message. The nonce is for values of
-// the version derivedNonce.
-func message(secret, salt, label []byte) (cipher.Block, []byte) {
-	okm, err := hkdf.Key(sha256.New, secret, salt, string(label), keySize+nonceSize)
-	if err != nil {
-		panic(err) // unreachable: fails only for lengths above 255 hashes
+// open calls use with the plaintext, which is good until use returns.
+func (k Keyring) open(purpose, name, value string, use func([]byte)) (current, ok bool) {
+	version := value[:min(len(value), len(zeroNonce))]
+	if version != zeroNonce && version != randomNonce {
+		return false, false
 	}
-	block, err := aes.NewCipher(okm[:keySize])
+	text := value[len(version):]
+	if base64url.DecodedLen(text) < randomSize+tagSize {
+		return false, false
+	}
+	b := buffers.Get().(*buffer)
+	defer b.free()
+	if b.sealed, ok = base64url.Append(b.sealed[:0], text, -1); !ok {
+		return false, false
+	}
+	k.setLabel(b, version, purpose, name, b.sealed[:randomSize])
+	ok = false
+	// Every secret is tried, also after one has fit, so that the time taken
+	// does not tell which.
+	for i, secret := range k.secrets() {
+		opened, err := b.open(version, secret)
+		if err == nil {
+			use(opened)
+			current, ok = i == 0, true
+		}
+	}
+	return current, ok
+}
+
+// A buffer has the memory of one call. What a call allocates is only what it returns.
+type buffer struct {
+	label  []byte // binds a message to its place
+	info   []byte // of HKDF-Expand, with the number of the block
+	key    [keySize]byte
+	sealed []byte // with the random part before it
+	plain  []byte
+	text   []byte
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// free keeps the memory for another call, without the secrets in it.
+func (b *buffer) free() {
+	const most = 32 << 10 // more than a cookie or a record has
+	clear(b.key[:])
+	clear(b.plain)
+	if max(cap(b.sealed), cap(b.plain), cap(b.text), cap(b.info)) <= most {
+		buffers.Put(b)
+	}
+}
+
+// setLabel sets the label and info of a message.
+func (k Keyring) setLabel(b *buffer, version, purpose, name string, random []byte) {
+	b.label = append(append(append(append(append(b.label[:0], version...), purpose...), '|'), name...), k.bound...)
+	b.info = append(append(append(b.info[:0], b.label...), random...), 1)
+}
+
+func (b *buffer) open(version string, s *secret) (plaintext []byte, err error) {
+	block, sealed := b.block(s), b.sealed[randomSize:]
+	b.plain = slices.Grow(b.plain[:0], len(sealed))
+	switch {
+	case version == randomNonce:
+		plaintext, err = aead(randomNonce, block).Open(b.plain, nil, sealed, b.label)
+	case fips140.Enforced():
+		// Opening with any nonce is allowed, and this AEAD reads the nonce from the text.
+		plaintext, err = aead(randomNonce, block).Open(b.plain, nil, slices.Concat(zero[:], sealed), b.label)
+	default:
+		plaintext, err = aead(zeroNonce, block).Open(b.plain, zero[:], sealed, b.label)
+	}
+	if err == nil {
+		b.plain = plaintext
+	}
+	return plaintext, err
+}
+
+// block returns the cipher of the message whose info is set.
+func (b *buffer) block(s *secret) cipher.Block {
+	block, err := aes.NewCipher(s.expand(b.key[:], b.info))
 	if err != nil {
 		panic(err) // unreachable: the key has 32 bytes
 	}
-	return block, okm[keySize:]
+	return block
 }
 
 func aead(version string, block cipher.Block) cipher.AEAD {
@@ -226,14 +320,9 @@ func aead(version string, block cipher.Block) cipher.AEAD {
 	}
 	aead, err := gcm(block)
 	if err != nil {
-		panic(err) // unreachable: the block has 16 bytes, and derivedNonce is not used where it is not allowed
+		panic(err) // unreachable: the block has 16 bytes, and zeroNonce is not used where it is not allowed
 	}
 	return aead
-}
-
-// label binds a message to its place. The names it is called with hold no "|".
-func (k Keyring) label(version, purpose, name string) []byte {
-	return []byte(version + purpose + "|" + name + k.bound)
 }
 
 // Format hides the secrets from every verb of package fmt.

@@ -2,10 +2,13 @@ package seal
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -45,7 +48,7 @@ func TestSealIsRandom(t *testing.T) {
 	salts := map[string]bool{}
 	const n = 30_000
 	for range n {
-		raw, err := base64.RawURLEncoding.DecodeString(k.Seal("p", "n", nil)[len("v1."):])
+		raw, err := base64.RawURLEncoding.DecodeString(k.Seal("p", "n", nil)[len("v3."):])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,14 +89,14 @@ func TestBoundToPlace(t *testing.T) {
 func TestEveryBit(t *testing.T) {
 	k := ring(t, secretA)
 	value := k.Seal("session", "s", bytes.Repeat([]byte("0123456789abcdef"), 60))
-	raw, err := base64.RawURLEncoding.DecodeString(value[len("v1."):])
+	raw, err := base64.RawURLEncoding.DecodeString(value[len("v3."):])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for bit := range len(raw) * 8 {
 		forged := bytes.Clone(raw)
 		forged[bit/8] ^= 1 << (bit % 8)
-		if _, _, ok := k.Open("session", "s", value[:len("v1.")]+base64.RawURLEncoding.EncodeToString(forged)); ok {
+		if _, _, ok := k.Open("session", "s", value[:len("v3.")]+base64.RawURLEncoding.EncodeToString(forged)); ok {
 			t.Fatalf("opened with bit %d flipped", bit)
 		}
 	}
@@ -128,7 +131,7 @@ func TestTruncatedExtendedSpliced(t *testing.T) {
 			t.Errorf("opened with %.10q appended", suffix)
 		}
 	}
-	for _, at := range []int{len("v1."), 20} {
+	for _, at := range []int{len("v3."), 20} {
 		for _, inside := range []string{"\n", "\r"} {
 			if _, _, ok := k.Open("p", "n", a[:at]+inside+a[at:]); ok {
 				t.Errorf("opened with %q at %d", inside, at)
@@ -197,14 +200,117 @@ func TestKeyringDoesNotPrint(t *testing.T) {
 	}
 }
 
-// golden is a value that an earlier version sealed. If it no longer opens,
-// every session of every user ends with the update.
-const golden = "v1.h-DmvXYOpVHoEPDp_W4vxSQBgrn-hiVcqSXlaWjx2qUN1T0m"
+// golden and the values below were not sealed by this package, but by another program that
+// follows the package comment. If they no longer open, every session of every user ends
+// with the update.
+const (
+	golden       = "v3.3VbeQTeVHZySaBsDQW7BX3KW_d6RhdUtggSYyEi-rvA8SP0P"
+	goldenRandom = "v4.3VbeQTeVHZySaBsDQW7BX4hrRIKifjpRfTLwhSWGU91ELSMSPCarhYPBrH_lkT61"
+	goldenBound  = "v3.3VbeQTeVHZySaBsDQW7BX3fZLcCT_ax5CGbM28bNbIU5bxnu" // to app and https://tenant.example/
+)
 
 func TestGolden(t *testing.T) {
-	got, current, ok := ring(t, secretB, secretA).Open("p", "n", golden)
-	if string(got) != "data" || current || !ok {
-		t.Errorf("Open(golden) = %q, %v, %v", got, current, ok)
+	k := ring(t, secretB, secretA)
+	for value, k := range map[string]Keyring{golden: k, goldenRandom: k, goldenBound: k.Bind("app", "https://tenant.example/")} {
+		got, current, ok := k.Open("p", "n", value)
+		if string(got) != "data" || current || !ok {
+			t.Errorf("Open(%s) = %q, %v, %v", value, got, current, ok)
+		}
+	}
+}
+
+// TestOtherVersions: values of the forms that were here before are refused, and so are
+// those that may come.
+func TestOtherVersions(t *testing.T) {
+	k := ring(t, secretA)
+	for _, value := range []string{
+		"v1.h-DmvXYOpVHoEPDp_W4vxSQBgrn-hiVcqSXlaWjx2qUN1T0m", // sealed with secretA for p and n
+		"v1." + golden[3:], "v2." + goldenRandom[3:], "v5." + golden[3:], "V3." + golden[3:], "v3" + golden[3:], golden[3:], "v3.", "v3", "",
+	} {
+		if _, _, ok := k.Open("p", "n", value); ok {
+			t.Errorf("%s opens", value)
+		}
+	}
+}
+
+// TestKeyOfEachMessage: the key is that of package hkdf, and another one for each part of
+// its derivation.
+func TestKeyOfEachMessage(t *testing.T) {
+	random := bytes.Repeat([]byte{7}, randomSize)
+	keys := map[string]string{}
+	for what, of := range map[string]struct {
+		keyring                Keyring
+		version, purpose, name string
+		random                 []byte
+	}{
+		"": {ring(t, secretA), "v3.", "p", "n", random}, "secret": {ring(t, secretB), "v3.", "p", "n", random},
+		"version": {ring(t, secretA), "v4.", "p", "n", random}, "purpose": {ring(t, secretA), "v3.", "q", "n", random},
+		"name": {ring(t, secretA), "v3.", "p", "m", random}, "random": {ring(t, secretA), "v3.", "p", "n", bytes.Repeat([]byte{8}, randomSize)},
+		"bound": {ring(t, secretA).Bind(""), "v3.", "p", "n", random},
+	} {
+		var b buffer
+		of.keyring.setLabel(&b, of.version, of.purpose, of.name, of.random)
+		secret := of.keyring.secrets()[0]
+		for range 3 { // the second time with a hash that was used
+			key := string(secret.expand(b.key[:], b.info))
+			want, err := hkdf.Expand(sha256.New, secret.prk, string(b.info[:len(b.info)-1]), 32)
+			if err != nil || key != string(want) {
+				t.Errorf("%q: key %x, want %x, %v", what, key, want, err)
+			}
+			if other, ok := keys[key]; ok && other != what {
+				t.Errorf("the key does not depend on %q or %q", what, other)
+			}
+			keys[key] = what
+		}
+	}
+}
+
+// TestConcurrent: callers that share a keyring do not share memory.
+func TestConcurrent(t *testing.T) {
+	k := ring(t, secretB, secretA)
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for i := range 300 {
+				text := strings.Repeat(string(rune('a'+g)), 1+(i*37)%2000)
+				value := k.Seal("p", text[:1], []byte(text))
+				if got, _, ok := k.OpenText("p", text[:1], value); !ok || got != text {
+					t.Errorf("%.20q: %.20q, %v", text, got, ok)
+				}
+				if got, _, ok := k.Open("p", text[:1], value[:len(value)-1]+"."); ok || got != nil {
+					t.Errorf("a damaged value: %.20q, %v", got, ok)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestResultIsNotShared: what Open returns stays when the memory is used again.
+func TestResultIsNotShared(t *testing.T) {
+	k := ring(t, secretA)
+	first, _, _ := k.Open("p", "n", k.Seal("p", "n", []byte("first")))
+	_ = append(first, "longer"...)
+	if second, _, _ := k.Open("p", "n", k.Seal("p", "n", []byte("second"))); string(first) != "first" || string(second) != "second" {
+		t.Errorf("%q, %q", first, second)
+	}
+}
+
+// TestMemoryIsCleared: no key and no plaintext stays in memory that is kept.
+func TestMemoryIsCleared(t *testing.T) {
+	k := ring(t, secretA)
+	value := k.Seal("p", "n", []byte("plaintext"))
+	var b buffer
+	raw, _ := base64.RawURLEncoding.DecodeString(value[3:])
+	b.sealed = raw
+	k.setLabel(&b, value[:3], "p", "n", raw[:randomSize])
+	opened, err := b.open(value[:3], k.secrets()[0])
+	if err != nil || string(opened) != "plaintext" || b.key == [keySize]byte{} {
+		t.Fatal(opened, err)
+	}
+	b.free()
+	if b.key != [keySize]byte{} || strings.Trim(string(opened), "\x00") != "" {
+		t.Errorf("key %x, plaintext %q", b.key, opened)
 	}
 }
 
@@ -214,11 +320,12 @@ func FuzzOpen(f *testing.F) {
 	// would seal another value.
 	good := golden
 	f.Add(good)
-	f.Add("v1.")
-	f.Add("v2." + good[3:])
+	f.Add("v3.")
+	f.Add("v4." + good[3:])
+	f.Add(goldenRandom)
 	f.Add(good[:len(good)-1])
 	f.Fuzz(func(t *testing.T, value string) {
-		if _, _, ok := k.Open("p", "n", value); ok && value != good {
+		if _, _, ok := k.Open("p", "n", value); ok && value != good && value != goldenRandom {
 			t.Errorf("opened %q", value)
 		}
 	})

@@ -35,13 +35,12 @@ type cookies struct {
 
 // openID returns the id in a cookie.
 func (c *cookies) openID(value string) (id string, current, ok bool) {
-	plain, current, ok := c.keyring.Open(purposeID, c.cookie.Name, value)
-	return string(plain), current, ok
+	return c.keyring.OpenText(purposeID, c.cookie.Name, value)
 }
 
 // open returns the session in a cookie, or nil if the cookie does not open.
 func (c *cookies) open(value string) (record *Record, current bool) {
-	plain, current, ok := c.keyring.Open(purposeSession, c.cookie.Name, value)
+	plain, current, ok := c.keyring.OpenText(purposeSession, c.cookie.Name, value)
 	if !ok {
 		return nil, false
 	}

@@ -139,17 +139,23 @@ func array[T any](o object, elements []T, add func(object, T) object) object {
 
 // decodeRecord is the reverse of encode. It returns nil for text that encode did
 // not write, or wrote in another version.
-func decodeRecord(plain []byte) *Record {
-	length, n := binary.Uvarint(plain)
+func decodeRecord(plain string) *Record {
+	length, n := uvarint(plain)
 	if n <= 0 || length > uint64(len(plain)-n) {
 		return nil
 	}
 	text, claims := plain[n:n+int(length)], plain[n+int(length):]
 	record := &Record{Claims: claims}
-	if record.decode(string(text)) != nil || record.Subject == "" || record.Issuer == "" {
+	if record.decode(text) != nil || record.Subject == "" || record.Issuer == "" {
 		return nil
 	}
 	return record
+}
+
+// uvarint is [binary.Uvarint] for a text.
+func uvarint(text string) (uint64, int) {
+	var head [binary.MaxVarintLen64]byte
+	return binary.Uvarint(head[:copy(head[:], text)])
 }
 
 var errRecord = errors.New("not the text of a session")

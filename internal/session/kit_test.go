@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -83,7 +82,7 @@ func newRecord(id string) *Record {
 	return &Record{
 		ID: id, Issuer: issuer, Subject: "ada", createdAt: now, touchedAt: now,
 		issuedAt: now, expiresAt: now + int64(idle/time.Second),
-		Claims: json.RawMessage(`{"name":"Ada"}`), Tokens: []Token{{Token: "access"}}, RefreshToken: "refresh",
+		Claims: `{"name":"Ada"}`, Tokens: []Token{{Token: "access"}}, RefreshToken: "refresh",
 	}
 }
 
@@ -152,7 +151,7 @@ func load(t *testing.T, m *Manager, b browser, id string) *Loaded {
 	case (l.Record != nil) != (id != ""), l.Record != nil && l.Record.ID != id:
 		t.Errorf("loaded %+v, want %q", l.Record, id)
 	}
-	return l
+	return &l
 }
 
 // waits has the time after which a refusal may be tried again.

@@ -107,9 +107,10 @@ type Loaded struct {
 // Load finds the session among the cookies of a request. It ignores cookies that do
 // not open: another application, another version, or an instance with a newer
 // secret may have set them.
-func (m *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
-	found := &Loaded{jar: jar}
-	for _, value := range m.cookies.cookie.Values(jar) {
+func (m *Manager) Load(ctx context.Context, jar cookie.Jar) (found Loaded) {
+	found.jar = jar
+	var room [cookie.MaxValues]string
+	for _, value := range m.cookies.cookie.AppendValues(room[:0], jar) {
 		o := m.open(ctx, value)
 		switch {
 		case o.err != nil:
@@ -123,7 +124,7 @@ func (m *Manager) Load(ctx context.Context, jar cookie.Jar) *Loaded {
 			// An attacker who can set cookies for this host has added one. Nothing
 			// tells which session is the user's.
 			m.log.Debug("auth0: a request with two sessions counts as one without")
-			return &Loaded{jar: jar}
+			return Loaded{jar: jar}
 		}
 	}
 	if found.Record == nil {

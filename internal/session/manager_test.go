@@ -893,7 +893,7 @@ func TestWithTokensOf(t *testing.T) {
 	old, newer := newRecord("one"), newRecord("one")
 	old.Data, old.amr, old.touchedAt, old.authTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
 	refresh("second")(newer)
-	newer.Vault, newer.idToken, newer.Claims, newer.authTime = []Token{{Token: "v"}}, "id", []byte(`{}`), 20
+	newer.Vault, newer.idToken, newer.Claims, newer.authTime = []Token{{Token: "v"}}, "id", `{}`, 20
 	newer.acr, newer.amr, newer.ProofKey = "gold", []string{"otp"}, "key"
 	got := old.withTokensOf(newer)
 	want := old.clone()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type Memory struct {
 
 type memoryEntry struct {
 	key    string
-	value  []byte // replaced, never written to
+	value  string // a text, so that readers can share it
 	expiry time.Time
 	kind   entryKind
 	owner  string
@@ -92,17 +93,30 @@ func (m *Memory) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "(store in memory,
 
 // Find implements [Store].
 func (m *Memory) Find(key string) ([]byte, bool, error) {
-	m.mu.RLock()
-	e := m.live(key, time.Now())
-	var value []byte
-	if e != nil {
-		value = e.value
-	}
-	m.mu.RUnlock()
-	if e == nil {
+	value, found := m.find(key)
+	if !found {
 		return nil, false, nil
 	}
-	return append([]byte{}, value...), true, nil
+	return []byte(value), true, nil
+}
+
+// find is Find without a copy.
+func (m *Memory) find(key string) (value string, found bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	e := m.live(key, time.Now())
+	if e == nil {
+		return "", false
+	}
+	return e.value, true
+}
+
+// hasAny reports whether one of several keys is there.
+func (m *Memory) hasAny(keys []string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	now := time.Now()
+	return slices.ContainsFunc(keys, func(key string) bool { return m.live(key, now) != nil })
 }
 
 // live returns the entry of a key, or nil if it is absent or has expired.
@@ -123,7 +137,7 @@ func (m *Memory) commit(key, owner string, value []byte, expiry time.Time) error
 	defer m.mu.Unlock()
 	now := time.Now()
 	if e := m.live(key, now); e != nil {
-		m.change(e, value, expiry)
+		m.change(e, string(value), expiry)
 		return nil
 	}
 	m.dropExpired(now)
@@ -137,7 +151,7 @@ func (m *Memory) commit(key, owner string, value []byte, expiry time.Time) error
 		}
 		m.remove(own.Front().Value.(*memoryEntry))
 	}
-	e := &memoryEntry{key: key, value: append([]byte{}, value...), expiry: expiry, owner: owner}
+	e := &memoryEntry{key: key, value: string(value), expiry: expiry, owner: owner}
 	m.add(e)
 	if owner != "" {
 		if m.owned[owner] == nil {
@@ -153,8 +167,8 @@ func (m *Memory) add(e *memoryEntry) {
 	heap.Push(&m.byExpiry, e)
 }
 
-func (m *Memory) change(e *memoryEntry, value []byte, expiry time.Time) {
-	e.value, e.expiry = append([]byte{}, value...), expiry
+func (m *Memory) change(e *memoryEntry, value string, expiry time.Time) {
+	e.value, e.expiry = value, expiry
 	heap.Fix(&m.byExpiry, e.place)
 	if e.age != nil {
 		m.owned[e.owner].MoveToBack(e.age)
@@ -213,7 +227,7 @@ func (m *Memory) FindAllCtx(_ context.Context, keys ...string) ([][]byte, error)
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
 		if e := m.live(key, now); e != nil {
-			values[i] = append([]byte{}, e.value...)
+			values[i] = []byte(e.value)
 		}
 	}
 	return values, nil
@@ -240,7 +254,7 @@ func (m *Memory) UpdateCtx(_ context.Context, key string, value []byte, expiry t
 	if e == nil {
 		return false, nil
 	}
-	m.change(e, value, expiry)
+	m.change(e, string(value), expiry)
 	return true, nil
 }
 
@@ -252,8 +266,8 @@ func (m *Memory) RaiseCtx(_ context.Context, key string, number int64, expiry ti
 	now := time.Now()
 	if e := m.live(key, now); e != nil {
 		value := e.value
-		if old, err := strconv.ParseInt(string(value), 10, 64); err == nil && old < number {
-			value = strconv.AppendInt(nil, number, 10)
+		if old, err := strconv.ParseInt(value, 10, 64); err == nil && old < number {
+			value = strconv.FormatInt(number, 10)
 		}
 		if expiry.Before(e.expiry) {
 			expiry = e.expiry
@@ -268,7 +282,7 @@ func (m *Memory) RaiseCtx(_ context.Context, key string, number int64, expiry ti
 	if m.marks >= m.maxMarks {
 		return fmt.Errorf("%w (now %d sessions and %d marks of logouts)", ErrStoreFull, m.limit, m.maxMarks)
 	}
-	m.add(&memoryEntry{key: key, value: strconv.AppendInt(nil, number, 10), expiry: expiry, kind: raised})
+	m.add(&memoryEntry{key: key, value: strconv.FormatInt(number, 10), expiry: expiry, kind: raised})
 	m.marks++
 	return nil
 }

@@ -19,7 +19,7 @@ type recentTokens struct {
 // A recentSession is the value of an element of the list.
 type recentSession struct {
 	id        string
-	record    []byte // encoded
+	record    string // encoded
 	refreshes int
 	late      time.Time // until when requests with the old tokens can be under way
 	until     time.Time
@@ -60,7 +60,7 @@ func (rt *recentTokens) find(id string) *recentSession {
 
 // keep keeps the tokens of a session for a time, at least for the requests under way.
 func (rt *recentTokens) keep(r *Record, d time.Duration) {
-	encoded := r.encode()
+	encoded := string(r.encode())
 	now := time.Now()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()

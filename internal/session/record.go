@@ -1,7 +1,6 @@
 package session
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -19,7 +18,7 @@ type Record struct {
 	Issuer  string
 	Subject string
 	// Claims has the claims of the newest ID token, as JSON text.
-	Claims       json.RawMessage
+	Claims       string
 	RefreshToken string // empty if there is none, or none that is still good
 	// Tokens has access tokens. The first comes from the login. Vault has tokens of
 	// third parties.
@@ -112,7 +111,7 @@ func loginTime(issuedAt float64, now time.Time) int64 {
 // say about the authentication stays: the ID tokens of a refresh have neither acr nor
 // amr at Auth0. SetIdentity does not change the time at which the first ID token was
 // issued: a logout at the tenant ends the sessions with older ID tokens.
-func (r *Record) SetIdentity(c *jwt.Claims, kept json.RawMessage, raw string) {
+func (r *Record) SetIdentity(c *jwt.Claims, kept, raw string) {
 	if c.Has(jwt.AuthTime) {
 		r.authTime = int64(c.AuthTime)
 	}
@@ -182,7 +181,7 @@ func (r *Record) isNewer(other *Record) bool {
 	return r.touchedAt > other.touchedAt
 }
 
-// clone returns a copy that shares no slice or map with r, except Claims.
+// clone returns a copy that shares no slice or map with r.
 func (r *Record) clone() *Record {
 	copied := *r
 	copied.amr = slices.Clone(r.amr)

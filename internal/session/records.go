@@ -22,11 +22,11 @@ type records struct {
 // returns for the wrong key does not open, because it is sealed for its key.
 func (rs *records) find(ctx context.Context, id string) (*Record, error) {
 	key := recordKey(id)
-	value, err := rs.store.find(ctx, key)
+	value, err := rs.store.findText(ctx, key)
 	if err != nil {
 		return nil, readError(ctx, err)
 	}
-	plain, _, ok := rs.keyring.Open(purposeRecord, key, string(value))
+	plain, _, ok := rs.keyring.OpenText(purposeRecord, key, value)
 	if !ok {
 		return nil, nil
 	}

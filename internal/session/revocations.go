@@ -114,16 +114,17 @@ func (rv *revocations) isEnded(ctx context.Context, r *Record) (bool, error) {
 	if rv == nil {
 		return false, nil
 	}
-	whats := []revocation{revokedSession(r.ID), revokedUser(rv.client, r.Issuer, r.Subject), revokedSubject(rv.client, r.Issuer, r.Subject)}
+	var room [4]revocation
+	whats := append(room[:0], revokedSession(r.ID), revokedUser(rv.client, r.Issuer, r.Subject), revokedSubject(rv.client, r.Issuer, r.Subject))
 	if r.sid != "" {
 		whats = append(whats, revokedSID(rv.client, r.Issuer, r.sid))
 	}
 	times := [...]int64{0, r.began(), r.issuedAt, r.issuedAt}
-	keys := make([]string, len(whats))
+	var keys [len(room)]string
 	for i, what := range whats {
 		keys[i] = what.key
 	}
-	marks, err := rv.store.findAll(ctx, keys)
+	marks, err := rv.store.findMarks(ctx, keys[:len(whats)])
 	if err != nil {
 		return false, err
 	}

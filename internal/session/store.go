@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -63,15 +64,15 @@ var (
 type boundStore struct {
 	store  Store
 	slots  chan struct{}
-	direct bool // the store never waits, so its calls need no goroutine
+	memory *Memory // the store, if it is one. It never waits, so its calls need no goroutine
 }
 
 func newBoundStore(s Store) *boundStore {
 	if s == nil {
 		return nil
 	}
-	_, direct := s.(*Memory)
-	return &boundStore{store: s, slots: make(chan struct{}, maxStoreCalls), direct: direct}
+	memory, _ := s.(*Memory)
+	return &boundStore{store: s, slots: make(chan struct{}, maxStoreCalls), memory: memory}
 }
 
 // find returns the value of a key, or nil if there is none.
@@ -88,6 +89,24 @@ func (b *boundStore) find(ctx context.Context, key string) ([]byte, error) {
 		}
 		return value, nil
 	})
+}
+
+// findText is find for a value that is text. It is empty if there is none.
+func (b *boundStore) findText(ctx context.Context, key string) (string, error) {
+	if b.memory == nil || ctx.Err() != nil {
+		value, err := b.find(ctx, key)
+		return string(value), err
+	}
+	value, _ := b.memory.find(key)
+	return value, nil
+}
+
+// findMarks is findAll for keys of which usually none is there. Then it returns nil.
+func (b *boundStore) findMarks(ctx context.Context, keys []string) ([][]byte, error) {
+	if b.memory != nil && ctx.Err() == nil && !b.memory.hasAny(keys) {
+		return nil, nil
+	}
+	return b.findAll(ctx, slices.Clone(keys)) // the keys of the caller stay on its stack
 }
 
 // findAll returns the values of several keys, nil for each that is absent.
@@ -213,7 +232,7 @@ func (b *boundStore) release(ctx context.Context, end func()) {
 // stores have no methods with a context. Others ignore its end, as those based on
 // go-redis do without ContextTimeoutEnabled.
 func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T, error)) (answer T, err error) {
-	if b.direct {
+	if b.memory != nil {
 		if ctx.Err() != nil {
 			return answer, context.Cause(ctx)
 		}

@@ -234,8 +234,8 @@ func TestStoreIsBusy(t *testing.T) {
 // TestMemoryIsCalledDirectly: a Memory never waits, so it needs no goroutine.
 func TestMemoryIsCalledDirectly(t *testing.T) {
 	b := newBoundStore(NewMemory(1))
-	if !b.direct || newBoundStore(newFake()).direct {
-		t.Error("direct is wrong")
+	if b.memory == nil || newBoundStore(newFake()).memory != nil {
+		t.Error("the wrong store is taken for a Memory")
 	}
 	for range maxStoreCalls {
 		b.slots <- struct{}{} // would hold back a call that needs one
@@ -457,7 +457,7 @@ func TestMemoryExpiredOfSameKey(t *testing.T) {
 		m.RaiseCtx(ctx, fmt.Sprint("mark", i), 1, later)
 	}
 	for key, e := range m.entries {
-		m.change(e, []byte(key), past)
+		m.change(e, key, past)
 	}
 	last := m.byExpiry[len(m.byExpiry)-1]
 	owner := "owner"

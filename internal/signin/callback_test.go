@@ -72,7 +72,7 @@ func TestSessionOfALogin(t *testing.T) {
 			t.Fatal(err)
 		}
 		sid, idToken := got.LogoutHints()
-		if got.Issuer != issuer || got.Subject != "auth0|ada" || string(got.Claims) != `{"email":"ada@acme.example","role":"reader"}` ||
+		if got.Issuer != issuer || got.Subject != "auth0|ada" || got.Claims != `{"email":"ada@acme.example","role":"reader"}` ||
 			sid != "the session at the tenant" || idToken != "" || got.RefreshToken != "refresh" || len(got.Data) != 0 {
 			t.Errorf("%+v, hints %q, %q", got, sid, idToken)
 		}
@@ -108,7 +108,7 @@ func TestWhatASessionKeeps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, idToken := got.LogoutHints(); idToken != raw || string(got.Claims) != `{"role":"reader"}` || got.RefreshToken != "" {
+		if _, idToken := got.LogoutHints(); idToken != raw || got.Claims != `{"role":"reader"}` || got.RefreshToken != "" {
 			t.Errorf("claims %s, ID token %q, refresh token %q", got.Claims, idToken, got.RefreshToken)
 		}
 	}, func(c *Config) { c.KeepIDToken, c.KeepClaim = true, func(name string) bool { return name == "role" } })

@@ -44,7 +44,7 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 	if err != nil {
 		return err
 	}
-	record.SetIdentity(&i.Claims, i.Kept, "")
+	record.SetIdentity(&i.Claims, string(i.Kept), "")
 	record.Data, record.Persistent = i.Data, i.Persistent
 	if i.Token != nil {
 		record.RefreshToken = i.Token.RefreshToken

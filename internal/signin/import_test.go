@@ -46,7 +46,7 @@ func TestImport(t *testing.T) {
 			t.Fatal(err)
 		}
 		sid, idToken := got.LogoutHints()
-		if got.ID == "" || got.Issuer != issuer || got.Subject != "auth0|ada" || string(got.Claims) != `{"email":"ada@acme.example"}` ||
+		if got.ID == "" || got.Issuer != issuer || got.Subject != "auth0|ada" || got.Claims != `{"email":"ada@acme.example"}` ||
 			!maps.Equal(got.Data, map[string]string{"cart": "7"}) || sid != "s1" || idToken != "" || got.RefreshToken != "" || len(got.Tokens) != 0 {
 			t.Errorf("%+v, hints %q, %q", got, sid, idToken)
 		}

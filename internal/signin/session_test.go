@@ -285,7 +285,7 @@ func TestContinuedRefresh(t *testing.T) {
 		record, err := e.session()
 		if err != nil || record.ID == before.ID || record.RefreshToken != "next" || len(record.Tokens) != 2 ||
 			record.Tokens[1].Token != "newer" || record.Tokens[1].Audience != api || record.Tokens[1].Asked != "read:orders" ||
-			string(record.Claims) != `{"email":"ada@acme.example","role":"admin"}` {
+			record.Claims != `{"email":"ada@acme.example","role":"admin"}` {
 			t.Errorf("%+v, %v", record, err)
 		}
 		e.cookies = old

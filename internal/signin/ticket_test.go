@@ -64,7 +64,7 @@ func TestTicketThatDoesNotOpen(t *testing.T) {
 			{"good", good, true},
 			{"good, made by hand", seal("ticket", name, ticket{options, "", ends}), true},
 			{"missing", "", false},
-			{"not sealed", "v1.AAAA", false},
+			{"not sealed", "v3.AAAA", false},
 			{"cut", good[:len(good)-1], false},
 			{"longer", good + "A", false},
 			{"other purpose", seal("txn", name, ticket{options, "", ends}), false},
@@ -324,7 +324,7 @@ func TestLoginThatCannotBeginAgain(t *testing.T) {
 func FuzzTicket(f *testing.F) {
 	e := newEnv(nil, nil)
 	good := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, "", time.Hour)
-	for _, seed := range []string{"", "v1.", good[:len(good)/2], strings.ToUpper(good), strings.Repeat("A", 700)} {
+	for _, seed := range []string{"", "v3.", good[:len(good)/2], strings.ToUpper(good), strings.Repeat("A", 700)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -333,7 +333,7 @@ func (e *env) logIn(p person) (*session.Record, []*http.Cookie) {
 	e.Helper()
 	c := &jwt.Claims{Issuer: issuer, Subject: p.subject, SessionID: p.sid, IssuedAt: float64(now().Unix()) + p.issued}
 	record := must(session.NewRecord(c, 0, now()))
-	record.SetIdentity(c, json.RawMessage("{}"), p.idToken)
+	record.SetIdentity(c, "{}", p.idToken)
 	record.RefreshToken = p.refreshToken
 	e.cookies = nil
 	got := e.do(func(w http.ResponseWriter, r *http.Request) error {

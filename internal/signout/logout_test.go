@@ -408,7 +408,7 @@ func TestConfirmationIsNotGood(t *testing.T) {
 			return e.request("POST", "/auth/logout", url.Values{}, unknown...)
 		}, 0, true, false},
 		{"made up", func(e *env, form url.Values) *http.Request {
-			return e.request("POST", "/auth/logout", url.Values{"confirm": {"v1.x"}}, unknown...)
+			return e.request("POST", "/auth/logout", url.Values{"confirm": {"v3.x"}}, unknown...)
 		}, 0, true, false},
 		{"in a link", func(e *env, form url.Values) *http.Request {
 			return e.request("GET", "/auth/logout?"+form.Encode(), nil, unknown...)

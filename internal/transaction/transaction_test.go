@@ -162,7 +162,7 @@ func TestNoTransaction(t *testing.T) {
 		{"one of two types", edit(func(*Transaction) {}), []string{"token", "code"}, ""},
 		{"other type", edit(func(*Transaction) {}), []string{"token", "code id_token"}, `has the response type "code"`},
 		{"no type", edit(func(*Transaction) {}), nil, `has the response type "code"`},
-		{"not sealed", func(*Jar) string { return "v1.AAAA" }, []string{"code"}, "does not open"},
+		{"not sealed", func(*Jar) string { return "v3.AAAA" }, []string{"code"}, "does not open"},
 		{"other key", func(*Jar) string { return foreign.Seal("txn", idOf("the state"), []byte(text(full()))) },
 			[]string{"code"}, "does not open"},
 		{"other purpose", func(ts *Jar) string {
@@ -224,7 +224,7 @@ func TestSeveralCookiesOfOneName(t *testing.T) {
 	e := newEnv()
 	ts, b := e.transactions, &browser{}
 	set, _ := b.keep(t, ts, full())
-	planted := &http.Cookie{Name: set[0].Name, Value: "v1.planted"}
+	planted := &http.Cookie{Name: set[0].Name, Value: "v3.planted"}
 	for _, cookies := range [][]*http.Cookie{{planted, set[0]}, {set[0], planted}} {
 		got, err := ts.Find((&browser{cookies}).jar(ts), "the state", "code")
 		if err != nil || got.Nonce != "the nonce" {

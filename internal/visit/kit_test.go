@@ -2,7 +2,6 @@ package visit
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -139,7 +138,7 @@ func (e *env) begin(w http.ResponseWriter, id string) {
 		e.Fatal(err)
 	}
 	record.ID = id
-	record.SetIdentity(&jwt.Claims{}, json.RawMessage("{}"), "")
+	record.SetIdentity(&jwt.Claims{}, "{}", "")
 	if err := e.visits.Sessions.Begin(e.Context(), w, cookie.Jar{}, record); err != nil {
 		e.Fatal(err)
 	}

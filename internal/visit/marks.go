@@ -112,6 +112,6 @@ func (m Marks) ForgetSilent(w http.ResponseWriter, jar cookie.Jar) {
 }
 
 func (m Marks) open(purpose string, c cookie.Cookie, jar cookie.Jar) (string, bool) {
-	plain, _, ok := m.Keyring.Open(purpose, c.Name, jar.First(c.Name))
-	return string(plain), ok
+	plain, _, ok := m.Keyring.OpenText(purpose, c.Name, jar.First(c.Name))
+	return plain, ok
 }

@@ -113,7 +113,7 @@ func TestForgedMarks(t *testing.T) {
 			why, tries, silent string
 			delete             bool // it is ours, and goes with the next session
 		}{
-			{"not sealed", "v1.3-" + at, "v1." + at, false},
+			{"not sealed", "v3.3-" + at, "v3." + at, false},
 			{"other secret", other.Seal("tries", triesName, []byte("3-"+at)), other.Seal("silent", silentName, []byte(at)), false},
 			{"other purpose", ring.Seal("silent", triesName, []byte("3-"+at)), ring.Seal("tries", silentName, []byte(at)), false},
 			{"other name", ring.Seal("tries", "other", []byte("3-"+at)), ring.Seal("silent", "other", []byte(at)), false},

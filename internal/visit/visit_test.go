@@ -3,8 +3,10 @@ package visit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,7 +24,7 @@ func TestRequestWithoutSession(t *testing.T) {
 	inEachMode(t, func(e *env) {
 		r, w, wrote := e.load(page...)
 		v := e.visits.In(r.Context())
-		if v == nil || v.Record != nil || v.Err != nil || v.Decoded == nil || wrote {
+		if v == nil || v.Record != nil || v.Err != nil || wrote {
 			e.Errorf("%+v, wrote %v", v, wrote)
 		}
 		if h := w.Header(); h.Get("Vary") != "Cookie" || h.Get("Cache-Control") != "" || h["Set-Cookie"] != nil {
@@ -257,7 +259,7 @@ func TestVisitOfNobody(t *testing.T) {
 		for _, record := range []*session.Record{nil, {ID: "another", Subject: "auth0|eve"}} {
 			v := Of(record)
 			ctx := context.WithValue(e.Context(), Key{}, v)
-			if In(ctx) != v || v.Record != record || v.Decoded == nil || v.Err != nil {
+			if In(ctx) != v || v.Record != record || v.Err != nil {
 				e.Errorf("%+v", v)
 			}
 			if e.visits.In(ctx) != nil || (*Visits)(nil).In(ctx) != nil || (&Visits{}).In(ctx) != nil {
@@ -417,6 +419,40 @@ func TestLoadKeepsStricterHeaders(t *testing.T) {
 		e.visits.Load(w, e.request(image...))
 		if h := w.Header(); h.Get("Cache-Control") != "no-store" || len(h["Vary"]) != 1 {
 			t.Errorf("%v", http.Header(h))
+		}
+	})
+}
+
+// TestContext: the context of a request has the visit where [context.WithValue] has it, the
+// values and the end of the context before, and prints nothing of them.
+func TestContext(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		type other struct{}
+		before, cancel := context.WithCancel(context.WithValue(e.Context(), other{}, "value"))
+		r, _ := e.visits.Load(httptest.NewRecorder(), e.request(page...).WithContext(before))
+		ctx := r.Context()
+		v := In(ctx)
+		if v == nil || v.Record == nil || ctx.Value(other{}) != "value" || ctx.Value("unknown") != nil {
+			e.Fatalf("%+v", v)
+		}
+		fields := reflect.ValueOf(ctx).Elem()
+		if got := fields.FieldByName("val").Elem().Pointer(); got != reflect.ValueOf(v).Pointer() || fields.FieldByName("key").Elem().Type() != reflect.TypeFor[Key]() ||
+			fields.FieldByName("Context").Interface() != before {
+			e.Error("an adaptor does not find the visit in the fields of the context")
+		}
+		child, end := context.WithCancel(ctx)
+		defer end()
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q"} {
+			for _, printed := range []any{ctx, child, struct{ inner context.Context }{ctx}} {
+				if text := fmt.Sprintf(verb, printed); strings.Contains(text, "tenant.example") || strings.Contains(text, "v3.") {
+					e.Errorf("%s prints %.300s", verb, text)
+				}
+			}
+		}
+		if cancel(); ctx.Err() == nil || child.Err() == nil {
+			e.Error("the context does not end with the one before")
 		}
 	})
 }

@@ -420,7 +420,7 @@ func TestFactorRefusals(t *testing.T) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
-	for what, text := range map[string]string{"empty": "", "cut": sealed[:len(sealed)-4], "of something else": "v1.AAAA"} {
+	for what, text := range map[string]string{"empty": "", "cut": sealed[:len(sealed)-4], "of something else": "v3.AAAA"} {
 		_, err := e.Strategy.Application().OpenMFA(text)
 		expired(what, err)
 	}

@@ -194,7 +194,7 @@ func TestLoginLoop(t *testing.T) {
 			t.Fatalf("after logout %d: %d", i, resp.Status)
 		}
 	}
-	for why, value := range map[string]string{"planted": fmt.Sprint("3-", now.Now().Unix()), "garbage": "x", "sealed by nobody": "v1." + strings.Repeat("A", 80)} {
+	for why, value := range map[string]string{"planted": fmt.Sprint("3-", now.Now().Unix()), "garbage": "x", "sealed by nobody": "v3." + strings.Repeat("A", 80)} {
 		b := e.Browser()
 		b.Cookies["__Host-auth0_session_tries"] = value
 		if resp := b.Page("/private"); resp.Status != http.StatusFound {

@@ -265,7 +265,7 @@ func TestImplicitSignature(t *testing.T) {
 	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), foreignTransaction, mixed); testkit.ReasonOf(err) != "nonce_mismatch" {
 		t.Errorf("another answer with the right state: %v", err)
 	}
-	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A"} {
+	for _, garbage := range []string{"", "v3.", transaction[:20], transaction + "A"} {
 		if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), garbage, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("transaction %.10q: %v", garbage, err)
 		}

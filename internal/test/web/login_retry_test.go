@@ -228,7 +228,7 @@ func TestRetryLogsIn(t *testing.T) {
 func TestBadTicket(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
-	for _, ticket := range []string{"", "x", "v1.AAAA", strings.Repeat("x", 10_000)} {
+	for _, ticket := range []string{"", "x", "v3.AAAA", strings.Repeat("x", 10_000)} {
 		q := e.Browser().Begin("/auth/login?returnTo=/private&login_ticket=" + ticket).Query()
 		if q.Has("organization") || q.Has("login_ticket") || q.Get("scope") != "openid profile email" {
 			t.Errorf("%.20s: %q", ticket, q)

@@ -844,7 +844,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 			t.Errorf("%s: error %v after %d token requests", why, err, e.Tenant.Calls(testkit.TokenEndpoint)-calls)
 		}
 	}
-	for _, garbage := range []string{"", "v1.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {
+	for _, garbage := range []string{"", "v3.", transaction[:20], transaction + "A", strings.ToUpper(transaction)} {
 		if _, err := e.Strategy.Application().Exchange(t.Context(), garbage, answer); !errors.Is(err, auth0.ErrTransactionNotFound) {
 			t.Errorf("transaction %.10q: %v", garbage, err)
 		}
