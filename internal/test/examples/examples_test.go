@@ -341,7 +341,8 @@ func TestFiles(t *testing.T) {
 			if !strings.Contains(p.banner, "PUBLIC PASSWORDS") || !strings.Contains(p.banner, "AUTH0_DOMAIN ") {
 				t.Errorf("the program does not say that its tenant is a demo:\n%s", p.banner)
 			}
-			base := "http://" + p.address
+			_, base, _ := strings.Cut(p.banner, "\nOpen    ")
+			base, _, _ = strings.Cut(base, "\n")
 			v := visitor{t, &http.Client{}, base}
 			home := v.open(base + "/")
 			v.shows(home, "/", "<title>", `rel="icon"`)
@@ -413,7 +414,8 @@ func TestCannotStart(t *testing.T) {
 		{[]string{"webapp", "sessions", "formpost", "implicit", "customoauth2", "api"}, []string{"PORT=" + port}, []string{"port " + port, "set PORT"}},
 		{[]string{"webapp", "sessions", "formpost", "implicit"}, []string{"AUTH0_DOMAIN=acme.auth0.example"}, []string{"AUTH0_CLIENT_ID", "AUTH0_SECRET", "APP_BASE_URL"}},
 		{[]string{"api"}, []string{"AUTH0_DOMAIN=acme.auth0.example"}, []string{"AUTH0_CLIENT_ID", "AUTH0_AUDIENCE"}},
-		{[]string{"implicit"}, []string{"AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x", "AUTH0_SECRET=" + strings.Repeat("0123456789abcdef", 4), "APP_BASE_URL=http://localhost:3000"}, []string{"AUTH0_AUDIENCE"}},
+		{[]string{"implicit"}, []string{"AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x", "AUTH0_SECRET=" + strings.Repeat("0123456789abcdef", 4), "APP_BASE_URL=https://app.example"}, []string{"AUTH0_AUDIENCE"}},
+		{[]string{"webapp", "customoauth2", "api"}, []string{"APP_BASE_URL=http://localhost:8080"}, []string{`APP_BASE_URL is "http://localhost:8080"`, "set PORT=8080"}},
 	} {
 		for _, name := range tt.names {
 			c := command(name, tt.env...)
@@ -430,6 +432,40 @@ func TestCannotStart(t *testing.T) {
 					t.Errorf("%s with %v does not say %q:\n%s", name, tt.env, text, &stderr)
 				}
 			}
+		}
+	}
+}
+
+// TestCommands: each README.md has the command of its example, and a test of this package
+// or of the example runs it. The tests of web applications find their URL in the output.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"webapp": "go run", "sessions": "go run", "formpost": "go run", "implicit": "go run", "customoauth2": "go run", "api": "go run", // TestFiles
+		"hello":    "go run ./cmd/auth0-tenant -app http://localhost:3000 -- go run", // TestHello
+		"helloapi": "go test",
+		"grants":   "go run", // its own TestRun
+	}
+	names, err := filepath.Glob("../../../examples/*/main.go")
+	if err != nil || len(names) < len(tests) {
+		t.Fatalf("the examples are %q, %v", names, err)
+	}
+	for _, name := range names {
+		dir := filepath.Dir(name)
+		name := filepath.Base(dir)
+		readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want := "```sh\n" + tests[name] + " ./examples/" + name + "\n```"
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			want = "go -C examples/" + name + " run ."
+		} else if tests[name] == "" {
+			t.Errorf("no test runs %s", name)
+		}
+		if !strings.Contains(string(readme), want) {
+			t.Errorf("%s/README.md does not have the command\n%s", name, want)
 		}
 	}
 }
