@@ -111,6 +111,18 @@ func Serve(listener net.Listener, handler http.Handler) error {
 	return server.Serve(listener)
 }
 
+// Background serves a part of an example that stands for another program, at a free port
+// of this machine. It returns the URL.
+func Background(handler http.Handler) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { log.Print(server.Serve(listener)) }()
+	return "http://" + listener.Addr().String()
+}
+
 // Configured returns the text that an example with a tenant of its user prints.
 func Configured(domain, baseURL string) string {
 	return fmt.Sprintf("Tenant  %s\nOpen    %s\n", domain, baseURL)
