@@ -46,7 +46,7 @@ func run(m *testing.M) int {
 	if raceEnabled() {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "./examples/webapp", "./examples/sessions", "./examples/api", "./examples/formpost", "./examples/implicit", "./examples/customoauth2")...)
+	build := exec.Command("go", append(args, "./examples/webapp", "./examples/sessions", "./examples/api", "./examples/formpost", "./examples/implicit", "./examples/customoauth2", "./examples/bff", "./examples/stepup")...)
 	build.Dir = ".." // the examples belong to another module
 	if output, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"strings"
 	"sync"
@@ -26,8 +27,10 @@ import (
 //go:embed web/*.js web/*.svg
 var files embed.FS
 
-//go:embed web/index.html
-var page []byte
+//go:embed web/*.html
+var templates embed.FS
+
+var page = template.Must(template.ParseFS(templates, "web/index.html"))
 
 func main() {
 	program := demo.Start("Shopping", demo.WebVariables)
@@ -51,8 +54,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	strategy.Register(mux)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write(page)
+		page.Execute(w, demo.Path(cfg.BaseURL))
 	})
 	mux.Handle("GET /api/me", strategy.RequireSession(http.HandlerFunc(me)))
 	mux.Handle("POST /api/items", strategy.RequireSession(http.HandlerFunc(a.add)))

@@ -1,3 +1,4 @@
+const base = new URL("..", import.meta.url); // whatever the URL of the page is
 const byId = (id) => document.getElementById(id);
 
 byId("add").addEventListener("submit", async (event) => {
@@ -19,7 +20,7 @@ async function call(path, options) {
   byId("problem").textContent = "";
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(new URL(path, base), options);
   } catch {
     byId("problem").textContent = "The server cannot be reached. Try again in a minute.";
     return;
@@ -31,7 +32,7 @@ async function call(path, options) {
 
 // listen shows the list as it changes, in this browser and in others of the user.
 function listen() {
-  const events = new EventSource("events");
+  const events = new EventSource(new URL("events", base));
   events.addEventListener("message", ({ data }) => {
     byId("list").replaceChildren(...JSON.parse(data).map((text) => {
       const item = document.createElement("li");

@@ -475,7 +475,7 @@ func TestBFF(t *testing.T) {
 	if p := v.open(v.base + "/events"); p.status != http.StatusUnauthorized {
 		t.Errorf("events without a session: %d\n%s", p.status, p.body)
 	}
-	v.shows(v.open(v.base+"/auth/login"), "/", `href="auth/login"`, `action="auth/logout"`)
+	v.shows(v.open(v.base+"/auth/login"), "/", `href="/shop/auth/login"`, `action="/shop/auth/logout"`)
 	v.shows(v.open(v.base+"/api/me"), "/api/me", `{"name":"Ada"}`)
 
 	server := httptest.NewServer(proxy)
