@@ -423,9 +423,14 @@ func TestCannotStart(t *testing.T) {
 			c := command(name, tt.env...)
 			var stdout, stderr bytes.Buffer
 			c.Stdout, c.Stderr = &stdout, &stderr
-			if err := c.Run(); err == nil {
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			timer := time.AfterFunc(time.Minute, func() { c.Process.Kill() }) // it runs, and prints that
+			if err := c.Wait(); err == nil {
 				t.Errorf("%s with %v ends well", name, tt.env)
 			}
+			timer.Stop()
 			if stdout.Len() > 0 {
 				t.Errorf("%s with %v prints\n%s", name, tt.env, &stdout)
 			}
