@@ -264,14 +264,14 @@ func TestPageRefusals(t *testing.T) {
 	tb.at(tenant.URL() + "u/login")
 	tb.click("link", "Continue with Google")
 	tb.click("button", "Cancel")
-	tb.reads("You cancelled the login, or you don't have access.", "Anybody may call")
+	tb.reads("You canceled the login, or you don't have access.", "Anybody may call")
 	tb.shot("cancelled")
 	if got := tb.url(); got != home {
 		t.Errorf("the address is %s", got)
 	}
 	tb.reload()
 	tb.reads("Anybody may call")
-	tb.hides("was cancelled, or")
+	tb.hides("You canceled the login")
 
 	tenant.DenyLogin("server_error", "Please call 555-1234")
 	tb.click("button", "Log in")

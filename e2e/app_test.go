@@ -46,7 +46,7 @@ func run(m *testing.M) int {
 	if raceEnabled() {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "./examples/webapp", "./examples/sessions", "./examples/api", "./examples/formpost", "./examples/implicit", "./examples/customoauth2")...)
+	build := exec.Command("go", append(args, "./examples/webapp", "./examples/sessions", "./examples/api", "./examples/formpost", "./examples/implicit", "./examples/customoauth2", "./examples/bff", "./examples/stepup")...)
 	build.Dir = ".." // the examples belong to another module
 	if output, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, output)
@@ -122,8 +122,14 @@ func startExampleOn(t *testing.T, port string, env ...string) *example {
 // startNamed is for the other examples.
 func startNamed(t *testing.T, name, port string, env ...string) *example {
 	t.Helper()
+	return startWith(t, name, nil, port, env...)
+}
+
+// startWith runs an example with flags.
+func startWith(t *testing.T, name string, flags []string, port string, env ...string) *example {
+	t.Helper()
 	e := &example{url: "http://localhost:" + port, stdout: &output{}, stderr: &output{}}
-	program := exec.Command(filepath.Join(binaries, name))
+	program := exec.Command(filepath.Join(binaries, name), flags...)
 	program.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PORT=" + port}, env...)
 	program.Stdout, program.Stderr = e.stdout, e.stderr
 	if err := program.Start(); err != nil {

@@ -11,9 +11,9 @@ import (
 )
 
 // startCustomOAuth2 runs the example and returns where the provider is.
-func startCustomOAuth2(t *testing.T, env ...string) (app *example, pictor string) {
+func startCustomOAuth2(t *testing.T, flags ...string) (app *example, pictor string) {
 	t.Helper()
-	app = startNamed(t, "customoauth2", testproc.FreePort(t), env...)
+	app = startWith(t, "customoauth2", flags, testproc.FreePort(t))
 	app.stdout.waitFor(t, "Provider  embedded, at ", "Open ")
 	_, rest, _ := strings.Cut(app.stdout.String(), "Provider  embedded, at ")
 	pictor, _, _ = strings.Cut(rest, "\n")
@@ -164,7 +164,7 @@ func TestCustomOAuth2Popup(t *testing.T) {
 	popup.shot("provider")
 	popup.click("button", "Refuse")
 	tb.windows(1)
-	tb.reads("The login was cancelled.")
+	tb.reads("The login was canceled.")
 	tb.shot("refused")
 
 	tb.click("button", "Continue in a pop-up")
@@ -188,7 +188,7 @@ func TestCustomOAuth2Popup(t *testing.T) {
 // windows, and the page hears of it all the same.
 func TestCustomOAuth2PopupWithoutOpener(t *testing.T) {
 	t.Parallel()
-	app, pictor := startCustomOAuth2(t, "PICTOR_COOP=same-origin")
+	app, pictor := startCustomOAuth2(t, "-isolate")
 	tb := newBrowser(t)
 	tb.open(app.url + "/")
 	tb.click("button", "Continue in a pop-up")

@@ -138,6 +138,44 @@ func TestBelowPath(t *testing.T) {
 			tb.reload()
 			tb.hides("You are logged out.")
 		}},
+		{"bff", func(tb *tab, look func(string)) {
+			tb.expectFault("401") // the page asks whether there is a session
+			tb.reads("Log in to Shopping")
+			look("home")
+			tb.click("link", "Log in")
+			asAda(tb)
+			tb.at(base + "/")
+			tb.reads("The list of Ada")
+			tb.fill("Another item", "Tea")
+			tb.click("button", "Add")
+			tb.until("the item", func() (bool, string) {
+				list := eval[string](tb, "document.querySelector('#list').textContent")
+				return list == "Tea", list
+			})
+			look("list")
+			tb.click("button", "Log out")
+			tb.at(base)
+			tb.reads("Log in to Shopping")
+		}},
+		{"stepup", func(tb *tab, look func(string)) {
+			look("home")
+			tb.click("link", "Log in")
+			asAda(tb)
+			tb.at(base + "/")
+			tb.reads("Good to see you, Ada")
+			look("logged-in")
+			tb.click("link", "Pay 12 euros")
+			tb.at(base + "/pay")
+			tb.reads("less than a minute ago")
+			look("pay")
+			tb.click("button", "Pay")
+			tb.reads("Nobody was charged")
+			tb.click("link", "Home")
+			tb.expectFault("403")
+			tb.click("link", "The books")
+			tb.at(base + "/books")
+			look("refused")
+		}},
 		{"customoauth2", func(tb *tab, look func(string)) {
 			look("home")
 			tb.click("link", "Continue with Pictor")

@@ -6,9 +6,9 @@
 // login page and an API. At the start it makes a custom OAuth2 connection by the
 // Management API. PORT is the port to listen on, 3000 by default, and APP_BASE_URL the
 // URL at which browsers reach the program. AUTH0_DOMAIN has no effect, because a tenant
-// elsewhere cannot reach the provider on this machine. PICTOR_COOP is the
-// Cross-Origin-Opener-Policy of the provider's pages: with PICTOR_COOP=same-origin, the
-// pop-up loses its opener, and the login works all the same.
+// elsewhere cannot reach the provider on this machine. With -isolate, the provider's pages
+// have the Cross-Origin-Opener-Policy same-origin: the pop-up loses its opener, and the
+// login still works.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"html/template"
 	"io"
@@ -23,7 +24,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -43,12 +43,14 @@ var files embed.FS
 var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	if err := run(); err != nil {
+	isolate := flag.Bool("isolate", false, "separate the windows of the provider from their openers, as some providers do")
+	flag.Parse()
+	if err := run(*isolate); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run() error {
+func run(isolate bool) error {
 	listener, baseURL, err := demo.Listen()
 	if err != nil {
 		return err
@@ -63,7 +65,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	pictor := newProvider("http://"+upstream.Addr().String(), tenant.URL()+"login/callback", os.Getenv("PICTOR_COOP"))
+	pictor := newProvider("http://"+upstream.Addr().String(), tenant.URL()+"login/callback", isolate)
 	go serve(upstream, pictor.handler())
 
 	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault and the accounts

@@ -23,15 +23,15 @@ type photo struct {
 type provider struct {
 	base, redirectURI      string
 	clientID, clientSecret string
-	openerPolicy           string // Cross-Origin-Opener-Policy of its pages
+	isolate                bool // separates its windows from their openers
 
 	mu     sync.Mutex
 	codes  map[string]string // challenge by code
 	tokens map[string]bool
 }
 
-func newProvider(base, redirectURI, openerPolicy string) *provider {
-	return &provider{base: base, redirectURI: redirectURI, clientID: "acme-at-pictor", clientSecret: rand.Text(), openerPolicy: openerPolicy,
+func newProvider(base, redirectURI string, isolate bool) *provider {
+	return &provider{base: base, redirectURI: redirectURI, clientID: "acme-at-pictor", clientSecret: rand.Text(), isolate: isolate,
 		codes: map[string]string{}, tokens: map[string]bool{}}
 }
 
@@ -52,8 +52,8 @@ func (p *provider) ask(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "unknown client or redirect URI", http.StatusBadRequest)
 		return
 	}
-	if p.openerPolicy != "" {
-		w.Header().Set("Cross-Origin-Opener-Policy", p.openerPolicy)
+	if p.isolate {
+		w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	pages.ExecuteTemplate(w, "pictor.html", strings.Fields(query.Get("scope")))

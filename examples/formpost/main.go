@@ -14,10 +14,8 @@ import (
 	"cmp"
 	"embed"
 	"html/template"
-	"log"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -34,32 +32,8 @@ var files embed.FS
 var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	listener, baseURL, err := demo.Listen()
-	if err != nil {
-		log.Fatal(err)
-	}
-	cfg, about, err := configure(baseURL)
-	if err != nil {
-		log.Fatal(err)
-	}
-	handler, err := newApp(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Stdout.WriteString(about)
-	log.Fatal(demo.Serve(listener, handler))
-}
-
-// configure takes the tenant of the environment, or starts one. It also returns
-// the text to print.
-func configure(baseURL string) (cfg auth0.Config, about string, err error) {
-	if os.Getenv("AUTH0_DOMAIN") != "" {
-		cfg, err = auth0.ConfigFromEnv() // AUTH0_CLIENT_SECRET is not needed here
-		return cfg, demo.Configured(cfg.Domain, cfg.BaseURL), err
-	}
-	_, cfg, about, err = demo.Tenant("Postcard", baseURL, "AUTH0_DOMAIN IS NOT SET. For your own tenant, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_SECRET and APP_BASE_URL.")
-	cfg.ClientSecret, cfg.Audience = "", ""
-	return cfg, about, err
+	program := demo.Start("Postcard", "AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_SECRET and APP_BASE_URL")
+	program.Serve(newApp(program.Config))
 }
 
 type app struct {
@@ -69,6 +43,7 @@ type app struct {
 
 func newApp(cfg auth0.Config) (http.Handler, error) {
 	a := app{base: demo.Path(cfg.BaseURL)}
+	cfg.ClientSecret, cfg.Audience = "", "" // this flow has no place for a secret, and brings no access token
 	cfg.ResponseType = auth0.ResponseTypeIDToken
 	cfg.LoginPath, cfg.LogoutPath = "/login", "/logout"
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {

@@ -13,10 +13,8 @@ import (
 	"embed"
 	"errors"
 	"html/template"
-	"log"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -35,41 +33,13 @@ var files embed.FS
 var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	listener, baseURL, err := demo.Listen()
-	if err != nil {
-		log.Fatal(err)
+	program := demo.Start("Heirloom", "AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_AUDIENCE, AUTH0_SECRET and APP_BASE_URL")
+	program.Notes = `        Ada, and Linus at GitHub, have the permission read:protected; the others have not.
+`
+	if program.Tenant != nil {
+		program.Config.ClientID = auth0test.SPAClientID
 	}
-	cfg, about, err := configure(baseURL)
-	if err != nil {
-		log.Fatal(err)
-	}
-	handler, err := newApp(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Stdout.WriteString(about)
-	log.Fatal(demo.Serve(listener, handler))
-}
-
-// configure takes the tenant of the environment, or starts one. It also returns
-// the text to print.
-func configure(baseURL string) (cfg auth0.Config, about string, err error) {
-	if os.Getenv("AUTH0_DOMAIN") != "" {
-		// This flow has no client secret.
-		cfg, err = auth0.ConfigFromEnv()
-		if err == nil && cfg.Audience == "" {
-			err = errors.New("AUTH0_AUDIENCE is not set: it is the identifier of the API that the access token is for")
-		}
-		return cfg, demo.Configured(cfg.Domain, cfg.BaseURL), err
-	}
-	_, cfg, about, err = demo.Tenant("Heirloom", baseURL,
-		"AUTH0_DOMAIN IS NOT SET. For your own tenant, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_AUDIENCE, AUTH0_SECRET and APP_BASE_URL.")
-	if err != nil {
-		return cfg, "", err
-	}
-	cfg.ClientID, cfg.ClientSecret = auth0test.SPAClientID, ""
-	return cfg, about + `        Ada, and Linus at GitHub, have the permission read:protected; the others have not.
-`, nil
+	program.Serve(newApp(program.Config))
 }
 
 type app struct {
@@ -79,6 +49,9 @@ type app struct {
 }
 
 func newApp(cfg auth0.Config) (http.Handler, error) {
+	if cfg.Audience == "" {
+		return nil, errors.New("AUTH0_AUDIENCE is not set: it is the identifier of the API that the access token is for")
+	}
 	cfg.ClientSecret, cfg.ClientAuthentication = "", auth0.PublicClient() // this flow has no place for a secret
 	strategy, err := auth0.New(cfg)
 	if err != nil {

@@ -13,11 +13,9 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/auth0test"
@@ -33,32 +31,8 @@ var files embed.FS
 var page = template.Must(template.ParseFS(templates, "web/page.html"))
 
 func main() {
-	listener, baseURL, err := demo.Listen()
-	if err != nil {
-		log.Fatal(err)
-	}
-	cfg, tenant, about, err := configure(baseURL)
-	if err != nil {
-		log.Fatal(err)
-	}
-	handler, err := newApp(cfg, tenant, "http://"+listener.Addr().String())
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Stdout.WriteString(about)
-	log.Fatal(demo.Serve(listener, handler))
-}
-
-// configure takes the tenant of the environment, or starts one. It also returns
-// the text to print.
-func configure(baseURL string) (cfg auth0.Config, tenant *auth0test.Tenant, about string, err error) {
-	if os.Getenv("AUTH0_DOMAIN") != "" {
-		cfg, err = auth0.ConfigFromEnv()
-		return cfg, nil, demo.Configured(cfg.Domain, cfg.BaseURL), err
-	}
-	tenant, cfg, about, err = demo.Tenant("Doorbell", baseURL,
-		"AUTH0_DOMAIN IS NOT SET. For your own tenant, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET and APP_BASE_URL.")
-	return cfg, tenant, about, err
+	program := demo.Start("Doorbell", demo.WebVariables)
+	program.Serve(newApp(program.Config, program.Tenant, program.Local))
 }
 
 type app struct {

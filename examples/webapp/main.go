@@ -11,7 +11,6 @@ package main
 import (
 	"embed"
 	"html/template"
-	"log"
 	"log/slog"
 	"net/http"
 	"os"
@@ -30,39 +29,13 @@ var files embed.FS
 var pages = template.Must(template.ParseFS(templates, "web/*.html"))
 
 func main() {
-	listener, baseURL, err := demo.Listen()
-	if err != nil {
-		log.Fatal(err)
+	program := demo.Start("Fieldnotes", demo.WebVariables)
+	program.Notes = `        Ada, and Linus at GitHub, may call /api/protected; the others may not. ORGANIZATIONS=1: Ada has two.
+`
+	if program.Tenant != nil && os.Getenv("ORGANIZATIONS") != "" {
+		program.Tenant.UseOrganizations("require", "post_login_prompt")
 	}
-	cfg, about, err := configure(baseURL)
-	if err != nil {
-		log.Fatal(err)
-	}
-	handler, err := newApp(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Stdout.WriteString(about)
-	log.Fatal(demo.Serve(listener, handler))
-}
-
-// configure takes the tenant of the environment, or starts one. It also returns
-// the text to print.
-func configure(baseURL string) (cfg auth0.Config, about string, err error) {
-	if os.Getenv("AUTH0_DOMAIN") != "" {
-		cfg, err = auth0.ConfigFromEnv()
-		return cfg, demo.Configured(cfg.Domain, cfg.BaseURL), err
-	}
-	tenant, cfg, about, err := demo.Tenant("Fieldnotes", baseURL,
-		"AUTH0_DOMAIN IS NOT SET. For your own tenant, set AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET and APP_BASE_URL.")
-	if err != nil {
-		return cfg, "", err
-	}
-	if os.Getenv("ORGANIZATIONS") != "" {
-		tenant.UseOrganizations("require", "post_login_prompt")
-	}
-	return cfg, about + `        Ada, and Linus at GitHub, may call /api/protected; the others may not. ORGANIZATIONS=1: Ada has two.
-`, nil
+	program.Serve(newApp(program.Config))
 }
 
 // An app has pages for users who log in, and an API for access tokens.

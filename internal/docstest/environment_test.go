@@ -17,11 +17,6 @@ var (
 	firstRow = regexp.MustCompile("^\\| *((?:`[A-Z][A-Z0-9_]*`(?:, *)?)+)")
 )
 
-// unlisted are variables that the table of README.md leaves out.
-var unlisted = map[string]string{
-	"PICTOR_COOP": "a test in a browser sets it",
-}
-
 // foreign are variables that documents name and this module does not read.
 var foreign = map[string]string{
 	"AUTH0_SESSION_SECRET": "another name of AUTH0_SECRET in other SDKs",
@@ -51,7 +46,7 @@ func readVariables(t *testing.T) (table, all []string) {
 			}
 			for _, m := range getenv.FindAllStringSubmatch(string(text), -1) {
 				all = append(all, m[1])
-				if dir != "cmd" && unlisted[m[1]] == "" {
+				if dir != "cmd" {
 					table = append(table, m[1])
 				}
 			}

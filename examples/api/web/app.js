@@ -6,7 +6,7 @@ let session = null;
 const byId = (id) => document.getElementById(id);
 
 const problems = {
-  denied: "You cancelled the login, or you don't have access.",
+  denied: "You canceled the login, or you don't have access.",
   stale: "This login began in another tab, or is finished already. Please log in again.",
   unreachable: "The login service cannot be reached. Please try again in a minute.",
   failed: "The login did not work. Please try again.",

@@ -12,11 +12,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +29,59 @@ import (
 //go:embed style.css
 var style []byte
 
+// A Program is an example at the tenant of the environment, or at an embedded one.
+type Program struct {
+	Config   auth0.Config
+	Tenant   *auth0test.Tenant // nil with AUTH0_DOMAIN
+	Notes    string            // lines about the embedded tenant, to print
+	Local    string            // the URL at which this machine reaches the program
+	listener net.Listener
+	about    string
+}
+
+// Start takes the port, and the configuration of the environment. Without AUTH0_DOMAIN it
+// starts a tenant for the application named app. The hint lists the variables that the
+// example needs for another tenant. If the example cannot run, Start says why and exits.
+func Start(app, hint string) *Program {
+	listener, baseURL, err := Listen()
+	if err != nil {
+		log.Fatal(err)
+	}
+	p := &Program{listener: listener, Local: "http://" + listener.Addr().String()}
+	if os.Getenv("AUTH0_DOMAIN") == "" {
+		p.Tenant, p.Config, p.about, err = Tenant(app, baseURL, "AUTH0_DOMAIN IS NOT SET. For your own tenant, set "+hint+".")
+	} else if p.Config, err = auth0.ConfigFromEnv(); err == nil {
+		p.about = Configured(p.Config.Domain, p.Config.BaseURL)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	return p
+}
+
+// Serve prints what to open, and serves the handler until the process ends. The error is
+// that of making the handler.
+func (p *Program) Serve(handler http.Handler, err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+	if p.Tenant == nil {
+		p.Notes = ""
+	}
+	os.Stdout.WriteString(p.about + p.Notes)
+	log.Fatal(Serve(p.listener, handler))
+}
+
+// WebVariables are the variables of a web application with a secret.
+const WebVariables = "AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET and APP_BASE_URL"
+
 // Listen takes the port PORT, by default 3000. It returns the URL at which browsers
 // reach the example: APP_BASE_URL, or else the port on this machine.
 func Listen() (listener net.Listener, baseURL string, err error) {
 	port := cmp.Or(os.Getenv("PORT"), "3000")
+	if err := agree(os.Getenv("APP_BASE_URL"), port); err != nil {
+		return nil, "", err
+	}
 	listener, err = net.Listen("tcp", "localhost:"+port)
 	if err != nil {
 		return nil, "", fmt.Errorf("port %s cannot be used; set PORT to another one, such as PORT=3333: %w", port, err)
@@ -39,12 +90,37 @@ func Listen() (listener net.Listener, baseURL string, err error) {
 	return listener, cmp.Or(os.Getenv("APP_BASE_URL"), "http://localhost:"+port), nil
 }
 
+// agree rejects a base URL on this machine with another port: the login would end at a
+// port at which nothing listens. A proxy has another name, or https.
+func agree(baseURL, port string) error {
+	u, err := url.Parse(baseURL)
+	if err != nil || u.Scheme != "http" || !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()) {
+		return nil
+	}
+	if wanted := cmp.Or(u.Port(), "80"); wanted != port {
+		return fmt.Errorf("APP_BASE_URL is %q, and the example listens at port %s (PORT): set PORT=%s, or change APP_BASE_URL", baseURL, port, wanted)
+	}
+	return nil
+}
+
 // Serve says where the example listens, which is not where browsers reach it if there is
 // a proxy, and serves it until the process ends.
 func Serve(listener net.Listener, handler http.Handler) error {
 	fmt.Printf("Listen  %s\n", listener.Addr())
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	return server.Serve(listener)
+}
+
+// Background serves a part of an example that stands for another program, at a free port
+// of this machine. It returns the URL.
+func Background(handler http.Handler) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { log.Print(server.Serve(listener)) }()
+	return "http://" + listener.Addr().String()
 }
 
 // Configured returns the text that an example with a tenant of its user prints.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
@@ -361,14 +363,15 @@ func TestSessions(t *testing.T) {
 // and nothing else of its directory.
 func TestFiles(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"webapp", "sessions", "formpost", "implicit", "customoauth2", "api"} {
+	for _, name := range []string{"webapp", "sessions", "formpost", "implicit", "customoauth2", "api", "bff", "stepup"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, name)
 			if !strings.Contains(p.banner, "PUBLIC PASSWORDS") || !strings.Contains(p.banner, "AUTH0_DOMAIN ") {
 				t.Errorf("the program does not say that its tenant is a demo:\n%s", p.banner)
 			}
-			base := "http://" + p.address
+			_, base, _ := strings.Cut(p.banner, "\nOpen    ")
+			base, _, _ = strings.Cut(base, "\n")
 			v := visitor{t, &http.Client{}, base}
 			home := v.open(base + "/")
 			v.shows(home, "/", "<title>", `rel="icon"`)
@@ -438,17 +441,23 @@ func TestCannotStart(t *testing.T) {
 		says  []string
 	}{
 		{[]string{"webapp", "sessions", "formpost", "implicit", "customoauth2", "api"}, []string{"PORT=" + port}, []string{"port " + port, "set PORT"}},
-		{[]string{"webapp", "sessions", "formpost", "implicit"}, []string{"AUTH0_DOMAIN=acme.auth0.example"}, []string{"AUTH0_CLIENT_ID", "AUTH0_SECRET", "APP_BASE_URL"}},
+		{[]string{"webapp", "sessions", "formpost", "implicit", "bff", "stepup"}, []string{"AUTH0_DOMAIN=acme.auth0.example"}, []string{"AUTH0_CLIENT_ID", "AUTH0_SECRET", "APP_BASE_URL"}},
 		{[]string{"api"}, []string{"AUTH0_DOMAIN=acme.auth0.example"}, []string{"AUTH0_CLIENT_ID", "AUTH0_AUDIENCE"}},
-		{[]string{"implicit"}, []string{"AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x", "AUTH0_SECRET=" + strings.Repeat("0123456789abcdef", 4), "APP_BASE_URL=http://localhost:3000"}, []string{"AUTH0_AUDIENCE"}},
+		{[]string{"implicit"}, []string{"AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x", "AUTH0_SECRET=" + strings.Repeat("0123456789abcdef", 4), "APP_BASE_URL=https://app.example"}, []string{"AUTH0_AUDIENCE"}},
+		{[]string{"webapp", "customoauth2", "api"}, []string{"APP_BASE_URL=http://localhost:8080"}, []string{`APP_BASE_URL is "http://localhost:8080"`, "set PORT=8080"}},
 	} {
 		for _, name := range tt.names {
 			c := command(name, tt.env...)
 			var stdout, stderr bytes.Buffer
 			c.Stdout, c.Stderr = &stdout, &stderr
-			if err := c.Run(); err == nil {
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			timer := time.AfterFunc(time.Minute, func() { c.Process.Kill() }) // it runs, and prints that
+			if err := c.Wait(); err == nil {
 				t.Errorf("%s with %v ends well", name, tt.env)
 			}
+			timer.Stop()
 			if stdout.Len() > 0 {
 				t.Errorf("%s with %v prints\n%s", name, tt.env, &stdout)
 			}
@@ -457,6 +466,142 @@ func TestCannotStart(t *testing.T) {
 					t.Errorf("%s with %v does not say %q:\n%s", name, tt.env, text, &stderr)
 				}
 			}
+		}
+	}
+}
+
+// TestStepUp: a payment needs a fresh login, and the books need the role.
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	tenant, _, newVisitor := behindProxy(t, "stepup")
+	tenant.UseRolesClaim("https://acme.example/roles")
+	tenant.AddUser(auth0test.User{Connection: "Username-Password-Authentication", Email: "rose@acme.example", Password: "correct horse", Roles: []string{"bookkeeper"}})
+	v := newVisitor()
+	var asked []string
+	v.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Path == "/authorize" {
+			asked = append(asked, r.URL.Query().Get("max_age"))
+		}
+		return nil
+	}
+	v.shows(v.open(v.base+"/"), "/", "Log in to Till")
+	v.shows(v.open(v.base+"/auth/login"), "/", "Good to see you, Ada", `href="/shop/pay"`)
+	v.shows(v.open(v.base+"/pay"), "/pay", "Pay 12 euros", `action="/shop/pay"`)
+	if !slices.Equal(asked, []string{"", "60"}) {
+		t.Errorf("the logins ask for max_age %q", asked)
+	}
+	v.shows(v.do("POST", v.base+"/pay", nil), "/pay", "<h1>Paid</h1>")
+	if p := v.open(v.base + "/books"); p.status != http.StatusForbidden || strings.Contains(p.body, "Only bookkeepers") {
+		t.Errorf("the books for Ada: %d\n%s", p.status, p.body)
+	}
+	tenant.SignIn("rose@acme.example")
+	v = newVisitor()
+	v.shows(v.open(v.base+"/books"), "/books", "Only bookkeepers see this page.")
+}
+
+// TestBFF: the page has a session for its calls, and the events end with it.
+func TestBFF(t *testing.T) {
+	t.Parallel()
+	_, proxy, newVisitor := behindProxy(t, "bff")
+	v := newVisitor()
+	if p := v.open(v.base + "/events"); p.status != http.StatusUnauthorized {
+		t.Errorf("events without a session: %d\n%s", p.status, p.body)
+	}
+	v.shows(v.open(v.base+"/auth/login"), "/", `href="/shop/auth/login"`, `action="/shop/auth/logout"`)
+	v.shows(v.open(v.base+"/api/me"), "/api/me", `{"name":"Ada"}`)
+
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	r, err := http.NewRequest("GET", server.URL+"/shop/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := url.Parse(v.base + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range v.client.Jar.Cookies(base) {
+		r.AddCookie(c)
+	}
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	next := func(want string) {
+		t.Helper()
+		for lines.Scan() && lines.Text() == "" {
+		}
+		if lines.Text() != want {
+			t.Fatalf("the stream has %q (%v), want %q", lines.Text(), lines.Err(), want)
+		}
+	}
+	if kind := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || kind != "text/event-stream" {
+		t.Fatalf("the stream: %d %q", resp.StatusCode, kind)
+	}
+	next("data: []")
+	for item, want := range map[string]int{"tea": http.StatusNoContent, " ": http.StatusBadRequest, strings.Repeat("x", 101): http.StatusBadRequest} {
+		if p := v.do("POST", v.base+"/api/items", url.Values{"item": {item}}); p.status != want {
+			t.Errorf("the item %q: %d\n%s", item, p.status, p.body)
+		}
+	}
+	next(`data: ["tea"]`)
+	v.do("POST", v.base+"/auth/logout", nil)
+	next("event: end")
+	if p := v.open(v.base + "/api/me"); p.status != http.StatusUnauthorized {
+		t.Errorf("a call after the logout: %d", p.status)
+	}
+}
+
+// TestWorker: the API gets tokens of the worker and of a user, and the next API one of
+// the same user, but not the first.
+func TestWorker(t *testing.T) {
+	t.Parallel()
+	output, err := command("worker").Output()
+	lines := strings.Split(string(output), "\n")
+	if err != nil || len(lines) != 5 {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	for i, want := range []string{"^Tenant .* public passwords", "^Worker to orders +200 orders for .*@clients$", "^User to orders +200 billing answers 200 invoices for auth0.[0-9a-f]+$", "^User to billing +401 .*audience"} {
+		if !regexp.MustCompile(want).MatchString(lines[i]) {
+			t.Errorf("%q, want %s", lines[i], want)
+		}
+	}
+}
+
+// TestCommands: each README.md has the command of its example, and a test of this package
+// or of the example runs it. The tests of web applications find their URL in the output.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"webapp": "go run", "sessions": "go run", "formpost": "go run", "implicit": "go run", "customoauth2": "go run", "api": "go run", // TestFiles
+		"bff": "go run", "stepup": "go run", // TestFiles too
+		"worker":   "go run",                                                         // TestWorker
+		"hello":    "go run ./cmd/auth0-tenant -app http://localhost:3000 -- go run", // TestHello
+		"helloapi": "go test",
+		"grants":   "go run", // its own TestRun
+	}
+	names, err := filepath.Glob("../../../examples/*/main.go")
+	if err != nil || len(names) < len(tests) {
+		t.Fatalf("the examples are %q, %v", names, err)
+	}
+	for _, name := range names {
+		dir := filepath.Dir(name)
+		name := filepath.Base(dir)
+		readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want := "```sh\n" + tests[name] + " ./examples/" + name + "\n```"
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			want = "go -C examples/" + name + " run ."
+		} else if tests[name] == "" {
+			t.Errorf("no test runs %s", name)
+		}
+		if !strings.Contains(string(readme), want) {
+			t.Errorf("%s/README.md does not have the command\n%s", name, want)
 		}
 	}
 }
