@@ -269,7 +269,7 @@ func ExampleEvent() {
 	if err := api.Warm(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	var status auth0.KeyStatus = api.Status()[0]
+	status := api.Status()[0]
 	fmt.Println(status.Issuer == tenant.URL(), status.Err)
 	// Output:
 	// fetched true
@@ -310,7 +310,7 @@ func ExampleApplication_LoginWithToken() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var exchange auth0.TokenExchange = auth0.TokenExchange{SubjectToken: "s3ss10n", SubjectTokenType: legacy}
+	exchange := auth0.TokenExchange{SubjectToken: "s3ss10n", SubjectTokenType: legacy}
 	var login *auth0.Login
 	login, err = application.LoginWithToken(context.Background(), exchange)
 	if err != nil {
