@@ -128,7 +128,7 @@ func TestInvitation(t *testing.T) {
 	tb.shot("invited")
 	asAda(tb)
 	tb.at(a.url + "/auth/callback")
-	tb.reads("The login was cancelled, or you are not allowed to log in")
+	tb.reads("You canceled the login, or you do not have access")
 
 	tb.open(link("for-bob"))
 	tb.at(a.tenant.URL() + "u/login")

@@ -79,7 +79,7 @@ var (
 	Bound        = &Fault{"dpop_required", "token is sender-constrained", nil}
 	NoKey        = &Fault{"dpop_binding_mismatch", "token not bound to a key", nil}
 	OtherKey     = &Fault{"dpop_binding_mismatch", "token not bound to this key", nil}
-	Keys         = &Fault{"keys_unavailable", "token keys unavailable", nil}
+	Keys         = &Fault{"keys_unavailable", "signing keys unavailable", nil}
 	Nonce        = &Fault{"nonce_mismatch", "nonce does not belong to this login", nil}
 	AuthTime     = &Fault{"auth_too_old", "authentication is too old", nil}
 	ACR          = &Fault{"invalid_acr", "authentication is not strong enough", nil}

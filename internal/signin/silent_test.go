@@ -111,7 +111,7 @@ func TestSilentLoginThatCannotBegin(t *testing.T) {
 		edit        func(*Config)
 		cause       string
 	}{
-		{"tenant down", "/page", func(c *Config) { c.Flow.Client.Tenant.Static = nil }, "the login service cannot be reached"},
+		{"tenant down", "/page", func(c *Config) { c.Flow.Client.Tenant.Static = nil }, "we cannot reach the login service"},
 		{"unknown host", "https://unknown.example/page", withHosts, "unknown.example"},
 		{"options", "/page", withOptions(nil), "a login option is nil"},
 		{"no room", "/page", withOptions(tooLarge), "the options of this login need"},

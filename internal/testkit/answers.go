@@ -36,7 +36,7 @@ var (
 	AnswerBound        = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"`, `{"error":"invalid_token","error_description":"token is sender-constrained"}`}
 	AnswerForbidden    = Answer{403, "", `{"error":"access_denied","error_description":"claim requirement not met"}`}
 	AnswerUnusable     = Answer{500, "", `{"error":"server_error","error_description":"this route is not set up correctly"}`}
-	AnswerNoKeys       = Answer{503, "", `{"error":"temporarily_unavailable","error_description":"token keys unavailable"}`}
+	AnswerNoKeys       = Answer{503, "", `{"error":"temporarily_unavailable","error_description":"signing keys unavailable"}`}
 )
 
 // AnswerLacks is the answer to a token that lacks one of these scopes or permissions.

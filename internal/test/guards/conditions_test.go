@@ -230,9 +230,9 @@ func TestStepUpOfCallers(t *testing.T) {
 		{"program", "GET", nil, "application/json", required, "/page?a=b"},
 		{"htmx", "GET", htmx, "application/json", required, "/open?tab=2"},
 		{"htmx, form", "POST", htmx, "application/json", required, "/open?tab=2"},
-		{"form", "POST", posted, "text/html; charset=utf-8", "<h1>Please confirm that it is you</h1>", "/form?x=1"},
-		{"form of an old browser", "POST", postedByOld, "text/html; charset=utf-8", "<h1>Please confirm that it is you</h1>", "/form?x=1"},
-		{"Turbo, form", "POST", turboForm, "text/vnd.turbo-stream.html; charset=utf-8", "<p><strong>Please confirm that it is you</strong></p>", "/form?x=1"},
+		{"form", "POST", posted, "text/html; charset=utf-8", "<h1>Confirm that it is you</h1>", "/form?x=1"},
+		{"form of an old browser", "POST", postedByOld, "text/html; charset=utf-8", "<h1>Confirm that it is you</h1>", "/form?x=1"},
+		{"Turbo, form", "POST", turboForm, "text/vnd.turbo-stream.html; charset=utf-8", "<p><strong>Confirm that it is you</strong></p>", "/form?x=1"},
 		{"Turbo, frame", "GET", turboFrame, "text/html; charset=utf-8", `<meta name="turbo-visit-control" content="reload">`, "/page?a=b"},
 		{"WebSocket", "GET", append(referer(fetched), "Upgrade", "websocket", "Connection", "Upgrade", "Origin", testkit.AppURL), "application/json", required, "/open?tab=2"},
 	} {
