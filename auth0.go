@@ -228,7 +228,7 @@ type Config struct {
 	// ReturnToOrigins are further origins to which a login can return, such as
 	// "https://admin.example.com".
 	ReturnToOrigins []string
-	// ErrorHandler answers every refused or failed request to a route or a guard of the
+	// ErrorHandler answers every rejected or failed request to a route or a guard of the
 	// Strategy, of people and of scripts. Headers are set and no status is written when
 	// it is called. If it writes a body and no status, the status of the error is used.
 	// If it writes nothing, the default answer is written. It is not called for

@@ -24,7 +24,7 @@ import (
 )
 
 // An Error reports that a login, a session, a token or a request to the tenant was
-// refused or has failed. All such errors of this package have this type. Use
+// rejected or has failed. All such errors of this package have this type. Use
 // [errors.As] to get it, or [errors.Is] with a variable of this package.
 type Error struct {
 	// Op is the failed operation: login, callback, logout, session, bearer, connections,
@@ -52,7 +52,7 @@ type Error struct {
 	// reason, else 0.
 	TenantStatus int
 	// TenantCode and TenantDescription are the error code and the description that the
-	// tenant has sent, if it has refused the login or the request. The description can
+	// tenant has sent, if it has rejected the login or the request. The description can
 	// be a text of an Action, such as the reason of api.access.deny. Both are untrusted
 	// texts, clipped to 64 and 512 bytes: write them into pages with html/template
 	// only, and do not decide by a description.
@@ -60,7 +60,7 @@ type Error struct {
 	TenantDescription string
 	// LoginURL is a URL of this site for the link of an error page. It begins the login
 	// again, with the options of the login that failed and the page that was asked for.
-	// If the account was refused, the tenant lets the user choose another one. The state
+	// If the account was rejected, the tenant lets the user choose another one. The state
 	// of [WithAppState] stays in the browser, so the URL has it in that browser only. It is
 	// set when [Config].ErrorHandler is called, and lasts as long as
 	// [Config].LoginTimeout.
@@ -71,7 +71,7 @@ type Error struct {
 	AppState json.RawMessage
 	// links are the ways to go on, LoginURL with its text.
 	links []refusal.Link
-	// next continues the refused operation, see the method MFA.
+	// next continues the rejected operation, see the method MFA.
 	next any
 	// also is a second reason of the error for [errors.Is].
 	also string
@@ -310,7 +310,7 @@ const outageWait = 5 * time.Second
 
 func outage(err error) *refusal.Refusal { return refusal.Outage.Later(outageWait, err) }
 
-// An errorWriter writes the answer of a Strategy or an API to a refused or failed request,
+// An errorWriter writes the answer of a Strategy or an API to a rejected or failed request,
 // and the log line.
 type errorWriter struct {
 	log     *slog.Logger
@@ -322,7 +322,7 @@ type errorWriter struct {
 	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
 	// login returns the way to go on after a request that a login helps.
 	login func(r *http.Request) []refusal.Link
-	// page makes the page for a person. An API has none.
+	// page makes the page for a user. An API has none.
 	page func(r *http.Request, e *Error, reference string) browser.Page
 }
 
@@ -395,7 +395,7 @@ func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
 	return &copied
 }
 
-// refused writes the log line for an error of a callback whose answer signin writes.
+// rejected writes the log line for an error of a callback whose answer signin writes.
 func (x errorWriter) refused(r *http.Request, err error) refusal.Row {
 	e := errorOf(r.Context(), "callback", err)
 	x.writeLog(r, e)

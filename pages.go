@@ -15,7 +15,7 @@ import (
 // RequireLogin lets a request pass if it has a session. [UserFrom] then returns the
 // user. A browser that navigates to a page is redirected to the login and comes back.
 // Other requests, such as a fetch of a script or a POST, get 401: a script could not
-// follow the redirect, and a POST would lose its body. A person who has posted a form
+// follow the redirect, and a POST would lose its body. A user who has posted a form
 // gets a page that says so and opens the login in another tab, see
 // [Config].ErrorHandler. htmx gets the header HX-Redirect, and comes back to the page
 // that was open.
@@ -95,7 +95,7 @@ const ACRMultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-fa
 //
 // Let the browser navigate to it within ten minutes. It leads back to the page that
 // sent the request, as far as the header Referer tells. Without a session the code is
-// login_required. The body of a posted form is lost, and the person reads so: guard the
+// login_required. The body of a posted form is lost, and the user reads so: guard the
 // page that shows the form too.
 //
 // The answer to HEAD and to a prefetch of a page is 204, and no login begins.

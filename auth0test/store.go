@@ -433,7 +433,7 @@ func (s *storeTest) alone(i int, key string) error {
 	return s.wantsNone(key, why)
 }
 
-// contexts: with one that is cancelled a store may refuse or do as it is told,
+// contexts: with one that is canceled a store may reject or do as it is told,
 // but it must not hang, nor say what is not so.
 func (s *storeTest) contexts() error {
 	if s.context == nil {

@@ -16,7 +16,7 @@
 // In a handler, [auth0.TokenFrom] returns the token of the call, and [auth0.Claims]
 // decodes its claims.
 //
-// # What is refused
+// # What is rejected
 //
 // The token is in the metadata authorization, with the scheme Bearer. It is checked as
 // [auth0.API.RequireAuth] checks the token of an HTTP request. The errors have these
@@ -44,8 +44,8 @@
 // # Certificates and DPoP
 //
 // A token that is bound to a certificate is compared with the certificate of the TLS
-// connection (RFC 8705, Section 3). A token that is bound to a key by DPoP is refused:
-// RFC 9449 defines proofs for HTTP requests only. An API that requires DPoP refuses every
+// connection (RFC 8705, Section 3). A token that is bound to a key by DPoP is rejected:
+// RFC 9449 defines proofs for HTTP requests only. An API that requires DPoP rejects every
 // call that needs a token.
 package grpcauth
 
@@ -90,7 +90,7 @@ type Options struct {
 	// nevertheless is ignored, so the handler finds none. See [Health] and [Reflection].
 	Public []string
 	// AcceptUnlisted lets a call with a valid token pass if its method is neither in
-	// Methods nor in Public. By default such a call is refused, so that a method that is
+	// Methods nor in Public. By default such a call is rejected, so that a method that is
 	// added later is not open by mistake.
 	AcceptUnlisted bool
 	// EndStreams ends a stream with Unauthenticated when its token has expired:
@@ -111,7 +111,7 @@ type Need struct {
 }
 
 // An Auth makes the interceptors of a server. The calls of an Auth that was not made by
-// [New] are refused.
+// [New] are rejected.
 type Auth struct {
 	api        *auth0.API
 	rules      map[string]rule // by full name
@@ -239,7 +239,7 @@ func lack(reason string, names []string, format string, args ...any) error {
 
 // ruleFor returns the rule of a method. AcceptUnlisted never weakens a need: a name that
 // differs from a listed one in case only, or has another form than full names have, is
-// refused.
+// rejected.
 func (a *Auth) ruleFor(ctx context.Context, method string) rule {
 	if r, ok := a.rules[method]; ok {
 		return r

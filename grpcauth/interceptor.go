@@ -68,7 +68,7 @@ func (a *Auth) handle(srv any, ss grpc.ServerStream, t *auth0.Token, handler grp
 
 func discard(metadata.MD) error { return nil }
 
-// orRefusing returns an Auth that refuses every call if this one was not made by New.
+// orRefusing returns an Auth that rejects every call if this one was not made by New.
 func (a *Auth) orRefusing() *Auth {
 	if a == nil || a.api == nil {
 		return &Auth{api: &auth0.API{}} // which is none of NewAPI, and says so
@@ -101,7 +101,7 @@ func (a *Auth) admit(ctx context.Context, method string) (*auth0.Token, error) {
 }
 
 // verify verifies the token of a call. Whatever is not a bearer token by its form is left
-// to the API, which refuses it for the same reasons as the header of an HTTP request.
+// to the API, which rejects it for the same reasons as the header of an HTTP request.
 func (a *Auth) verify(ctx context.Context, method string) (*auth0.Token, error) {
 	values := metadata.ValueFromIncomingContext(ctx, authorization)
 	if len(values) == 1 {

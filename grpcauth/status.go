@@ -18,11 +18,11 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// refuse returns the status of a refusal, sets its challenges, and writes its log line.
+// reject returns the status of a refusal, sets its challenges, and writes its log line.
 //
 // A server of net/http, see grpc.Server.ServeHTTP, sends no trailer of that name, since
 // such trailers are not allowed in HTTP (RFC 9110, Section 6.5.1). There it is a header.
-// The other transport of grpc-go sends the trailers of a refused call as headers.
+// The other transport of grpc-go sends the trailers of a rejected call as headers.
 func (a *Auth) refuse(ctx context.Context, method string, err error, setHeader, setTrailer func(metadata.MD) error) error {
 	e, ok := errors.AsType[*auth0.Error](err)
 	if !ok { // unreachable: the methods of the API return no other

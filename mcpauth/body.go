@@ -171,7 +171,7 @@ func membersOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 	return members, err
 }
 
-// An answer is the response to a request. If a call is refused, its body is a JSON-RPC
+// An answer is the response to a request. If a call is rejected, its body is a JSON-RPC
 // error. Clients of the SDK end their session after any other body.
 type answer struct {
 	http.ResponseWriter
@@ -212,7 +212,7 @@ func errorBody(id json.RawMessage, err error) []byte {
 	return body
 }
 
-// refusedCall is the JSON-RPC code of a refused call. The specification of JSON-RPC
+// refusedCall is the JSON-RPC code of a rejected call. The specification of JSON-RPC
 // leaves -32000 to -32099 to servers. MCP has used some of the first and of those from
 // -32020 on.
 const refusedCall = -32010

@@ -21,7 +21,7 @@ type Options struct {
 	// Tools are the tools by name, and what a token needs for each, besides Scopes.
 	Tools map[string]Need
 	// AcceptUnlisted lets a token with Scopes call any tool that is not in Tools. By
-	// default such a call is refused, so that a tool that is added later is not open by
+	// default such a call is rejected, so that a tool that is added later is not open by
 	// mistake.
 	AcceptUnlisted bool
 	// MaxBody is the largest accepted body of a request, in bytes. A larger one gets 413.

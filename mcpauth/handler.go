@@ -21,7 +21,7 @@ import (
 // handler of mcp.NewStreamableHTTPHandler.
 //
 // Refusals before that are those of [auth0.API.RequireScope]: 401, 403 and 503 with a
-// JSON body. The answer to a refused call of a tool is 403 with the challenge, and a
+// JSON body. The answer to a rejected call of a tool is 403 with the challenge, and a
 // JSON-RPC error in the body, which replaces the body of auth0.APIConfig.ErrorHandler.
 // It fails that call of the client, and not its session. A body that is not one JSON-RPC
 // message, or an array of at most 64, gets 400. So does a message with two members of

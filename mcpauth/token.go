@@ -36,7 +36,7 @@ func AccessTokenFrom(req mcp.Request) (string, bool) {
 
 // TokenVerifier returns a verifier for auth.RequireBearerToken of the SDK, for programs
 // that cannot use [Guard.Handler]. Set the ClockSkew of its options to the Leeway of the
-// API. The verifier refuses tokens that are bound to a key or a certificate.
+// API. The verifier rejects tokens that are bound to a key or a certificate.
 //
 // The SDK then writes the answers, which are plain text: 401 for an invalid token, 400
 // if the API denies access, and 500 if the keys are unavailable. It checks the scopes of

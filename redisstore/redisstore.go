@@ -43,7 +43,7 @@
 // Redis hangs.
 //
 // The maxmemory-policy of Redis should be noeviction, its default. A policy that
-// evicts keys logs people out when memory is short; worse, it may evict the note
+// evicts keys logs users out when memory is short; worse, it may evict the note
 // that the tenant has ended a session, which then goes on.
 //
 // Redis Cluster and Sentinel answer before a copy is made of what is written. A
@@ -225,7 +225,7 @@ func (s *Store) LeaseCtx(ctx context.Context, key string, d time.Duration) (rele
 func (s *Store) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
 	values := make([][]byte, len(keys))
 	gets := make([]*redis.StringCmd, len(keys))
-	// MGET would be refused by Redis Cluster if the keys are on several nodes.
+	// MGET would be rejected by Redis Cluster if the keys are on several nodes.
 	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range keys {
 			gets[i] = p.Get(ctx, s.prefix+key)

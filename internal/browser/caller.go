@@ -18,12 +18,12 @@ const (
 	// Program is a client that says too little about itself, such as curl, or a fetch
 	// of a browser from before 2023. It reads JSON.
 	Program Caller = iota
-	// Script is a fetch, an image, a WebSocket handshake: no person sees the response,
+	// Script is a fetch, an image, a WebSocket handshake: no user sees the response,
 	// and a browser stops its redirect to another origin.
 	Script
-	// Person is a person who opens a page.
+	// Person is a user who opens a page.
 	Person
-	// Poster is a person who has posted a form, and who sees the response.
+	// Poster is a user who has posted a form, and who sees the response.
 	Poster
 	// Frame is a page inside another page.
 	Frame
@@ -39,7 +39,7 @@ const (
 	TurboForm
 )
 
-// SeesPage reports whether a person sees the response as a page.
+// SeesPage reports whether a user sees the response as a page.
 func (c Caller) SeesPage() bool { return c == Person || c == Poster }
 
 // IsScript reports whether the request cannot follow a redirect to another origin.
@@ -83,7 +83,7 @@ func CallerOf(r *http.Request) Caller {
 	return Program
 }
 
-// Navigates reports whether a browser will show the response to a person as a page of
+// Navigates reports whether a browser will show the response to a user as a page of
 // its own.
 func Navigates(r *http.Request) bool { return CallerOf(r) == Person }
 

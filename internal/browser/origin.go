@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// LogoutOrigin keeps other sites from logging people out with a form or an image. It
+// LogoutOrigin keeps other sites from logging users out with a form or an image. It
 // returns an error if another site has caused the request, and true if a page of the
-// application or the person at the address bar has. For some requests neither is
+// application or the user at the address bar has. For some requests neither is
 // known: browsers from before 2023 send no Sec-Fetch-Site, and with Referrer-Policy:
 // no-referrer they send neither Referer nor Origin. A link in a program that is no
 // browser is sent with Sec-Fetch-Site: none, as a typed address is, but without

@@ -18,7 +18,7 @@ import (
 type Page struct {
 	Title string // of the window, and the heading
 	Text  string // sentences under the heading
-	Links []Link // what the person can do next, the best first
+	Links []Link // what the user can do next, the best first
 	// Button, if not empty, posts the fields, which nobody sees, to the URL of the page.
 	// A proxy may have changed the path of the route.
 	Button    string
@@ -30,17 +30,17 @@ type Page struct {
 	script *script // of the end of a pop-up
 }
 
-// A Link leads to what a person can do next. An empty Href loads the page again.
+// A Link leads to what a user can do next. An empty Href loads the page again.
 type Link struct {
 	Href, Text string
 	NewTab     bool // keeps this tab as it is
 }
 
-// Leave sends the browser to a page of another site. For a form that a person has
+// Leave sends the browser to a page of another site. For a form that a user has
 // posted it writes a page that goes there at once, and not a redirect. Pages with a
 // form often have form-action 'self' in their Content-Security-Policy, and Chromium
 // applies that to each redirect after the form: it would stay where it is, without a
-// word. The title says what has happened, for a person who still sees the page.
+// word. The title says what has happened, for a user who still sees the page.
 //
 // A request of htmx or Turbo cannot follow a redirect to another site either. htmx goes
 // to the URL in a header, and Turbo shows a message with a link.
@@ -72,7 +72,7 @@ func leavePage(target, title string) Page {
 }
 
 // WritePage writes a page in which no script runs, except the script of the end of a
-// pop-up. No other page can frame it: a person can be made to press a button in a
+// pop-up. No other page can frame it: a user can be made to press a button in a
 // frame without seeing it.
 func WritePage(w http.ResponseWriter, status int, p Page) {
 	nonce := rand.Text()
@@ -139,7 +139,7 @@ func (p Page) html(nonce string) string {
 	return b.String()
 }
 
-// content returns what the person reads: the heading, a sentence, what to do, and the
+// content returns what the user reads: the heading, a sentence, what to do, and the
 // reference last.
 func (p Page) content() string {
 	var b strings.Builder

@@ -18,7 +18,7 @@ type PopupMessage struct {
 // PopupChannel is the type of every [PopupMessage], and the name of the channel.
 const PopupChannel = "auth0:login"
 
-// A Popup is the page that a login in a window of its own ends with.
+// A Popup is the page that a login in a pop-up window ends with.
 type Popup struct {
 	Message   PopupMessage
 	Origin    string // of the opener, the only one that gets the message

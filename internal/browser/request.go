@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Uses reports whether a person uses the application with this request. It returns
+// Uses reports whether a user uses the application with this request. It returns
 // false for the images and scripts of a page and for requests ahead of time: their
 // responses can be for caches.
 func Uses(r *http.Request) bool {
@@ -29,7 +29,7 @@ func Upgrades(r *http.Request) bool {
 	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect || r.Header.Get(":protocol") != ""
 }
 
-// Prefetches reports whether a browser sends the request before a person wants the
+// Prefetches reports whether a browser sends the request before a user wants the
 // page.
 func Prefetches(r *http.Request) bool {
 	purpose := r.Header.Get("Sec-Purpose") + " " + r.Header.Get("Purpose") + " " + r.Header.Get("X-Moz")

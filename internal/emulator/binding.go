@@ -59,7 +59,7 @@ type ProofOfPossession struct {
 	// bearer tokens, whatever the application shows.
 	Mechanism string
 
-	// Required refuses requests that show nothing.
+	// Required rejects requests that show nothing.
 	Required bool
 
 	// RequiredFor is "all_clients" (also the empty string) or "public_clients".

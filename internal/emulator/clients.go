@@ -30,7 +30,7 @@ type Client struct {
 	Keys         []ClientKey // two at most
 	Certificates []string    // their x5t#S256, see Thumbprint
 
-	// RequirePushedRequests refuses authorization requests that were not pushed.
+	// RequirePushedRequests rejects authorization requests that were not pushed.
 	RequirePushedRequests bool
 
 	// ThirdParty marks an application of another owner, whose users must consent.
@@ -57,7 +57,7 @@ type Client struct {
 
 	// GrantTypes are those enabled for the application. Empty means
 	// authorization_code, implicit and refresh_token, and client_credentials
-	// for a confidential client. Device code, CIBA and jwt-bearer are refused in any
+	// for a confidential client. Device code, CIBA and jwt-bearer are rejected in any
 	// case, because this tenant has turned them off.
 	GrantTypes []string
 
@@ -94,7 +94,7 @@ type Client struct {
 	// application has shown its secret.
 	TrustForwardedFor bool
 
-	// RequireProofOfPossession refuses token requests without a DPoP proof or a
+	// RequireProofOfPossession rejects token requests without a DPoP proof or a
 	// certificate, to which their access tokens are bound. See also
 	// [API.ProofOfPossession].
 	RequireProofOfPossession bool

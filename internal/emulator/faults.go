@@ -110,7 +110,7 @@ func (sw *faults) LastTokenRequest() url.Values {
 func (sw *faults) Fail(e Endpoint, status int) { sw.set(func(f *faults) { f.status[e] = status }) }
 
 // Delay makes the endpoint wait before it answers, or until the request is
-// cancelled.
+// canceled.
 func (sw *faults) Delay(e Endpoint, d time.Duration) { sw.set(func(f *faults) { f.delays[e] = d }) }
 
 // Replace makes h answer instead of the endpoint. Nil restores it.

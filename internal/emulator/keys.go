@@ -264,7 +264,7 @@ func (ks *keys) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	for _, k := range keys {
 		jwk, err := publicJWK(k)
 		if err != nil {
-			continue // unreachable: AddKey refuses such keys
+			continue // unreachable: AddKey rejects such keys
 		}
 		if k.signer == nil {
 			cert := k.certificate(ks.now())

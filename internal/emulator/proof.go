@@ -65,7 +65,7 @@ func proofOf(r *http.Request) (receivedProof, error) {
 	return p, nil
 }
 
-// publicKeyOf reads a key of P-256. A private key is refused: whoever sends it has
+// publicKeyOf reads a key of P-256. A private key is rejected: whoever sends it has
 // given it away.
 func publicKeyOf(jwk map[string]any) (*ecdsa.PublicKey, error) {
 	if jwk["kty"] != "EC" || jwk["crv"] != "P-256" {

@@ -1,4 +1,4 @@
-// Package errorpage makes the page that tells a person why a request was refused, and
+// Package errorpage makes the page that tells a user why a request was rejected, and
 // what to do next. It also keeps the status of a refusal in a response that a function
 // of the application writes.
 //
@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
-// A Refusal is a refused request as a person sees it.
+// A Refusal is a rejected request as a user sees it.
 type Refusal struct {
 	refusal.Row
 	Op       string // of the operation, as in the log
@@ -25,12 +25,12 @@ type Refusal struct {
 	Login    refusal.Link
 }
 
-// New returns the page of a refused request.
+// New returns the page of a rejected request.
 func New(where *site.Site, r *http.Request, e Refusal, reference string) browser.Page {
 	return browser.Page{Title: title(r, e), Text: text(r, e), Links: links(where, r, e), Reference: reference}
 }
 
-// isUnsentForm reports whether a form of a person was refused for want of a session, or
+// isUnsentForm reports whether a form of a user was rejected for want of a session, or
 // of one that is enough.
 func isUnsentForm(r *http.Request, e Refusal) bool {
 	switch e.Reason {
@@ -84,7 +84,7 @@ func text(r *http.Request, e Refusal) string {
 	return string(unicode.ToUpper(first)) + e.Description[size:] + "."
 }
 
-// links returns what a person can do about an error. Each link must lead to
+// links returns what a user can do about an error. Each link must lead to
 // something that can work.
 func links(where *site.Site, r *http.Request, e Refusal) []browser.Link {
 	base, err := where.Of(r)

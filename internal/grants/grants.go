@@ -44,8 +44,8 @@ type Grants struct {
 // New returns the requests of an application.
 func New(c Config) *Grants { return &Grants{c, newAppTokens(c.Client)} }
 
-// A Wish is what requests have in common that log a person in. Scopes and Audience
-// replace those of the Config. ForwardedFor is the address of the person: the tenant
+// A Wish is what requests have in common that log a user in. Scopes and Audience
+// replace those of the Config. ForwardedFor is the address of the user: the tenant
 // then counts attempts by it.
 type Wish struct {
 	Scopes       []string
@@ -132,7 +132,7 @@ func (r *Request) add(params url.Values) error {
 	return nil
 }
 
-// login begins a request that logs a person in.
+// login begins a request that logs a user in.
 func (g *Grants) login(grantType string, w Wish) (*Request, error) {
 	scopes := w.Scopes
 	if scopes == nil {
@@ -195,7 +195,7 @@ func (to Recipient) realm() (realm, address string, err error) {
 	return "sms", to.PhoneNumber, nil
 }
 
-// CheckLink refuses a recipient that a link cannot be sent to.
+// CheckLink rejects a recipient that a link cannot be sent to.
 func (to Recipient) CheckLink() error {
 	if to.Email == "" {
 		return refusal.GrantRequest.Because("a link can only be sent by e-mail")
@@ -313,7 +313,7 @@ func (x Exchange) Request() (*Request, error) {
 	return r, r.add(x.Extra)
 }
 
-// ExchangeForLogin returns the request of an exchange that logs a person in.
+// ExchangeForLogin returns the request of an exchange that logs a user in.
 func (g *Grants) ExchangeForLogin(x Exchange) (*Request, error) {
 	r, err := g.login(grantTokenExchange, Wish{Scopes: x.Scopes, Audience: x.Audience, ForwardedFor: x.ForwardedFor})
 	if err != nil {

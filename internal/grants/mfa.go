@@ -21,8 +21,8 @@ type MFA struct{ state secret.Box[mfaState] }
 
 // Shown are the members of an MFA that a program may see.
 type Shown struct {
-	// Challenge are the kinds of factors that the person can use, and Enroll the kinds
-	// that the person can add.
+	// Challenge are the kinds of factors that the user can use, and Enroll the kinds
+	// that the user can add.
 	Challenge []string `json:"challenge,omitempty"`
 	Enroll    []string `json:"enroll,omitempty"`
 	// Type is "otp" or "oob" after a challenge. BindingMethod is then "prompt" if the

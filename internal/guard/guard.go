@@ -57,7 +57,7 @@ const demandLife = 10 * time.Minute
 
 // NewDemand returns the demand of a guard. Options of the login that can be conditions,
 // its age, its acr and its organization, are conditions for the session too. A session
-// must be in one of the organizations, if there are any. NewDemand refuses options that
+// must be in one of the organizations, if there are any. NewDemand rejects options that
 // a guard cannot have.
 func (g *Guards) NewDemand(options []authrequest.Option, organizations ...string) (Demand, error) {
 	if err := g.c.Signin.Check(options); err != nil {
@@ -136,7 +136,7 @@ func (g *Guards) whole(r *http.Request, d Demand, record *session.Record) (Deman
 	return whole, err
 }
 
-// check refuses a demand that no session can meet, or that does not fit into a link.
+// check rejects a demand that no session can meet, or that does not fit into a link.
 func (g *Guards) check(d Demand, own *authrequest.Request) error {
 	longest, _, err := demandOf(append([]authrequest.Option{authrequest.Organization("org_0123456789abcdef")}, d.options...), nil)
 	switch {

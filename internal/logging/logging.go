@@ -1,5 +1,5 @@
 // Package logging bounds the log of the library. Strangers decide how many requests
-// are refused, and what texts those requests have. The package clips the texts of
+// are rejected, and what texts those requests have. The package clips the texts of
 // each line, and writes the same warning at level Warn once in a minute only.
 //
 // It must not know what a refusal is, and which refusal has which level. Its caller

@@ -19,7 +19,7 @@ type Accepted struct {
 
 	Scope    string // that was asked for
 	Audience string
-	Recovery secret.Text // the next recovery code of the person
+	Recovery secret.Text // the next recovery code of the user
 	Session  string      // id of the session that the browser had when the login began
 	Cookies  []string    // names of that session's cookies
 	Began    string      // id of the session that the login has begun

@@ -26,9 +26,9 @@ type Answer struct {
 	ErrorCode, errorDescription string
 }
 
-// ParseAnswer reads the parameters of an answer. It refuses a parameter that is
+// ParseAnswer reads the parameters of an answer. It rejects a parameter that is
 // there twice (RFC 6749, Section 3.1), because another program could read the other
-// value. It also refuses long values, and an answer without a state. Beside an error it
+// value. It also rejects long values, and an answer without a state. Beside an error it
 // returns what it could read.
 func ParseAnswer(v url.Values) (Answer, error) {
 	const limit, tokenLimit = 4096, 32 << 10

@@ -1,6 +1,6 @@
 // Package login makes logins with the Authorization Code Flow, the Implicit Flow and
 // the Hybrid Flow of OpenID Connect Core 1.0. It makes the Authentication Request,
-// verifies the tenant's answer, and redeems the code. It also verifies the answers to
+// verifies the tenant's response, and redeems the code. It also verifies the answers to
 // token requests that log a user in without a browser.
 //
 // The package does not know sessions, or how a request of a browser is answered.
@@ -56,7 +56,7 @@ type Config struct {
 type Flow struct {
 	Config
 	pushing   *ratelimit.Limit // pushed authorization requests
-	redeeming *ratelimit.Limit // codes that the tenant refuses
+	redeeming *ratelimit.Limit // codes that the tenant rejects
 }
 
 // NewFlow returns a flow.
@@ -169,7 +169,7 @@ func (f *Flow) push(ctx context.Context, request url.Values) (requestURI string,
 	return got.RequestURI, nil
 }
 
-// CheckPage refuses a request that cannot end at the callback.
+// CheckPage rejects a request that cannot end at the callback.
 func (f *Flow) CheckPage(r *authrequest.Request) error {
 	if r.Popup != nil && slices.Contains(r.Popup.Tokens, "access_token") && !strings.Contains(f.ResponseType, "code") {
 		return refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", f.ResponseType)
@@ -180,7 +180,7 @@ func (f *Flow) CheckPage(r *authrequest.Request) error {
 	return nil
 }
 
-// CheckPlain refuses a request whose answer goes to a program and not to the
+// CheckPlain rejects a request whose answer goes to a program and not to the
 // callback.
 func (f *Flow) CheckPlain(r *authrequest.Request) error {
 	if r.Popup != nil {
@@ -193,7 +193,7 @@ func (f *Flow) CheckPlain(r *authrequest.Request) error {
 // OAuth 2.0 Multiple Response Type Encoding Practices, Section 5).
 var ImplicitTypes = []string{"token", "id_token token"}
 
-// CheckImplicit refuses a request of the implicit grant whose answer could not be
+// CheckImplicit rejects a request of the implicit grant whose answer could not be
 // checked.
 func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error {
 	switch {
@@ -239,13 +239,13 @@ func (f *Flow) Prepare(ctx context.Context, t *transaction.Transaction, a Answer
 
 // A Result is a verified login.
 type Result struct {
-	// Identity is the ID token of the person who has logged in. It is nil with the
+	// Identity is the ID token of the user who has logged in. It is nil with the
 	// response type token, which brings no ID token.
 	Identity *idtoken.Identity
 	Token    *oauth2.Token // nil with the response type id_token
 }
 
-// Complete verifies the tenant's answer and returns the login. It redeems the code
+// Complete verifies the tenant's response and returns the login. It redeems the code
 // if there is one.
 func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	response, err := p.answer.response(p.transaction, p.endpoints, p.flow.Now())
@@ -310,7 +310,7 @@ func (p *Pending) redeem(ctx context.Context, f verifiedResponse) (Result, error
 	if err != nil {
 		return Result{}, err
 	}
-	// Section 3.3.3.6: both ID tokens must name one person.
+	// Section 3.3.3.6: both ID tokens must name one user.
 	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
 		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
 	}

@@ -17,7 +17,7 @@ type Confirmations struct {
 
 const (
 	purpose = "logout"
-	// confirmLife is how long a person may take to press the button.
+	// confirmLife is how long a user may take to press the button.
 	confirmLife = 10 * time.Minute
 	// ahead is how far the clocks of two instances may differ.
 	ahead = time.Minute

@@ -185,7 +185,7 @@ func (p *Policy) v2URL(l Logout, back string) string {
 	return l.withQuery(p.Auth0+"v2/logout", v)
 }
 
-// maxURL is the most bytes of a URL of the end_session_endpoint. Servers refuse
+// maxURL is the most bytes of a URL of the end_session_endpoint. Servers reject
 // longer ones, and then nobody would be logged out.
 const maxURL = 4096
 

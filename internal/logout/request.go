@@ -29,7 +29,7 @@ const maxParam = 1024
 // values replace those of an earlier call. No values remove the parameter, also one
 // that the library would send.
 //
-// Four parameters are refused: the library sets them, because they say which
+// Four parameters are rejected: the library sets them, because they say which
 // application asks and where the browser goes.
 func (r *Request) SetParam(name string, values []string) {
 	switch name {

@@ -73,7 +73,7 @@ func (k Key) TokenType() string {
 	return TokenType
 }
 
-// Check refuses a key whose algorithm a server does not accept, by its metadata member
+// Check rejects a key whose algorithm a server does not accept, by its metadata member
 // dpop_signing_alg_values_supported. A server that lists none is taken to accept ES256,
 // which every server of RFC 9449 should.
 func (k Key) Check(accepted []string) error {

@@ -22,7 +22,7 @@ type nonceSource struct {
 	origin string
 }
 
-// nonces are the newest nonces of servers. Without them, each proof would be refused
+// nonces are the newest nonces of servers. Without them, each proof would be rejected
 // once. The zero value is ready.
 type nonces struct {
 	mu    sync.Mutex

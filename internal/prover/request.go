@@ -216,7 +216,7 @@ func drain(body io.ReadCloser) {
 	body.Close()
 }
 
-// checkRedirect refuses a redirect to another origin, whose server would get the token.
+// checkRedirect rejects a redirect to another origin, whose server would get the token.
 // Package net/http leaves such credentials out, but calls the transport, which would add
 // them again.
 func checkRedirect(r *http.Request) error {
@@ -233,7 +233,7 @@ func checkRedirect(r *http.Request) error {
 	return nil
 }
 
-// checkBound refuses a request that would not carry the token and the proof, or would
+// checkBound rejects a request that would not carry the token and the proof, or would
 // show them to the network.
 func checkBound(r *http.Request) error {
 	for name, values := range r.Header { // which can have any spelling

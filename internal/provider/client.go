@@ -83,7 +83,7 @@ func (c *Client) IsManagementAPI(audience string) bool {
 	return isAPI && (audience == c.Beside("api/v2/") || strings.HasSuffix(u.Host, ".auth0.com"))
 }
 
-// Endpoints returns the tenant's endpoints. With mutual TLS, it refuses a tenant that
+// Endpoints returns the tenant's endpoints. With mutual TLS, it rejects a tenant that
 // does not publish an alias for the token endpoint: the application should know that
 // before somebody has typed a password, and before a code is used up.
 func (c *Client) Endpoints(ctx context.Context) (discovery.Metadata, error) {

@@ -33,7 +33,7 @@ type Tenant struct {
 	// there, and tenants of Auth0 those that not every tenant has.
 	Discovered *cached.Value[discovery.Metadata]
 	Origins    []string // further origins on which endpoints may be
-	// First, if not nil, allows or refuses a request for a document that is not there
+	// First, if not nil, allows or rejects a request for a document that is not there
 	// yet.
 	First func() bool
 }

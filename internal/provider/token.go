@@ -92,9 +92,9 @@ func (t TokenResponse) Token(now time.Time) *oauth2.Token {
 	return prover.Attach(token, t.Key, t.members)
 }
 
-// CheckUsable refuses a token that is of no use at an API. A token for which a proof was
+// CheckUsable rejects a token that is of no use at an API. A token for which a proof was
 // sent must be bound to the key of that proof: a server that does not know DPoP answers
-// with a bearer token, which anybody can use who gets hold of it (RFC 9449, Section 5).
+// with a bearer token, which anybody can use who obtains it (RFC 9449, Section 5).
 func (t TokenResponse) CheckUsable() error {
 	wanted := "Bearer"
 	if !t.Key.IsZero() {
@@ -121,7 +121,7 @@ func unusable(format string, args ...any) *refusal.Refusal {
 // repeated, because what it sends may be good for one use. Client credentials are good
 // for more: they are sent again if the connection was closed. Any request is sent again
 // if the tenant wants a nonce in the proof: then it has not used up anything. The error
-// is a [tenanterror.Error] if the tenant has refused the request, and a refusal if its
+// is a [tenanterror.Error] if the tenant has rejected the request, and a refusal if its
 // answer has no token, or if there was nothing to send. If the token is of no use, the
 // response has only the refresh token beside the error.
 func (c *Client) Tokens(ctx context.Context, key prover.Key, form url.Values) (TokenResponse, error) {
@@ -207,7 +207,7 @@ func (c *Client) ask(ctx context.Context, key prover.Key, form url.Values, heade
 	return got, err
 }
 
-// CheckProofs refuses a key of the application whose proofs the tenant does not accept.
+// CheckProofs rejects a key of the application whose proofs the tenant does not accept.
 func CheckProofs(ep discovery.Metadata, key prover.Key) error {
 	if err := key.Check(ep.ProofAlgorithms); err != nil {
 		return refusal.Misconfigured.Because("Config.ProofKey %w", err)

@@ -1,6 +1,6 @@
 // Package refusal has the table of all refusals: the HTTP status, the error code of the
-// protocol, a reason for logs and metrics, and a sentence for the person or program
-// that is refused. An engine returns a refusal as an error.
+// protocol, a reason for logs and metrics, and a sentence for the user or program
+// that is rejected. An engine returns a refusal as an error.
 //
 // The package does not know how a refusal is answered.
 package refusal
@@ -23,7 +23,7 @@ type Refusal struct {
 	Op           string // the operation that failed, if it differs from the caller's
 	Scope        string // scopes or permissions that were needed
 	RetryAfter   time.Duration
-	TenantStatus int    // status of the tenant's answer
+	TenantStatus int    // status of the tenant's response
 	Tenant       Said   // the tenant's own words
 	StepUp       string // parameters of a challenge (RFC 9470, Section 3)
 	Next         any    // the next step of the caller, such as a challenge for a second factor
@@ -31,14 +31,14 @@ type Refusal struct {
 	Err          error  // the cause, for logs only
 }
 
-// Said has the error code and the description with which a tenant has refused
+// Said has the error code and the description with which a tenant has rejected
 // something. They are texts from outside: pages must escape them.
 type Said struct {
 	Code        string `json:"c,omitempty"`
 	Description string `json:"d,omitempty"`
 }
 
-// NewSaid returns the words of a tenant, clipped. A person has to read them, and a
+// NewSaid returns the words of a tenant, clipped. A user has to read them, and a
 // browser may have to keep them.
 func NewSaid(code, description string) Said {
 	return Said{clip(code, 64), clip(description, 512)}
@@ -48,11 +48,11 @@ func clip(s string, limit int) string {
 	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 
-// A Link is a way to go on for a person who was refused.
+// A Link is a way to go on for a user who was rejected.
 type Link struct{ Text, URL string }
 
-// IsOfAccount reports whether a login was refused because of the account. The same
-// account would be refused again, and single sign-on would choose it again.
+// IsOfAccount reports whether a login was rejected because of the account. The same
+// account would be rejected again, and single sign-on would choose it again.
 func (r Row) IsOfAccount() bool {
 	switch r.Description {
 	case OtherOrganization.Description, NotMember.Description:
@@ -63,8 +63,8 @@ func (r Row) IsOfAccount() bool {
 	return r.Status == 403 && r.Reason != CrossOrigin.Reason
 }
 
-// IsOfRequest reports whether a login was refused because of what it asked for. A
-// login that asks for the same would be refused again.
+// IsOfRequest reports whether a login was rejected because of what it asked for. A
+// login that asks for the same would be rejected again.
 func (r Row) IsOfRequest() bool {
 	return r.Description == LoginSetup.Description || r.Description == SiteSetup.Description || r.Description == StaleInvitation.Description
 }

@@ -110,7 +110,7 @@ func (a accessTokens) otherBinding(r *session.Record, err error) error {
 	return nil
 }
 
-// refusesBinding reports whether the tenant can have refused a refresh because it had no
+// refusesBinding reports whether the tenant can have rejected a refresh because it had no
 // proof of possession, or because it had one. No standard has a code for that.
 func refusesBinding(said tenanterror.Error) bool {
 	return said.Status == http.StatusBadRequest &&

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// refusals remembers the refreshes that the tenant has lately refused, so that not
+// refusals remembers the refreshes that the tenant has lately rejected, so that not
 // every request of a session asks again. It has a limited number of them. A refresh
 // that it has forgotten is tried again.
 type refusals struct{ cache *memo.Cache[refusedRefresh] }

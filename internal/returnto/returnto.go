@@ -5,7 +5,7 @@
 // "/\evil.example" and net/http writes it as it is, but a browser turns the
 // backslash into a slash and goes there. So this package does not parse and
 // compare. It takes a small set of forms, in a small set of characters, that
-// every reader understands alike, and refuses the rest; a refused target costs
+// every reader understands alike, and rejects the rest; a rejected target costs
 // the visitor one click from the start page.
 //
 // The package does not know requests, cookies and sessions.
@@ -41,18 +41,18 @@ type Policy struct {
 
 // Clean returns the target to redirect to, and false if the given text is not
 // one. Own is the origin of the site itself, written like [Policy.Origins]; an
-// absolute target there is reduced to its path. The empty text is refused.
+// absolute target there is reduced to its path. The empty text is rejected.
 //
-// In the path, however often it is decoded, these characters are refused: those
+// In the path, however often it is decoded, these characters are rejected: those
 // that are not to be seen or that change the direction of the text (controls,
 // format characters, separators, characters that are ignored by default, private
 // and unassigned ones), and those that are drawn like one of /\.:@?#%; or that
 // normalize to a text with one. No browser leaves the site for them, but a server
-// that normalizes can, and a person who reads the link is misled. Letters, marks
+// that normalizes can, and a user who reads the link is misled. Letters, marks
 // and digits of every script pass.
 //
 // Query and fragment are data of the application: they are kept byte for byte. A
-// target is refused if they hide a character there that is not to be seen or that
+// target is rejected if they hide a character there that is not to be seen or that
 // changes the direction of the text. The joiners that some scripts need pass
 // there, and so do variation selectors.
 //
@@ -86,7 +86,7 @@ func (p Policy) Clean(own, target string) (string, bool) {
 }
 
 // split cuts a listed origin off an absolute target. Origins are compared as
-// text: one that is spelled in another way is refused rather than understood.
+// text: one that is spelled in another way is rejected rather than understood.
 func (p Policy) split(own, target string) (origin, rest string, ok bool) {
 	for _, o := range append([]string{own}, p.Origins...) {
 		rest, found := strings.CutPrefix(target, o)
@@ -133,7 +133,7 @@ func data(target string) string {
 	return ""
 }
 
-// printable refuses a backslash in the path, and everywhere bytes that are not UTF-8,
+// printable rejects a backslash in the path, and everywhere bytes that are not UTF-8,
 // the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before
 // they parse, and trim other control characters and spaces.
 func printable(s string) bool {
@@ -298,7 +298,7 @@ func dataIsSafe(data string) bool {
 }
 
 // misleadsInData allows controls of ASCII, which a text of several lines has, and
-// blanks: a person who reads the link sees their escapes.
+// blanks: a user who reads the link sees their escapes.
 func misleadsInData(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf, unicode.Is(unicode.Join_Control, r):
@@ -327,7 +327,7 @@ func unescape(s string) string {
 				case size == 2:
 					b.WriteByte(byte(n))
 				case utf16.IsSurrogate(rune(n)):
-					b.WriteByte(0x80) // half a character: readable refuses it
+					b.WriteByte(0x80) // half a character: readable rejects it
 				default:
 					b.WriteRune(rune(n))
 				}

@@ -12,10 +12,10 @@ import (
 
 // attempts are the logins that this process completes at the moment, and those that
 // have just succeeded. Some browsers and proxies send one callback twice. The tenant
-// accepts its code once, so the second request would fail, and the person would see an
+// accepts its code once, so the second request would fail, and the user would see an
 // error although the login has succeeded.
 //
-// They are not shared with other instances. There, the second request is refused as
+// They are not shared with other instances. There, the second request is rejected as
 // one with a code that was used.
 type attempts struct {
 	now func() time.Time
@@ -39,7 +39,7 @@ type attempt struct {
 	at      time.Time
 }
 
-// An outcome is where a login has led, or why it was refused.
+// An outcome is where a login has led, or why it was rejected.
 type outcome struct {
 	returnTo string
 	session  string // id of the session that has begun

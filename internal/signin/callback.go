@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// callbackMethod returns the method with which the tenant's answer comes.
+// callbackMethod returns the method with which the tenant's response comes.
 func (s *Routes) callbackMethod() string {
 	if s.c.Flow.ResponseMode == "form_post" {
 		return http.MethodPost
@@ -21,7 +21,7 @@ func (s *Routes) callbackMethod() string {
 	return http.MethodGet
 }
 
-// Callback completes a login with the tenant's answer (OpenID Connect Core 1.0,
+// Callback completes a login with the tenant's response (OpenID Connect Core 1.0,
 // Sections 3.1.2.5 to 3.1.3.8; with an ID token in the answer itself, Sections 3.2.2.5
 // to 3.2.2.11 and 3.3.2.5 to 3.3.3.7). Each step needs the result of the one before.
 func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
@@ -75,7 +75,7 @@ func (s *Routes) finish(w http.ResponseWriter, r *http.Request, t *transaction.T
 	return nil
 }
 
-// complete verifies the tenant's answer and begins the session.
+// complete verifies the tenant's response and begins the session.
 func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, a login.Answer) (*login.Accepted, error) {
 	pending, err := s.c.Flow.Prepare(r.Context(), t, a)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction
 	return l, err
 }
 
-// Settle uses up a transaction: it is good for one answer, also if that is refused.
+// Settle uses up a transaction: it is good for one answer, also if that is rejected.
 // Settle keeps the transaction if nothing was decided: then the tenant does not answer,
 // for example, and the code can still be good. Loading the page again can succeed.
 func (s *Routes) Settle(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, err error) {
@@ -143,7 +143,7 @@ func (s *Routes) fail(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	return nil
 }
 
-// links returns the ways to go on after a login was refused.
+// links returns the ways to go on after a login was rejected.
 func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.Row) []refusal.Link {
 	var saved authrequest.Saved
 	if t.Again != nil {
@@ -156,7 +156,7 @@ func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.
 	return s.loginLinks(r, saved, t.State, row)
 }
 
-// receive reads the tenant's answer from the query or from the form. The response mode
+// receive reads the tenant's response from the query or from the form. The response mode
 // decides which of them, and the other one is not read.
 func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, error) {
 	switch method := s.callbackMethod(); {
@@ -187,8 +187,8 @@ func (s *Routes) returnPath(t *transaction.Transaction) string {
 }
 
 // strayCallback answers a callback that belongs to no login of this browser, or that
-// cannot be read. With a session, nothing is wrong with the first kind: the person has
-// used the back button, a tab was reloaded or restored, or the tenant sends a person
+// cannot be read. With a session, nothing is wrong with the first kind: the user has
+// used the back button, a tab was reloaded or restored, or the tenant sends a user
 // here who has confirmed an email address. Without one, strayCallback returns the
 // error. It does not begin a new login, because the browser could go round in circles.
 func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
@@ -217,13 +217,13 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	return nil
 }
 
-// isStray reports whether an answer was refused because it belongs to no login of the
+// isStray reports whether an answer was rejected because it belongs to no login of the
 // browser.
 func isStray(row refusal.Row) bool {
 	return row == refusal.MissingState || row == refusal.NoTransaction
 }
 
-// answerPopup writes the page that ends a login in a window of its own. The error is nil
+// answerPopup writes the page that ends a login in a pop-up window. The error is nil
 // if the login has succeeded.
 func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, l *login.Accepted, err error) {
 	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}

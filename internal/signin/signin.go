@@ -1,4 +1,4 @@
-// Package signin logs people in with a browser: the login route, the callback, silent
+// Package signin logs users in with a browser: the login route, the callback, silent
 // logins, and the session that a login begins.
 //
 // The package does not know what a visitor reads when a login fails, the public types of
@@ -56,7 +56,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Routes sign people in to one application.
+// Routes log users in to one application.
 type Routes struct {
 	c        Config
 	every    *authrequest.Request // what every login asks for
@@ -78,7 +78,7 @@ func (s *Routes) request(options ...authrequest.Option) (*authrequest.Request, e
 	return r, s.c.Flow.CheckPage(r)
 }
 
-// Check refuses options that a login cannot have.
+// Check rejects options that a login cannot have.
 func (s *Routes) Check(options []authrequest.Option) error {
 	_, err := s.request(options...)
 	return err
@@ -92,7 +92,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		return refusal.Method.New()
 	}
 	// A prefetch begins no login: its cookie could push out the one of a login that
-	// a person has begun.
+	// a user has begun.
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)
 		return nil
@@ -115,7 +115,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		return nil
 	}
 	// A script cannot follow the redirect to the tenant. Its transaction could push out
-	// one of a person.
+	// one of a user.
 	if browser.CallerOf(r).IsScript() {
 		return s.c.Site.LoginRequired(w, r, base, s.here(base, r, values))
 	}
@@ -232,7 +232,7 @@ func (s *Routes) Find(r *http.Request, state, responseType string) (*transaction
 	return t, s.c.Site.CheckHost(r, t.RedirectURI)
 }
 
-// Link begins a login that a link in an e-mail goes on with, and returns the
+// Link begins a login that a link in an email goes on with, and returns the
 // parameters of its Authentication Request.
 func (s *Routes) Link(
 	w http.ResponseWriter, r *http.Request, options []authrequest.Option,

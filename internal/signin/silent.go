@@ -101,7 +101,7 @@ func (s *Routes) pageOf(state string) string {
 
 // hide ends a silent login that has failed at the page that was asked for: nobody has
 // asked to log in. A tenant that would have to ask something, and an account that is
-// refused, are normal.
+// rejected, are normal.
 func (s *Routes) hide(w http.ResponseWriter, r *http.Request, target string, err error) {
 	if row := s.c.Row(err); row.Status == http.StatusForbidden || row.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, row.Code) {
 		s.c.Log.Info("auth0: a silent login was refused", "err", err)
@@ -111,6 +111,6 @@ func (s *Routes) hide(w http.ResponseWriter, r *http.Request, target string, err
 	browser.Redirect(w, target, http.StatusSeeOther)
 }
 
-// silentRefusals say that the tenant would have to ask the person something
+// silentRefusals say that the tenant would have to ask the user something
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
 var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}

@@ -19,7 +19,7 @@ type ticket struct {
 	Options authrequest.Saved `json:"o"`
 	// Login is the state parameter of the login that is tried again, if that login has a
 	// state of the application. The browser keeps both in one cookie. So a ticket that a
-	// stranger sends to a person does not bring the stranger's state of the application,
+	// stranger sends to a user does not bring the stranger's state of the application,
 	// which can name an account to link, or a basket.
 	Login string `json:"l,omitempty"`
 	Ends  int64  `json:"x"` // Unix time
@@ -34,7 +34,7 @@ const (
 
 // Ticket returns the ticket for a login with the given options, which tries another
 // login again. It is valid for the given time. If the options have no room, it leaves
-// out the return URL, and then what only saves the person some work. It returns an empty
+// out the return URL, and then what only saves the user some work. It returns an empty
 // text if there is nothing left, or if the rest does not fit.
 func (s *Routes) Ticket(options authrequest.Saved, login string, life time.Duration) string {
 	ends := s.c.Now().Add(life).Unix()
@@ -59,7 +59,7 @@ func (s *Routes) Ticket(options authrequest.Saved, login string, life time.Durat
 }
 
 // redeemTicket returns the options of a ticket. Without a ticket, or with one that
-// cannot be used, it returns none: the person can then log in in the ordinary way.
+// cannot be used, it returns none: the user can then log in in the ordinary way.
 func (s *Routes) redeemTicket(r *http.Request, value string) []authrequest.Option {
 	if value == "" || len(value) > maxTicket {
 		return nil
@@ -74,7 +74,7 @@ func (s *Routes) redeemTicket(r *http.Request, value string) []authrequest.Optio
 		return nil
 	}
 	if t.Login != "" {
-		// The login was refused, or has expired, and its cookie is still there.
+		// The login was rejected, or has expired, and its cookie is still there.
 		if before, _ := s.c.Transactions.Find(s.c.Visits.Jar(r), t.Login, s.c.Flow.ResponseType); before != nil {
 			options = append(options, authrequest.AppState(before.AppState))
 		}
@@ -101,14 +101,14 @@ func (s *Routes) pageAsked(r *http.Request) string {
 // choose the same account again.
 const otherAccount = "login select_account"
 
-// LoginLinks returns the ways to go on after a request was refused that a login would
+// LoginLinks returns the ways to go on after a request was rejected that a login would
 // help, for a page of the application. Without the page, the login leads to the page of
 // the request.
 func (s *Routes) LoginLinks(r *http.Request, returnTo string, row refusal.Row) []refusal.Link {
 	return s.loginLinks(r, authrequest.Saved{ReturnTo: returnTo}, "", row)
 }
 
-// loginLinks returns the ways to go on after a login with these options was refused. The
+// loginLinks returns the ways to go on after a login with these options was rejected. The
 // options have the page that was asked for. The login is named as in a ticket.
 func (s *Routes) loginLinks(r *http.Request, options authrequest.Saved, login string, row refusal.Row) []refusal.Link {
 	if options.ReturnTo == "" {

@@ -58,7 +58,7 @@ func logoutTokenError(err error) error {
 // again succeeds and does nothing, because the tenant may not have got the first
 // answer. It marks again if the mark is lost, or if the jti was of another token.
 func (s *Routes) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	// After that time [idtoken.Verifier.VerifyLogout] refuses the token, whose exp can be
+	// After that time [idtoken.Verifier.VerifyLogout] rejects the token, whose exp can be
 	// years later.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
 	until := int64(math.Ceil(c.IssuedAt))

@@ -76,7 +76,7 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 		return logoutForm{}, refusal.Method.New()
 	}
 	f := logoutForm{returnTo: r.URL.Query().Get("returnTo")}
-	// The person is logged out also if the form cannot be read.
+	// The user is logged out also if the form cannot be read.
 	if form, err := browser.Values(w, r); err == nil {
 		f.returnTo = cmp.Or(form.Get("returnTo"), f.returnTo)
 		if r.Method == http.MethodPost {
@@ -98,7 +98,7 @@ func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session
 	jar := s.c.Visits.Jar(r)
 	err := s.c.Visits.Sessions.Destroy(r.Context(), w, jar)
 	s.c.Transactions.Forget(w, jar)
-	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page could log the person in again
+	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page could log the user in again
 	if record == nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Package signout has the routes by which sessions end: the logout of a person, and the
+// Package signout has the routes by which sessions end: the logout of a user, and the
 // back-channel logout of the tenant.
 //
 // The package does not know how a session begins, or what a visitor reads when a logout

@@ -151,7 +151,7 @@ func WithQuery(path string, values url.Values) string {
 	return path
 }
 
-// maxQuery is the most bytes of a query that is made from a form. Proxies refuse URLs
+// maxQuery is the most bytes of a query that is made from a form. Proxies reject URLs
 // from 8 KiB on.
 const maxQuery = 4096
 
@@ -173,7 +173,7 @@ func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect
 	}
 }
 
-// LoginFor returns the path of the login that leads back to where the person is: to
+// LoginFor returns the path of the login that leads back to where the user is: to
 // the page that was asked for, or to the page that is open while a script or a form
 // makes its request.
 func (s *Site) LoginFor(base browser.Base, r *http.Request) string {

@@ -122,7 +122,7 @@ func (s *Site) checkRoutes(mistake func(field, format string, args ...any)) {
 	}
 }
 
-// checkBases refuses a base URL that is the URL of a route, such as the callback URL.
+// checkBases rejects a base URL that is the URL of a route, such as the callback URL.
 func (s *Site) checkBases(mistake func(field, format string, args ...any)) {
 	for i, base := range s.bases.List {
 		field := "BaseURL"
@@ -169,7 +169,7 @@ func (s *Site) Origin(r *http.Request) (string, error) {
 	return base.Origin, err
 }
 
-// CheckOrigin refuses a request that may change something and that a page of
+// CheckOrigin rejects a request that may change something and that a page of
 // another origin has caused.
 func (s *Site) CheckOrigin(r *http.Request) error {
 	base, err := s.Of(r)
@@ -230,7 +230,7 @@ func (s *Site) baseOf(uri string) browser.Base {
 	return browser.Base{Origin: origin}
 }
 
-// CheckRedirectURI refuses a redirect URI that the tenant's answer must not go to. An
+// CheckRedirectURI rejects a redirect URI that the tenant's response must not go to. An
 // application with base URLs gets answers below them only.
 func (s *Site) CheckRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
@@ -249,7 +249,7 @@ func (s *Site) IsCallback(uri string) bool {
 	return slices.ContainsFunc(s.bases.List, func(base browser.Base) bool { return uri == base.URL(s.Callback) })
 }
 
-// CheckHost refuses an answer to a login that was begun at another base URL.
+// CheckHost rejects an answer to a login that was begun at another base URL.
 func (s *Site) CheckHost(r *http.Request, redirectURI string) error {
 	base, err := s.Of(r)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // unknownAPI begins the description with which Auth0 answers a request for an audience
-// that it does not know. The code is access_denied, as if a person were refused.
+// that it does not know. The code is access_denied, as if a user were rejected.
 const unknownAPI = "Service not found: "
 
 // UnknownAudience returns what the owner of the site has to correct if the tenant does
@@ -54,7 +54,7 @@ func (e Error) rejectsClient(where Place) bool {
 }
 
 // setup returns the row of an error that only the owner of the site can correct, and
-// that the table takes for the refusal of a person. It is unset for other errors.
+// that the table takes for the refusal of a user. It is unset for other errors.
 func (e Error) setup(where Place) refusal.Row {
 	_, unknown := UnknownAudience(e.Code, e.Description)
 	switch {

@@ -7,14 +7,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A sentence chooses what a person reads whose login the tenant has refused.
+// A sentence chooses what a user reads whose login the tenant has rejected.
 type sentence struct {
 	code   string // or anyCode
 	phrase string // that the description contains, in lower case
 	row    refusal.Row
 }
 
-// sentences are for refusals where the person must know more than that there was one.
+// sentences are for refusals where the user must know more than that there was one.
 // Auth0 has few error codes here, and the descriptions may change. So a description
 // chooses the sentence only: status and reason are those of the code, and an unknown
 // description is told as any other.

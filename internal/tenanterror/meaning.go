@@ -47,8 +47,8 @@ var unset refusal.Row
 // table is searched from its beginning, first for the place of the request and then
 // for the place that follows it.
 var table = []meaning{
-	// The tenant answers here what it otherwise tells the browser. No person was asked
-	// yet, so it is never the refusal of a person.
+	// The tenant answers here what it otherwise tells the browser. No user was asked
+	// yet, so it is never the refusal of a user.
 	{PushedRequest, "", always, unset},
 	{PushedRequest, "invalid_client", always, unset},
 	{PushedRequest, "unauthorized_client", always, unset},
@@ -58,7 +58,7 @@ var table = []meaning{
 	{LoginCode, "invalid_grant", always, refusal.Code},
 
 	// An Action or a policy of the tenant wants another login: there the tenant tells
-	// the person why, or lets the person in. The code says so whatever the status, and
+	// the user why, or lets the user in. The code says so whatever the status, and
 	// Auth0 has sent 500. But access_denied with 401 is Auth0's answer to wrong
 	// credentials of the application.
 	{Refresh, "access_denied", except401, refusal.SessionTokenExpired},
@@ -67,7 +67,7 @@ var table = []meaning{
 	{Refresh, "unauthorized", decides, refusal.SessionTokenExpired},
 	{Refresh, "invalid_grant", decides, refusal.SessionTokenExpired},
 
-	// With 401 the tenant says that the person has no account at the third party, or
+	// With 401 the tenant says that the user has no account at the third party, or
 	// that it has no token of the account. There are several codes for it. Others are
 	// about what the application may do.
 	{TokenVault, "access_denied", is401, unset},
@@ -91,8 +91,8 @@ var table = []meaning{
 	// The credential that is not accepted is the MFA itself.
 	{SecondFactor, "invalid_grant", decides, refusal.MFAExpired},
 
-	// A tenant that is out of order refuses nobody. Where it limits attempts, or waits
-	// for the person, the code says so whatever the status.
+	// A tenant that is out of order rejects nobody. Where it limits attempts, or waits
+	// for the user, the code says so whatever the status.
 	{Grant, "invalid_grant", decides, refusal.Credentials},
 	{Grant, "access_denied", except401, refusal.Denied},
 	{Grant, "unauthorized", decides, refusal.Blocked},

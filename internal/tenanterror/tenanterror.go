@@ -30,7 +30,7 @@ type Error struct {
 }
 
 // An MFADemand is what the tenant says with the code mfa_required. Challenge has the
-// kinds of factors that the person can use, and Enroll the kinds that the person can
+// kinds of factors that the user can use, and Enroll the kinds that the user can
 // add.
 type MFADemand struct {
 	Token             secret.Text

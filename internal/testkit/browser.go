@@ -105,7 +105,7 @@ func (b *Browser) Clone() *Browser {
 	return other
 }
 
-// Page navigates to a path of the application, as a person does.
+// Page navigates to a path of the application, as a user does.
 func (b *Browser) Page(target string, header ...string) *Response {
 	b.Env.T.Helper()
 	return b.Do("GET", target, nil, append([]string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin", "Accept", "text/html"}, header...)...)

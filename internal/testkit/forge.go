@@ -44,7 +44,7 @@ func TokenOf(kid string, key *rsa.PrivateKey) string {
 }
 
 // Unverifiable is a token whose key is looked up, and whose signature costs
-// nothing to refuse.
+// nothing to reject.
 func Unverifiable(kid string) string {
 	header := GoodHeader.Set("kid", strconv.Quote(kid))
 	claims := GoodClaims(time.Now()).Set("exp", strconv.FormatInt(time.Now().Unix()+3*86400, 10))

@@ -24,7 +24,7 @@ import (
 // Some servers cut a segment off at the semicolon.
 const delimiters = `/\.:@?#%;`
 
-// words in the name of a character that is no letter say that it is drawn like a
+// words in the name of a character that is not a letter say that it is drawn like a
 // delimiter, or stands for one in another script.
 var words = []string{"SOLIDUS", "SLASH", "DIVISION", "FRACTION", "FULL STOP", "COLON", "PERCENT"}
 
