@@ -1,6 +1,6 @@
-// Package errorpage makes the page that tells a user why a request was rejected, and
-// what to do next. It also keeps the status of a refusal in a response that a function
-// of the application writes.
+// Package errorpage writes the page that tells a user why a request failed, and what to
+// do next. It also keeps the status of a refusal in a response that a function of the
+// application writes.
 //
 // The package does not know how a refusal came about, or how a link keeps the options of
 // a login.
@@ -17,21 +17,21 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
-// A Refusal is a rejected request as a user sees it.
+// A Refusal is a refusal as the user sees it.
 type Refusal struct {
 	refusal.Row
 	Op       string // of the operation, as in the log
-	ReturnTo string // the page that was asked for, if it is known
+	ReturnTo string // the requested page, if known
 	Login    refusal.Link
 }
 
-// New returns the page of a rejected request.
+// New returns the page for a rejected request.
 func New(where *site.Site, r *http.Request, e Refusal, reference string) browser.Page {
 	return browser.Page{Title: title(r, e), Text: text(r, e), Links: links(where, r, e), Reference: reference}
 }
 
-// isUnsentForm reports whether a form of a user was rejected for want of a session, or
-// of one that is enough.
+// isUnsentForm reports whether a user's form was rejected because the session is missing
+// or too weak.
 func isUnsentForm(r *http.Request, e Refusal) bool {
 	switch e.Reason {
 	case refusal.LoginRequired.Reason, refusal.OrganizationLogin.Reason, refusal.StepUp.Reason:

@@ -1,6 +1,6 @@
-// Package refusal has the table of all refusals: the HTTP status, the error code of the
-// protocol, a reason for logs and metrics, and a sentence for the user or program
-// that is rejected. An engine returns a refusal as an error.
+// Package refusal holds the table of all refusals: the HTTP status, the error code of
+// the protocol, a reason for logs and metrics, and a sentence for the rejected user or
+// program. An engine returns a refusal as an error.
 //
 // The package does not know how a refusal is answered.
 package refusal
@@ -31,8 +31,8 @@ type Refusal struct {
 	Err          error  // the cause, for logs only
 }
 
-// Said has the error code and the description with which a tenant has rejected
-// something. They are texts from outside: pages must escape them.
+// Said holds the error code and the description of a tenant's error response. They are
+// untrusted texts: pages must escape them.
 type Said struct {
 	Code        string `json:"c,omitempty"`
 	Description string `json:"d,omitempty"`
@@ -48,11 +48,11 @@ func clip(s string, limit int) string {
 	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 
-// A Link is a way to go on for a user who was rejected.
+// A Link is a way to continue for a rejected user.
 type Link struct{ Text, URL string }
 
-// IsOfAccount reports whether a login was rejected because of the account. The same
-// account would be rejected again, and single sign-on would choose it again.
+// IsOfAccount reports whether the account was the reason for a rejected login. Another
+// attempt with that account would fail again, and single sign-on would choose it again.
 func (r Row) IsOfAccount() bool {
 	switch r.Description {
 	case OtherOrganization.Description, NotMember.Description:

@@ -552,7 +552,7 @@ func TestRequireOrganization(t *testing.T) {
 	if q := begins(t, "script", b.Page(login)); q.Get("organization") != acme {
 		t.Errorf("it asks for %q", q)
 	}
-	if resp := b.Do("POST", "/one", nil, posted...); resp.Status != 401 || resp.Title() != "Your form was not sent" || !strings.Contains(resp.Body, "an organization that you are not logged in to") || resp.Links()["Log in in a new tab"] == "" {
+	if resp := b.Do("POST", "/one", nil, posted...); resp.Status != 401 || resp.Title() != "Your form was not sent" || !strings.Contains(resp.Body, "a login to another organization") || resp.Links()["Log in in a new tab"] == "" {
 		t.Errorf("form: %d %s", resp.Status, resp.Body)
 	}
 	// The login satisfies both.
@@ -695,7 +695,7 @@ func TestStepUpLoop(t *testing.T) {
 		delete(b.Cookies, testkit.SessionCookie)
 	}
 	resp := b.Page("/recent?a=b")
-	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocking cookies") || !strings.HasPrefix(resp.Links()["Log in again"], testkit.AppURL+"/auth/login?returnTo=%2Frecent%3Fa%3Db") {
+	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocks cookies") || !strings.HasPrefix(resp.Links()["Log in again"], testkit.AppURL+"/auth/login?returnTo=%2Frecent%3Fa%3Db") {
 		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
 	begins(t, "after the page", b.Page("/recent"))

@@ -164,7 +164,7 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 		{"forbidden, text", auth0.ErrForbidden, "app.example", []string{"Accept", "text/plain"}, 403, "", "You have no access to this page.\n"},
 		{"own status, page", &auth0.Error{Status: 409, Description: "somebody else was faster"}, "app.example", page, 409, "", "<p>Somebody else was faster.</p>\n"},
 		{"store", auth0.ErrStoreUnavailable, "app.example", nil, 503, "", `{"error":"temporarily_unavailable"`},
-		{"deadline", context.DeadlineExceeded, "app.example", page, 503, "", "<h1>Try again in a minute</h1>\n<p>This cannot be answered at the moment; "},
+		{"deadline", context.DeadlineExceeded, "app.example", page, 503, "", "<h1>Try again in a minute</h1>\n<p>We cannot answer this right now. "},
 		{"other", errors.New("CAUSE-0123456789"), "app.example", nil, 500, "", `{"error":"server_error","error_description":"internal error"}`},
 		{"nil", nil, "app.example", page, 500, "", "<h1>Something went wrong</h1>\n<p>Internal error.</p>\n"},
 	} {
