@@ -12,9 +12,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 )
 
-// Asked returns the path of a request as this process has got it, escaped, and its
+// Asked returns the path of a request as this process received it, escaped, and its
 // query. Handlers such as [http.StripPrefix] change the URL of a request, so the
-// request line counts. A request that no server has read has none.
+// request line counts. A request that was not read by a server has none.
 func Asked(r *http.Request) (path, query string) {
 	path, query, _ = strings.Cut(r.RequestURI, "?")
 	if scheme, rest, ok := strings.Cut(path, "://"); ok && !strings.ContainsAny(scheme, "/") { // absolute-form, RFC 9112, Section 3.2.2
@@ -29,8 +29,8 @@ func Asked(r *http.Request) (path, query string) {
 
 // Here returns the path of a request as the browser sees it, with its query.
 //
-// A base URL with a path has a prefix that a proxy in front of the application takes
-// away, or a handler inside it. In the second case the request line still has it.
+// A base URL with a path has a prefix. A proxy in front of the application removes it,
+// or a handler in the application. After a handler the request line still has it.
 func Here(base browser.Base, r *http.Request) string {
 	path, query := Asked(r)
 	prefix := base.Path
@@ -45,8 +45,8 @@ func Here(base browser.Base, r *http.Request) string {
 	return here
 }
 
-// moved is the parameter of a URL to which a browser was sent from another host. It is
-// there so that a proxy that changes the header Host cannot make a loop.
+// moved is the parameter of a URL to which a browser was sent from another host. It
+// keeps a proxy that changes the Host header from causing a loop.
 const moved = "from_other_host"
 
 func withoutMoved(query string) string {
@@ -62,18 +62,18 @@ func withoutMoved(query string) string {
 	return strings.Join(kept, "&")
 }
 
-// OtherHost returns the URL at the base URL to which a request belongs that has come to
-// another host: the given target, a path with or without a query. It reports false if
-// the host is right, or cannot be known.
+// OtherHost returns the target, a path with or without a query, at the base URL of a
+// request that arrived at another host. It reports false if the host is right, or
+// unknown.
 //
-// A login that begins at another host cannot end: the cookie of the transaction stays
-// there, and the answer goes to the base URL. Ports do not count, because cookies do
-// not tell them apart (RFC 6265, Section 8.5). Nor does the scheme, which a proxy
-// changes. With several base URLs it is unknown which of them is meant.
+// A login that starts at another host cannot end: the transaction cookie stays there,
+// and the response goes to the base URL. Ports do not count, because cookies do not
+// tell them apart (RFC 6265, Section 8.5). Nor does the scheme, which a proxy changes.
+// With several base URLs the intended one is unknown.
 //
-// It sends no browser twice: the URL has a mark, and a request with the mark stays
-// where it is. So a proxy that puts another name into the header Host costs one
-// redirect and not a loop.
+// It sends no browser twice: the URL has a mark, and a request with the mark stays at
+// its host. A proxy that puts another name into the Host header therefore costs one
+// redirect and causes no loop.
 func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 	if len(s.bases.List) != 1 || r.Host == "" {
 		return "", false
@@ -91,8 +91,8 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 }
 
 // isAt reports whether a browser has reached the host of a base URL, as far as the
-// request says. X-Forwarded-Host is believed from everybody: a client that makes it
-// up gets no redirect, and nothing else.
+// request shows. Any client may set X-Forwarded-Host: one that forges it gets no
+// redirect, and nothing else.
 func (s *Site) isAt(base browser.Base, r *http.Request) bool {
 	want := hostname(base.Host())
 	if strings.EqualFold(hostname(r.Host), want) {
@@ -116,9 +116,9 @@ func hostname(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// OpenPage returns the page that is open while a script, or a form, makes a request. It
-// returns an empty text if that is unknown or is not a page of the application. htmx
-// names it in a header of its own.
+// OpenPage returns the open page during a request of a script or a form. It returns an
+// empty text if that is unknown or is not a page of the application. htmx names it in
+// its own header.
 func (s *Site) OpenPage(base browser.Base, r *http.Request) string {
 	for _, header := range []string{"HX-Current-URL", "Referer"} {
 		if page, ok := s.Clean(base, r.Header.Get(header)); ok {
