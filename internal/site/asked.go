@@ -129,7 +129,7 @@ func (s *Site) OpenPage(base browser.Base, r *http.Request) string {
 }
 
 // LoginPath returns the path of the login route, with the page to which the login
-// leads. An empty page is the default one.
+// returns. An empty page is the default one.
 func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	path := base.Path + s.Login
 	if returnto.IsTooLong(returnTo) {
@@ -141,8 +141,8 @@ func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	return path
 }
 
-// WithQuery returns a path with another query. Values that are too many for a URL are
-// left out.
+// WithQuery returns a path with another query. It leaves out values beyond the size of
+// a URL.
 func WithQuery(path string, values url.Values) string {
 	path = returnto.Page(path)
 	if query := values.Encode(); query != "" && len(query) <= maxQuery {
@@ -151,21 +151,21 @@ func WithQuery(path string, values url.Values) string {
 	return path
 }
 
-// maxQuery is the most bytes of a query that is made from a form. Proxies reject URLs
-// from 8 KiB on.
+// maxQuery is the most bytes of a query made from a form. Proxies reject URLs from 8
+// KiB on.
 const maxQuery = 4096
 
-// LoginRequired returns the refusal of a request that only a login can help, and tells
-// a script in headers where the login is: HX-Redirect, which htmx follows, and
+// LoginRequired returns the refusal of a request that only a login can help, and names
+// the login path to a script in headers: HX-Redirect, which htmx follows, and
 // WWW-Authenticate. Browsers do not know the scheme of that challenge, so they show no
-// dialog. The login has the given path.
+// dialog.
 func (s *Site) LoginRequired(w http.ResponseWriter, r *http.Request, base browser.Base, login string) error {
 	s.Challenge(w, r, base.Path+s.Login, login, "")
 	return refusal.LoginRequired.New()
 }
 
-// Challenge tells a script in headers where the login is: in WWW-Authenticate, with
-// further parameters, and htmx in HX-Redirect. The two paths can differ.
+// Challenge names the login path to a script in headers: in WWW-Authenticate, with
+// further parameters, and for htmx in HX-Redirect. The two paths can differ.
 func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect, parameters string) {
 	w.Header().Set("WWW-Authenticate", `Session login="`+login+`"`+parameters)
 	if browser.CallerOf(r) == browser.HTMX {
@@ -173,9 +173,8 @@ func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect
 	}
 }
 
-// LoginFor returns the path of the login that leads back to where the user is: to
-// the page that was asked for, or to the page that is open while a script or a form
-// makes its request.
+// LoginFor returns the path of a login that returns the user to the requested page, or
+// to the open page during a request of a script or a form.
 func (s *Site) LoginFor(base browser.Base, r *http.Request) string {
 	switch caller := browser.CallerOf(r); {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, caller == browser.Script, caller == browser.HTMX && r.Header.Get("HX-Boosted") != "true":
