@@ -4,7 +4,7 @@ import (
 	"net/http"
 )
 
-// An authorizeEndpoint begins a login.
+// An authorizeEndpoint starts a login.
 type authorizeEndpoint struct {
 	*site
 	flow           *loginFlow
@@ -14,7 +14,7 @@ type authorizeEndpoint struct {
 	responses      *responses
 }
 
-// authorize answers the authorization endpoint: check the request, then take
+// authorize answers the authorization endpoint: check the request, then send
 // the browser to a page or straight back to the application.
 func (e *authorizeEndpoint) authorize(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
