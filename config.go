@@ -208,7 +208,7 @@ func newCookies(p *problems, c Config, where *site.Site, answers answers) *cooki
 		p.add("CookieSameSite", "Strict is not possible: the redirect at the end of a login comes from another site, so the next page would have no session")
 	}
 	if c.InsecureHTTP && !secure {
-		where.Log().Warn("auth0: Config.InsecureHTTP is set: anybody on the network path can read cookies and codes")
+		where.Log().Warn("auth0: Config.InsecureHTTP is set: anyone on the network path can read cookies and codes")
 	}
 	return names
 }

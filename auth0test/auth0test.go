@@ -137,7 +137,7 @@ func Serve(addr, baseURL string) (*Tenant, error) {
 	base := "http://" + listener.Addr().String()
 	if !publicsecret.MayBeUsed(base) {
 		listener.Close()
-		return nil, fmt.Errorf("auth0test: other machines can reach %s, and the tenant lets everybody in; use 127.0.0.1", listener.Addr())
+		return nil, fmt.Errorf("auth0test: other machines can reach %s, and the tenant lets every user in; use 127.0.0.1", listener.Addr())
 	}
 	inner, err := emulator.New(emulator.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
@@ -372,7 +372,7 @@ func appURL(raw string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return u, nil
 	case !publicsecret.MayBeUsed(raw):
-		return nil, fmt.Errorf("real users can reach %q, and the tenant lets everybody in; use localhost, or a name under .example, .test or .localhost", raw)
+		return nil, fmt.Errorf("real users can reach %q, and the tenant lets every user in; use localhost, or a name under .example, .test or .localhost", raw)
 	}
 	return u, nil
 }

@@ -201,7 +201,7 @@ func (s *storeTest) wantsNone(key, why string) error {
 	got, found, err := s.find(key)
 	switch {
 	case err != nil:
-		return fmt.Errorf("finding a key that is not there is an error: %w; return false and no error, else a person whose session has ended is told that the store is down", err)
+		return fmt.Errorf("finding a key that is not there is an error: %w; return false and no error, else a user whose session has ended is told that the store is down", err)
 	case found:
 		return fmt.Errorf("the key %q has the value %s; %s", key, short(got), why)
 	}
@@ -300,10 +300,10 @@ func (s *storeTest) replace() error {
 	return inTurn(
 		func() error { return s.commit(key, []byte("first"), aLongTime()) },
 		func() error { return s.commit(other, []byte("other"), aLongTime()) },
-		func() error { return s.wants(key, []byte("first"), "nobody would stay logged in") },
+		func() error { return s.wants(key, []byte("first"), "no user would stay logged in") },
 		func() error { return s.commit(key, []byte("second"), aLongTime()) },
 		func() error {
-			return s.wants(key, []byte("second"), "Commit must replace a value: what was changed in a session would be lost")
+			return s.wants(key, []byte("second"), "Commit must replace a value: changes to a session would be lost")
 		},
 		func() error { return s.wants(other, []byte("other"), "another key was committed, not this one") },
 	)
@@ -314,7 +314,7 @@ func (s *storeTest) deletes() error {
 	return inTurn(
 		func() error {
 			if err := s.remove(key); err != nil {
-				return fmt.Errorf("%w; to delete what is not there is no error, else the second click on a logout button is one", err)
+				return fmt.Errorf("%w; deleting a missing key is not an error, else the second click on a logout button fails", err)
 			}
 			return nil
 		},
@@ -323,7 +323,7 @@ func (s *storeTest) deletes() error {
 		func() error { return s.remove(key) },
 		func() error { return s.wantsNone(key, "it was deleted, and a logout would not end the session") },
 		func() error {
-			return s.wants(other, []byte("other"), "another key was deleted, and somebody else would be logged out")
+			return s.wants(other, []byte("other"), "another key was deleted, and another user would be logged out")
 		},
 		func() error { return s.commit(key, []byte("again"), aLongTime()) },
 		func() error { return s.wants(key, []byte("again"), "it was committed after it had been deleted") },
@@ -343,7 +343,7 @@ func (s *storeTest) values() error {
 		if err := s.commit(key, value, aLongTime()); err != nil {
 			return fmt.Errorf("%w; a value is up to 64 KiB", err)
 		}
-		if err := s.wants(key, value, "a value is bytes, not text, and one that is changed does not open: the person would be logged out"); err != nil {
+		if err := s.wants(key, value, "a value is bytes, not text, and a changed one does not open: the user would be logged out"); err != nil {
 			return err
 		}
 	}
@@ -367,7 +367,7 @@ func (s *storeTest) keysApart() error {
 			}
 		}
 		for i, key := range keys {
-			if err := s.wants(key, fmt.Appendf(nil, "value %d", i), "keys that differ in one character, its case or the last of 80, are different, else one person has the session of another"); err != nil {
+			if err := s.wants(key, fmt.Appendf(nil, "value %d", i), "keys that differ in one character, its case or the last of 80, are different, else one user has the session of another"); err != nil {
 				return err
 			}
 		}
@@ -408,7 +408,7 @@ func (s *storeTest) concurrency() error {
 				return err
 			}
 			if !found || len(value) != len(ours) || !bytes.Equal(value, bytes.Repeat(value[:1], len(value))) {
-				return fmt.Errorf("with %d callers that commit one key, the value is %s, which nobody has committed: a session would be damaged", callers, short(value))
+				return fmt.Errorf("with %d callers that commit one key, the value is %s, which no caller has committed: a session would be damaged", callers, short(value))
 			}
 		}
 		return nil
@@ -417,7 +417,7 @@ func (s *storeTest) concurrency() error {
 
 // alone uses a key that no other caller uses.
 func (s *storeTest) alone(i int, key string) error {
-	const why = "nobody else uses this key: methods must be safe for concurrent use"
+	const why = "no other caller uses this key: methods must be safe for concurrent use"
 	for _, value := range [][]byte{fmt.Appendf(nil, "first of %d", i), fmt.Appendf(nil, "second of %d", i)} {
 		if err := s.commit(key, value, aLongTime()); err != nil {
 			return err
@@ -443,10 +443,10 @@ func (s *storeTest) contexts() error {
 	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, replayTest{s}.cancelled, s.cancelledOwned} {
 		err := s.within(5*time.Second, func(*storeTest) error { return check(ctx) })
 		if errors.Is(err, errHangs) {
-			return fmt.Errorf("a method has been called with a context that is cancelled, and %v: requests would wait for a store that is down", err)
+			return fmt.Errorf("a method was called with a canceled context, and %v: requests would wait for a store that is down", err)
 		}
 		if err != nil {
-			return fmt.Errorf("with a context that is cancelled %w", err)
+			return fmt.Errorf("with a canceled context %w", err)
 		}
 	}
 	return nil
@@ -458,7 +458,7 @@ func (s *storeTest) cancelledFind(ctx context.Context) error {
 		return err
 	}
 	if value, found, err := s.context.FindCtx(ctx, key); err == nil && (!found || string(value) != "value") {
-		return fmt.Errorf("FindCtx returns %s, %v and no error for a key that has a value: the person would be logged out because of a slow answer", short(value), found)
+		return fmt.Errorf("FindCtx returns %s, %v and no error for a key that has a value: the user would be logged out because of a slow answer", short(value), found)
 	}
 	return nil
 }
@@ -479,7 +479,7 @@ func (s *storeTest) cancelledDelete(ctx context.Context) error {
 	if err := s.context.DeleteCtx(ctx, key); err != nil {
 		return nil
 	}
-	return s.wantsNone(key, "DeleteCtx has returned no error, so the person would believe to be logged out")
+	return s.wantsNone(key, "DeleteCtx has returned no error, so the user would believe to be logged out")
 }
 
 func (s *storeTest) cancelledUpdate(ctx context.Context) error {
@@ -495,7 +495,7 @@ func (s *storeTest) cancelledUpdate(ctx context.Context) error {
 	case err != nil:
 		return nil
 	case !updated:
-		return errors.New("UpdateCtx returns false and no error for a key that has a value: the person would be logged out because of a slow answer")
+		return errors.New("UpdateCtx returns false and no error for a key that has a value: the user would be logged out because of a slow answer")
 	}
 	return s.wants(key, []byte("second"), "UpdateCtx has returned true")
 }
@@ -575,7 +575,7 @@ func (s *storeTest) updates() error {
 		func() error { return s.commit(other, []byte("other"), aLongTime()) },
 		func() error { return s.updatesTo(key, "second", true) },
 		func() error {
-			return s.wants(key, []byte("second"), "UpdateCtx has returned true: what was changed in a session would be lost")
+			return s.wants(key, []byte("second"), "UpdateCtx has returned true: changes to a session would be lost")
 		},
 		func() error { return s.wants(other, []byte("other"), "another key was updated") },
 		func() error { return s.remove(key) },
@@ -591,9 +591,9 @@ func (s *storeTest) updatesTo(key, value string, want bool) error {
 	case err != nil:
 		return fmt.Errorf("cannot update: %w; if there is no value, return false and no error", err)
 	case updated && !want:
-		return errors.New("returns true for a key that has no value: the person would go on in a session that was ended")
+		return errors.New("returns true for a key that has no value: the user would continue in a session that has ended")
 	case want && !updated:
-		return errors.New("returns false for a key that has a value: the person would be logged out")
+		return errors.New("returns false for a key that has a value: the user would be logged out")
 	}
 	return nil
 }
@@ -630,7 +630,7 @@ func (s *storeTest) held(key string, d time.Duration, want bool, why string) (re
 	release, ok, err := s.lease.LeaseCtx(ctx, key, d)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot lease: %w; if somebody else has the lease, return false and no error", err)
+		return nil, fmt.Errorf("cannot lease: %w; if another caller has the lease, return false and no error", err)
 	case ok && release == nil:
 		return nil, errors.New("returns true and no function to release the lease")
 	case ok && !want:
@@ -754,7 +754,7 @@ func (s *storeTest) raises() error {
 		func() error { return s.raisesTo(other, 5, aLongTime()) },
 		func() error { return s.commit(text, []byte("text"), aLongTime()) },
 		func() error { return s.raisesTo(text, 5, aLongTime()) },
-		func() error { return s.wants(text, []byte("text"), "a value that is not a number stays as it is") },
+		func() error { return s.wants(text, []byte("text"), "a value that is not a number stays unchanged") },
 	}
 	for _, tt := range []struct {
 		to   int64
@@ -821,7 +821,7 @@ func (s replayTest) addsUntil(key string, expiry time.Time, want bool, why strin
 }
 
 const (
-	twice  = "a DPoP proof that somebody has seen could be used again"
+	twice  = "an attacker could replay a DPoP proof"
 	unused = "the requests of honest clients would be rejected"
 )
 
@@ -887,7 +887,7 @@ func (s *storeTest) owned() error {
 	}
 	return inTurn(
 		commit(key, ada, "first"),
-		wants(key, "first", "nobody would stay logged in"),
+		wants(key, "first", "no user would stay logged in"),
 		commit(other, bob, "other"),
 		commit(key, ada, "second"),
 		wants(key, "second", "CommitOwnedCtx must replace a value"),
@@ -1002,7 +1002,7 @@ func (l *lifetime) beginOptional(s *storeTest) error {
 // stay checks the values whose last expiry is far away.
 func (l *lifetime) stay(s *storeTest) error {
 	for _, key := range l.stays {
-		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the expiry of before counts: the person would be logged out while working"); err != nil {
+		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the earlier expiry counts: the user would be logged out while working"); err != nil {
 			return err
 		}
 	}
@@ -1045,7 +1045,7 @@ func (s *storeTest) updateUntil(key string, expiry time.Time) error {
 func (s *storeTest) notYet(key string, expires time.Time) error {
 	_, found, err := s.find(key)
 	if err == nil && !found && time.Until(expires) > grain {
-		return fmt.Errorf("a value is gone more than %v before it expires: people would be logged out early", grain)
+		return fmt.Errorf("a value is gone more than %v before it expires: users would be logged out early", grain)
 	}
 	return err
 }

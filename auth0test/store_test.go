@@ -240,7 +240,7 @@ var brokenStores = []struct {
 	{"values of owners are not found", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(context.Context, string, string, []byte, time.Time) error { return nil }
 		return nil
-	}, "CommitOwnedCtx:", "nobody would stay logged in"},
+	}, "CommitOwnedCtx:", "no user would stay logged in"},
 	{"owned by the wrong key", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
 			return errors.Join(m.Commit(key, value, expiry), m.Commit(owner, value, expiry))
@@ -287,7 +287,7 @@ var brokenStores = []struct {
 	{"committed is not found", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(context.Context, string) ([]byte, bool, error) { return nil, false, nil }
 		return nil
-	}, "commit and replace:", "nobody would stay logged in"},
+	}, "commit and replace:", "no user would stay logged in"},
 	{"commit fails", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(context.Context, string, []byte, time.Time) error { return errBroken }
 		return nil
@@ -450,7 +450,7 @@ var brokenStores = []struct {
 			return m.Find(key)
 		}
 		return nil
-	}, "contexts: with a context that is cancelled FindCtx", "slow answer"},
+	}, "contexts: with a canceled context FindCtx", "slow answer"},
 	{"a cancelled find hangs", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
 			if ctx.Err() != nil {
@@ -486,7 +486,7 @@ var brokenStores = []struct {
 			return m.UpdateCtx(ctx, key, value, expiry)
 		}
 		return nil
-	}, "contexts: with a context that is cancelled UpdateCtx", "slow answer"},
+	}, "contexts: with a canceled context UpdateCtx", "slow answer"},
 	{"a cancelled update is lost", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			if ctx.Err() != nil {

@@ -279,7 +279,7 @@ func (a *Auth) Check(s *grpc.Server) error {
 	}
 	for _, name := range slices.Sorted(maps.Values(served)) {
 		if _, listed := a.rules[name]; !listed && !a.unlisted {
-			problems = append(problems, fmt.Errorf("grpcauth: the method %q is neither in Options.Methods nor in Options.Public, so every call is refused", name))
+			problems = append(problems, fmt.Errorf("grpcauth: the method %q is neither in Options.Methods nor in Options.Public, so every call is rejected", name))
 		}
 	}
 	return errors.Join(problems...)

@@ -252,7 +252,7 @@ func (w *warnings) unlisted(ctx context.Context, method string) {
 	}
 	w.lock.Unlock()
 	if !known {
-		w.log.WarnContext(ctx, "grpcauth: a method is neither in Options.Methods nor in Options.Public; every call is refused", "method", clip(method))
+		w.log.WarnContext(ctx, "grpcauth: a method is neither in Options.Methods nor in Options.Public; every call is rejected", "method", clip(method))
 	}
 }
 

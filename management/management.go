@@ -204,7 +204,7 @@ func (a *API) setClients(ctx context.Context, id string, clientIDs []string, on 
 		return err
 	}
 	if len(clientIDs) == 0 {
-		return invalid("there is no client id; give the id of the application")
+		return invalid("the client id is missing; give the id of the application")
 	}
 	type status struct {
 		ClientID string `json:"client_id"`

@@ -154,7 +154,7 @@ func (g *Guard) allow(ctx context.Context, t *auth0.Token) error {
 		return c.err
 	case userID(t) == "":
 		return &auth0.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Reason: "invalid_claim", Description: "token claims invalid",
-			Err: errors.New("the token has neither sub nor client_id, so its sessions would belong to nobody")}
+			Err: errors.New("the token has neither sub nor client_id, so its sessions would have no owner")}
 	}
 	raw, _ := auth0.AccessTokenFrom(ctx)
 	c.from = &caller{t, raw}

@@ -125,7 +125,7 @@ func (r *Request) Link() (url.Values, error) {
 	query := url.Values{}
 	for name, values := range r.Params {
 		if !slices.Contains([]string{"organization", "login_hint", "prompt", "screen_hint", "ui_locales"}, name) {
-			return nil, refusal.LoginOption.Because("the login route does not take %s from a link; give the option to LoginHandler", name)
+			return nil, refusal.LoginOption.Because("the login route does not accept %s from a link; give the option to LoginHandler", name)
 		}
 		query[name] = values
 	}
@@ -347,7 +347,7 @@ func PopUp(openerOrigin string, tokens ...string) Option {
 func ForwardedFor(addr netip.Addr) Option {
 	return func(r *Request) {
 		if !addr.IsValid() {
-			r.fail("the address of the person is not valid")
+			r.fail("the IP address of the user is invalid")
 		}
 		r.ForwardedFor = addr
 	}
@@ -420,7 +420,7 @@ func CheckParam(name string) error {
 	case optionOf[name] != "":
 		return fmt.Errorf("the parameter %s is set with %s", name, optionOf[name])
 	case name == "" || strings.Trim(name, letters+digits+"-_.:") != "" || len(name) > 64:
-		return fmt.Errorf("%q is no name of a parameter", name)
+		return fmt.Errorf("%q is not a parameter name", name)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 		return err == nil, err
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
-		return false, fmt.Errorf("GET that is no navigation: Sec-Fetch-Mode is %.20q", mode)
+		return false, fmt.Errorf("GET that is not a navigation: Sec-Fetch-Mode is %.20q", mode)
 	}
 	switch fetchSite := r.Header.Get("Sec-Fetch-Site"); fetchSite {
 	case "same-origin":
@@ -31,7 +31,7 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 		return r.Header.Get("Sec-Fetch-User") == "?1", nil
 	case "":
 	default:
-		return false, fmt.Errorf("GET that is no navigation within the application: Sec-Fetch-Site is %.20q", fetchSite)
+		return false, fmt.Errorf("GET that is not a navigation within the application: Sec-Fetch-Site is %.20q", fetchSite)
 	}
 	from := r.Header.Get("Origin")
 	if from == "" || from == "null" {

@@ -40,7 +40,7 @@ func NewHeader(name string, proxies []netip.Prefix) (Header, error) {
 		return Header{}, errors.New("the name is not the name of a header")
 	}
 	if len(proxies) == 0 {
-		return Header{}, errors.New("there are no proxies, and anybody can send the header")
+		return Header{}, errors.New("there are no proxies, and anyone can send the header")
 	}
 	var mistakes []error
 	networks := peer.Networks(proxies, func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf("proxies"+format, args...)) })

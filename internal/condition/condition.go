@@ -119,9 +119,9 @@ func (d Demand) checkAge(f Facts, now time.Time, leeway time.Duration) *fault.Fa
 	age, slack := float64(now.UnixMilli())/1000-f.Time, leeway.Seconds()
 	switch {
 	case f.Time == 0:
-		return fault.AuthTime.Because("there is no auth_time, which max_age needs")
+		return fault.AuthTime.Because("auth_time is missing, which max_age requires")
 	case *d.MaxAge == 0 && f.Time < float64(d.Began)-slack:
-		return fault.AuthTime.Because("auth_time is before the login was begun")
+		return fault.AuthTime.Because("auth_time is before the start of the login")
 	case *d.MaxAge > 0 && age > float64(*d.MaxAge)+slack:
 		return fault.AuthTime.Because("auth_time is %.0f s ago, max_age is %d", age, *d.MaxAge)
 	}

@@ -29,7 +29,7 @@ func (r *Response) NotJSON() error {
 	case len(body) == 0:
 		return notJSON("it is empty")
 	case encoding != "" && encoding != "identity":
-		return notJSON(fmt.Sprintf("it has the Content-Encoding %.40q, which was not asked for; look at the proxy or the server", encoding))
+		return notJSON(fmt.Sprintf("it has the Content-Encoding %.40q, which was not requested; check the proxy or the server", encoding))
 	case bytes.HasPrefix(body, []byte("\x1f\x8b")):
 		return notJSON("it is compressed with gzip, and has no Content-Encoding; look at the proxy or the server")
 	case bytes.HasPrefix(body, []byte("\xef\xbb\xbf")):

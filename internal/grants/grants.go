@@ -198,7 +198,7 @@ func (to Recipient) realm() (realm, address string, err error) {
 // CheckLink rejects a recipient that a link cannot be sent to.
 func (to Recipient) CheckLink() error {
 	if to.Email == "" {
-		return refusal.GrantRequest.Because("a link can only be sent by e-mail")
+		return refusal.GrantRequest.Because("a link can only be sent by email")
 	}
 	_, _, err := to.realm()
 	return err
@@ -308,7 +308,7 @@ func (x Exchange) Request() (*Request, error) {
 	} {
 		provider.SetText(r.form, p.name, p.value)
 		if x.Extra.Has(p.name) {
-			return nil, refusal.GrantRequest.Because("Extra has %s, which is a field of its own", p.name)
+			return nil, refusal.GrantRequest.Because("Extra has %s, which has its own field", p.name)
 		}
 	}
 	return r, r.add(x.Extra)

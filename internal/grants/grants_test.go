@@ -312,8 +312,8 @@ func TestPasswordlessErrors(t *testing.T) {
 	checkRefused(t, "no address", g.SendCode(t.Context(), Recipient{}, netip.Addr{}), refusal.GrantRequest, one)
 	checkRefused(t, "two addresses", g.SendLink(t.Context(), Recipient{"a@example.com", "+1"}, netip.Addr{}, nil), refusal.GrantRequest, one)
 	for to, part := range map[Recipient]string{
-		{}:                       "a link can only be sent by e-mail",
-		{PhoneNumber: "+1"}:      "a link can only be sent by e-mail",
+		{}:                       "a link can only be sent by email",
+		{PhoneNumber: "+1"}:      "a link can only be sent by email",
 		{"a@example.com", "+1"}:  one,
 		{Email: "a@example.com"}: "",
 	} {

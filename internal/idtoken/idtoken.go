@@ -260,7 +260,7 @@ func CheckHash(id Identity, name jwt.Name, value string) error {
 // required (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
 func RequireHash(id Identity, name jwt.Name, value string) error {
 	if !id.Claims.Has(name) {
-		return fault.Hash.Because("the ID token has no hash of what came with it")
+		return fault.Hash.Because("the ID token has no hash of the code or the access token")
 	}
 	return CheckHash(id, name, value)
 }

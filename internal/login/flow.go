@@ -311,7 +311,7 @@ func (p *Pending) redeem(ctx context.Context, f verifiedResponse) (Result, error
 	}
 	// Section 3.3.3.6: both ID tokens must have the same iss and sub.
 	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
-		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
+		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different users"))
 	}
 	return Result{&id, tokens.Token(p.flow.Now())}, nil
 }

@@ -54,7 +54,7 @@ func (c *Client) method(ctx context.Context) (clientauth.Method, error) {
 		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: the function has returned %v", auth)
 	}
 	if err := c.Check(auth); err != nil {
-		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: what the function has returned %w", err)
+		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: the returned method %w", err)
 	}
 	return auth, nil
 }

@@ -80,4 +80,4 @@ func (l *Limit) Settle(err error) {
 	l.heldUntil = time.Now().Add(min(max(e.Wait, shortestHold), maxHold))
 }
 
-var errHeldBack = errors.New("this instance has made as many such requests as it makes for strangers; limit the requests of an address to this route")
+var errHeldBack = errors.New("this instance has reached its limit of requests that strangers can cause; limit the requests per address to this route")

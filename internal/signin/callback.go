@@ -209,7 +209,7 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	default:
 		page := s.attempts.succeeded(a.State, record.ID)
 		if page == "" {
-			s.c.Log.Warn("auth0: the callback has ignored an answer that belongs to no login of this browser; an answer for Application.AuthCodeURL needs a redirect URI of its own",
+			s.c.Log.Warn("auth0: the callback ignored a response that belongs to no login of this browser; a login of Application.AuthCodeURL needs its own redirect URI",
 				"err", a.Stray(err))
 		}
 		browser.Redirect(w, cmp.Or(page, s.c.Site.Home(base)), http.StatusSeeOther)

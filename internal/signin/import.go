@@ -31,7 +31,7 @@ type Imported struct {
 func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) error {
 	const leeway = 5 * time.Minute // between the clocks of instances
 	if i.LoggedInAt.After(s.c.Now().Add(leeway)) {
-		return refusal.Internal.Because("the imported session begins in the future, at %v", i.LoggedInAt)
+		return refusal.Internal.Because("the imported session starts in the future, at %v", i.LoggedInAt)
 	}
 	i.Claims.IssuedAt = float64(i.LoggedInAt.Unix())
 	// The login time is not the authentication time: with single sign-on the user can

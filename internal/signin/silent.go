@@ -41,7 +41,7 @@ func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool
 		err = s.Keep(w, r, t)
 	}
 	if err != nil {
-		s.c.Log.Warn("auth0: a silent login could not begin", "err", err)
+		s.c.Log.Warn("auth0: a silent login could not start", "err", err)
 		return false
 	}
 	browser.Redirect(w, authURL, http.StatusFound)

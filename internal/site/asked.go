@@ -82,7 +82,7 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 	if s.isAt(base, r) {
 		return "", false
 	}
-	s.log.Warn("auth0: a login begins at another host than the base URL; use one host in links, or set Config.BaseURL (APP_BASE_URL) to that host; "+
+	s.log.Warn("auth0: a login starts at another host than the base URL; use one host in links, or set Config.BaseURL (APP_BASE_URL) to that host; "+
 		"if a proxy changes the header Host, let it set X-Forwarded-Host", "host", fmt.Sprintf("%.100q", r.Host), "base_url", base.String())
 	if _, query := Asked(r); query != withoutMoved(query) {
 		return "", false

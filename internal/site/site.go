@@ -254,7 +254,7 @@ func (s *Site) CheckHost(r *http.Request, redirectURI string) error {
 		return err
 	}
 	if len(s.bases.List) > 1 && !strings.HasPrefix(redirectURI, base.Origin+"/") {
-		return refusal.NoTransaction.Because("the login was begun on another host")
+		return refusal.NoTransaction.Because("the login was started on another host")
 	}
 	return nil
 }

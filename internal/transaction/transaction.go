@@ -108,7 +108,7 @@ func NewEnded(row refusal.Row, err error) Ended {
 
 // Refusal returns the refusal, for a user who reloads the page.
 func (e *Ended) Refusal() *refusal.Refusal {
-	r := e.Row.Because("this login was refused before")
+	r := e.Row.Because("this login was rejected before")
 	r.Also, r.TenantStatus, r.Tenant = e.Also, e.TenantStatus, e.Tenant
 	return r
 }
@@ -304,7 +304,7 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
 	case age < -time.Minute:
-		return nil, refusal.NoTransaction.Because("the transaction begins in %v", -age)
+		return nil, refusal.NoTransaction.Because("the transaction starts in %v", -age)
 	case age >= j.Life:
 		return t, refusal.NoTransaction.Because("the transaction is %v old; Config.LoginTimeout is %v", age, j.Life)
 	}
