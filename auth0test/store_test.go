@@ -171,7 +171,7 @@ var brokenStores = []struct {
 			return m.Commit(key, strconv.AppendInt(nil, number, 10), expiry)
 		}
 		return nil
-	}, "RaiseCtx:", "stays as it is"},
+	}, "RaiseCtx:", "stays unchanged"},
 	{"raise lowers numbers", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		raiseBy(b, m, func(_, number int64) int64 { return number }, later)
 		return nil
@@ -356,7 +356,7 @@ var brokenStores = []struct {
 			return nil
 		}
 		return nil
-	}, "delete:", "somebody else would be logged out"},
+	}, "delete:", "another user would be logged out"},
 	{"deleted for good", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			if _, dead, _ := m.Find("dead" + key); dead {
@@ -514,7 +514,7 @@ var brokenStores = []struct {
 			return good.FindAllCtx(ctx, keys...)
 		}
 		return nil
-	}, "contexts: with a context that is cancelled FindAllCtx", "slow answer"},
+	}, "contexts: with a canceled context FindAllCtx", "slow answer"},
 
 	{"update creates", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
@@ -568,7 +568,7 @@ var brokenStores = []struct {
 	{"every key is new", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.add = func(context.Context, string, time.Time) (bool, error) { return true, nil }
 		return nil
-	}, "AddCtx:", "used again"},
+	}, "AddCtx:", "replay a DPoP proof"},
 	{"no key is new", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.add = func(context.Context, string, time.Time) (bool, error) { return false, nil }
 		return nil
@@ -618,7 +618,7 @@ var brokenStores = []struct {
 			return added, err
 		}
 		return nil
-	}, "expiry:", "used again"},
+	}, "expiry:", "replay a DPoP proof"},
 	{"a cancelled addition does nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.add = func(ctx context.Context, key string, expiry time.Time) (bool, error) {
 			if ctx.Err() != nil {
@@ -784,7 +784,7 @@ var brokenStores = []struct {
 			return errors.Join(m.Delete(key), m.Delete("ever"+key))
 		}
 		return nil
-	}, "expiry: UpdateCtx of a key that has expired", "go on in a session"},
+	}, "expiry: UpdateCtx of a key that has expired", "continue in a session"},
 	{"all finds what has expired", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		ever := testkit.NewFullStore(10_000)
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {

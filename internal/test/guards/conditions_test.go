@@ -350,7 +350,7 @@ func TestTenantIgnoresStepUp(t *testing.T) {
 	}{
 		{"no second factor", stepUp(0, mfaClass), func(_, c map[string]any) { delete(c, "acr"); delete(c, "amr") }, "invalid_acr", "insufficient_user_authentication", "an Action must turn acr_values into a second factor"},
 		{"old", stepUp(time.Minute), testkit.ClaimIn("auth_time", -600), "auth_too_old", "insufficient_user_authentication", "max_age is 60"},
-		{"unknown time", stepUp(time.Minute), testkit.Claim("auth_time", nil), "auth_too_old", "insufficient_user_authentication", "no auth_time"},
+		{"unknown time", stepUp(time.Minute), testkit.Claim("auth_time", nil), "auth_too_old", "insufficient_user_authentication", "auth_time is missing"},
 		{"other organization", nil, testkit.Claim("org_id", "org_2"), "invalid_claim", "access_denied", "org_2"},
 	} {
 		e := testkit.SignedIn(t)
