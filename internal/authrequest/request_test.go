@@ -221,7 +221,7 @@ func TestCheckParam(t *testing.T) {
 		"scope": "WithScopes", "audience": "WithAudience", "connection": "WithConnection", "organization": "WithOrganization",
 		"invitation": "WithInvitation", "login_hint": "WithLoginHint", "prompt": "WithPrompt", "screen_hint": "WithScreenHint",
 		"ui_locales": "WithUILocales", "max_age": "WithMaxAge", "acr_values": "WithACRValues or WithRequiredACR",
-		"": "not a parameter name", "a b": "no name", "a=b": "no name", "ü": "no name", strings.Repeat("n", 65): "no name",
+		"": "not a parameter name", "a b": "not a parameter name", "a=b": "not a parameter name", "ü": "not a parameter name", strings.Repeat("n", 65): "not a parameter name",
 	}
 	for _, name := range []string{
 		"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
