@@ -344,7 +344,7 @@ func TestBlockedCookies(t *testing.T) {
 	tb.at(app.tenant.URL() + "u/login")
 	asAda(tb)
 	tb.at(app.url + "/auth/callback")
-	tb.reads("cookies may also be blocked for this site")
+	tb.reads("cookies are blocked")
 	tb.shot("page")
 	if n := len(tb.cookies()); n != 0 {
 		t.Fatalf("the browser has kept %d cookies, so this test says nothing", n)
