@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// A ConnectedAccount is a user's account at a third party. The user has connected it,
-// so that [ForConnection] returns its tokens.
+// A ConnectedAccount is a third-party account that the user has connected, so that
+// [ForConnection] returns its tokens.
 type ConnectedAccount struct {
 	ID         string   `json:"id"` // cac_...
 	Connection string   `json:"connection"`
@@ -34,7 +34,7 @@ type ConnectedAccount struct {
 // ConnectAccountHandler lets a logged-in user connect an account at the provider of a
 // connection, by the tenant's My Account API. Mount it for GET and POST behind
 // [Strategy.RequireLogin] on its own path, and register that URL as an Allowed
-// Callback URL of the application: the browser returns there with GET. A POST begins;
+// Callback URL of the application: the browser returns there with GET. A POST starts;
 // a link cannot. Allow the application the My Account API in its refresh token
 // policies, with the scopes create:, read: and delete:me:connected_accounts. Logins
 // must request offline_access.
@@ -157,9 +157,9 @@ func (a accountRoute) begin(w http.ResponseWriter, r *http.Request) error {
 const connectResponse = "connect_code"
 
 // checkConnectForm rejects everything but a form of the site. Otherwise an attacker's
-// page could make the user connect an account of the attacker.
+// page could make the user connect the attacker's account.
 func checkConnectForm(w http.ResponseWriter, r *http.Request, base browser.Base) error {
-	// A GET can be a link in an email: a browser marks it like a URL that was typed.
+	// A GET can be a link in an email: a browser marks it like a typed URL.
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		e := refusal.Method.Because("connecting an account needs a POST")
@@ -188,7 +188,8 @@ func checkConnectionName(name string) error {
 	return nil
 }
 
-// finish handles the tenant's response. If it cannot be used, the session stays.
+// finish handles the tenant's response. If the response is unusable, the session
+// stays.
 func (a accountRoute) finish(w http.ResponseWriter, r *http.Request, query url.Values) error {
 	answer, err := accounts.ParseAnswer(query)
 	if err != nil {
@@ -220,7 +221,7 @@ func (a accountRoute) complete(w http.ResponseWriter, r *http.Request, t *transa
 	if err != nil {
 		return err
 	}
-	// Another user may have logged in here since the beginning.
+	// Another user may have logged in here since the start.
 	if !samePerson(record, t.Account.Issuer, t.Account.Subject) {
 		return refusal.OtherUser.New()
 	}

@@ -34,11 +34,11 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// An Application is an application as it is registered at the tenant. Its methods
-// need neither a session nor net/http: the grants of OAuth 2.0, logins of programs
-// without net/http, token exchange, userinfo. [New] makes one as part of a
-// [Strategy]. [NewApplication] makes one for a program without web pages: a worker, a
-// command, a service. Its methods can be called concurrently.
+// An Application is an application registered at the tenant. Its methods need neither a
+// session nor net/http: the grants of OAuth 2.0, logins of programs without net/http,
+// token exchange, userinfo. [New] makes one as part of a [Strategy]. [NewApplication]
+// makes one for a program without web pages: a worker, a command, a service. Its
+// methods can be called concurrently.
 type Application struct {
 	client       *provider.Client
 	keys         *KeySet
@@ -179,16 +179,16 @@ func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
 	})
 }
 
-// AuthCodeURL begins a login in a program without net/http, or a login that does not
-// begin a session, such as the proof of a second account. It returns the authorization
-// URL for the browser, and the login transaction, which is encrypted. The program keeps
-// the transaction for that browser, and passes it to [Application.Exchange] with the
+// AuthCodeURL starts a login in a program without net/http, or a login that does not
+// start a session, such as the proof of a second account. It returns the authorization
+// URL for the browser, and the encrypted login transaction. The program keeps the
+// transaction for that browser, and passes it to [Application.Exchange] with the
 // tenant's response.
 //
 // RedirectURI is an Allowed Callback URL of the application, without a fragment (RFC
 // 6749, Section 3.1.2). If [Config].BaseURL is set, the redirect URI must be below it
 // or below one of BaseURLs. It must not be the route of [Strategy.CallbackHandler],
-// which knows nothing of this login: it ignores the response and logs a warning.
+// which does not have the transaction: it ignores the response and logs a warning.
 func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
 	begun, err := op("login", a, func() (begunLogin, error) {
 		r, err := a.loginRequest(opts)
@@ -239,10 +239,10 @@ func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, er
 	return r, nil
 }
 
-// Exchange completes a login that [Application.AuthCodeURL] has begun. Answer has the
+// Exchange completes a login that [Application.AuthCodeURL] started. Answer holds the
 // parameters that the tenant sent to the redirect URI, in the query or in a form. A
-// transaction is for one response: the caller must delete it, unless [Error].Status is
-// 500 or more. The same response can then succeed later.
+// transaction is valid for one response: the caller must delete it, unless
+// [Error].Status is 500 or more. The same response can then succeed later.
 func (a *Application) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
 	return op("callback", a, func() (*Login, error) {
 		t, got, err := a.complete(ctx, transaction, answer, a.flow.ResponseType)
@@ -300,8 +300,8 @@ func (a *Application) loginHook(hook func(context.Context, *Login) error) func(c
 	}
 }
 
-// returnPath returns the return URL of a transaction. A transaction without room for
-// one has the default of its site.
+// returnPath returns the return URL of a transaction. If the URL was too long to keep,
+// it returns the default of the site.
 func (a *Application) returnPath(t *transaction.Transaction) string {
 	return cmp.Or(t.ReturnTo, a.site.ReturnFor(t.RedirectURI, ""))
 }
@@ -328,13 +328,13 @@ func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 }
 
 // UserInfo requests the current claims of a user from the tenant (OpenID Connect Core
-// 1.0, Section 5.3). The token is an access token with the scope openid, for example
-// of [Strategy.AccessToken]. Subject is the user's, from a verified ID token. A
-// response about another subject is rejected, or an attacker who replaces the token
-// could replace the user (Section 5.3.2).
+// 1.0, Section 5.3). The token is an access token with the scope openid, for example of
+// [Strategy.AccessToken]. Subject is the user's, from a verified ID token. A response
+// about another subject is rejected. Otherwise an attacker who replaces the token could
+// replace the user (Section 5.3.2).
 //
-// Auth0 answers five requests per minute for one user. Put claims that a page needs
-// at every request into the ID token, and read them from [Session].
+// Auth0 answers five requests per minute for one user. Put claims that a page needs at
+// every request into the ID token, and read them from [Session].
 //
 // A bound token is sent with a proof, see [Config].ProofKey.
 //
@@ -395,13 +395,13 @@ func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 	return newUser(issuer, sub, string(resp.Body)), nil
 }
 
-// ImplicitURL begins a login by the implicit grant (RFC 6749, Section 4.2), for old
+// ImplicitURL starts a login by the implicit grant (RFC 6749, Section 4.2), for old
 // applications with a page that gets an access token. ResponseType is "token" or
 // "id_token token". RedirectURI is the URL of the page, an Allowed Callback URL. The
 // tenant redirects the browser there, with its response in the fragment of the URL,
 // which only a script of the page sees. The page posts the parameters of the fragment
-// to the application, and the application passes them to
-// [Application.VerifyImplicit], as in examples/implicit.
+// to the application, and the application passes them to [Application.VerifyImplicit],
+// as in examples/implicit.
 //
 // Keep the transaction for that browser until then, for example in a cookie that is
 // HttpOnly and SameSite=Lax. It is encrypted.
@@ -431,9 +431,9 @@ func (a *Application) ImplicitURL(ctx context.Context, responseType, redirectURI
 // An ImplicitGrant is a response that [Application.VerifyImplicit] has verified.
 type ImplicitGrant struct {
 	// Login is the verified login. It is nil for the response type token: an access
-	// token alone does not prove who is present, because anybody can hold it.
+	// token alone does not prove who is present, because anyone can hold it.
 	Login *Login
-	// ReturnTo is the return URL, where the page goes next.
+	// ReturnTo is the return URL, the page's next URL.
 	ReturnTo string
 	// AppState is the value of WithAppState, nil without it.
 	AppState json.RawMessage
@@ -450,13 +450,13 @@ func (g *ImplicitGrant) Token() *oauth2.Token {
 	return g.token.Reveal()
 }
 
-// VerifyImplicit verifies the response to a login that [Application.ImplicitURL] has
-// begun. Values are the parameters of the fragment. The response must belong to the
-// transaction (state). For the response type id_token token, the ID token and its
-// nonce are verified, and the access token must match at_hash (OpenID Connect Core
-// 1.0, Section 3.2.2.9). A token without its transaction is never accepted. The
-// caller must delete the transaction, whatever the outcome: nothing else prevents a
-// second use.
+// VerifyImplicit verifies the response to a login that [Application.ImplicitURL]
+// started. Values are the parameters of the fragment. The response must belong to the
+// transaction (state). For the response type id_token token, the ID token and its nonce
+// are verified, and the access token must match at_hash (OpenID Connect Core 1.0,
+// Section 3.2.2.9). A token without its transaction is never accepted. The caller must
+// delete the transaction, whether or not VerifyImplicit succeeds: nothing else prevents
+// a second use.
 func (a *Application) VerifyImplicit(ctx context.Context, transaction string, values url.Values) (*ImplicitGrant, error) {
 	return op("callback", a, func() (*ImplicitGrant, error) {
 		t, got, err := a.complete(ctx, transaction, values, login.ImplicitTypes...)

@@ -44,22 +44,22 @@
 // [API.RequireScope] and [API.RequirePermissions] guard handlers. A handler gets the
 // token from [TokenFrom], and its own claims from [Claims].
 //
-// An [Application] has everything that needs neither a browser nor a session:
+// An [Application] covers the flows without a browser or a session:
 // [Application.AuthCodeURL] and [Application.Exchange] for programs without net/http,
 // [Application.ClientCredentials] for tokens of the application itself,
 // [Application.ExchangeToken], and [Application.LoginWithPassword] and
-// [Application.LoginWithCode] for applications with their own login forms.
-// [API.Verify] checks an access token without net/http.
+// [Application.LoginWithCode] for applications with their own login forms. [API.Verify]
+// checks an access token without net/http.
 //
 // # What is verified
 //
-// A login: the same browser has begun it (state, in an encrypted cookie that is valid
-// for one callback), and the code (PKCE with S256, RFC 7636) and the ID token (nonce)
-// belong to it. The ID token is verified as OpenID Connect Core 1.0, Section 3.1.3.7
-// requires, signature included. Organization, age and strength of the authentication
-// are verified if the login asked for them. None of this can be turned off. If the ID
-// token comes through the browser ([Config].ResponseType), the code and the access
-// token must match its c_hash and at_hash.
+// A login: it ends in the browser that started it (state, in an encrypted cookie valid for
+// one callback), and the code (PKCE with S256, RFC 7636) and the ID token (nonce) belong to
+// it. The ID token is verified as OpenID Connect Core 1.0, Section 3.1.3.7 requires,
+// signature included. Organization, age and strength of the authentication are verified if
+// the login requested them. None of this can be turned off. If the ID token comes through
+// the browser ([Config].ResponseType), the code and the access token must match its c_hash
+// and at_hash.
 //
 // An access token: compact serialization, algorithm, type, issuer, audience, times
 // and signature (RFC 8725; RFC 9068, Section 4). A sender-constrained token is never
@@ -90,10 +90,10 @@
 // # Errors
 //
 // Errors are of type [*Error], with an HTTP status, an OAuth error code, and a stable
-// reason from a fixed set. A visitor sees a fixed text. Texts from outside are in
-// [Error.Err] and in the log only. Neither contains a secret, token, code or cookie.
-// Formatting or logging a value that this package returns does not show them either.
-// For values that you fill in yourself see [Config].
+// reason from a fixed set. A visitor sees a fixed text. Untrusted texts are in [Error.Err]
+// and in the log only. Neither contains a secret, token, code or cookie. Formatting or
+// logging a value that this package returns does not show them either. For values that you
+// fill in yourself see [Config].
 //
 // # Testing
 //
@@ -163,11 +163,11 @@ type Config struct {
 	ClientAuthentication ClientAuthentication
 	// ProofKey binds the tokens of the application to a key (DPoP, RFC 9449):
 	// [ProofKeyPerSession] or [ProofKeyOf]. Default: bearer tokens. A session that began
-	// without a key keeps its bearer tokens until the next login. A session with a key of
-	// its own keeps that when the field is changed. If the tenant answers with a bearer
-	// token, the request fails with Reason token_not_bound. Set the field when all
-	// instances run a version that has it: an earlier one drops the key of a session, which
-	// then goes on with bearer tokens.
+	// without a key keeps its bearer tokens until the next login. A session with its own
+	// key keeps it when the field is changed. If the tenant answers with a bearer token,
+	// the request fails with Reason token_not_bound. Set the field when all instances run a
+	// version that supports it: an earlier version drops the key of a session, which then
+	// continues with bearer tokens.
 	//
 	// [Strategy.Client] and [ProofTransport] call APIs with bound tokens. The clients of
 	// package oauth2 cannot. [WithPopup] cannot hand on an access token, and
@@ -175,10 +175,10 @@ type Config struct {
 	// Management API, are bearer tokens.
 	ProofKey ProofKey
 	// BaseURL is the URL at which browsers reach the application, such as
-	// "https://app.example.com". It has a path if a proxy mounts the application below
-	// one. Every URL that this package sends out is made from BaseURL, never from a Host
-	// header. It must be https, unless the host is this machine. A browser that begins a
-	// login at another host is redirected to BaseURL, unless there are BaseURLs.
+	// "https://app.example.com". It has a path if a proxy mounts the application below one.
+	// Every URL that this package sends out is made from BaseURL, never from a Host header.
+	// It must be https, unless the host is this machine. A browser that starts a login at
+	// another host is redirected to BaseURL, unless there are BaseURLs.
 	BaseURL string
 	// Secrets encrypt the cookies. Each has at least 32 bytes of text, or 64 hexadecimal
 	// digits as "openssl rand -hex 32" prints them. The first secret seals, and every
@@ -213,14 +213,14 @@ type Config struct {
 	// ForwardParams are further query parameters that the login route passes on to the
 	// tenant, such as "ext-campaign".
 	ForwardParams []string
-	// AfterLogin is called with each completed login before its session begins. It can
-	// set Data and ReturnTo. If it returns [ErrForbidden], the login is denied with 403.
-	// An [*Error] chooses the status. Any other error means that AfterLogin could not
-	// decide, and the answer is 503. The error goes to the log only.
+	// AfterLogin is called with each completed login before its session starts. It can set
+	// Data and ReturnTo. If it returns [ErrForbidden], the login is denied with 403. An
+	// [*Error] chooses the status. Any other error means that AfterLogin could not decide,
+	// and the answer is 503. The error goes to the log only.
 	AfterLogin func(ctx context.Context, login *Login) error
-	// LoginTimeout is the time that a user has to log in at the tenant, from the login
-	// route to the callback. A user who comes back later is asked to log in again, for
-	// the same page. Default: 1 hour; at least a minute, at most 24 hours.
+	// LoginTimeout is the time limit from the login route to the callback. A user who
+	// returns later is asked to log in again, for the same page. Default: 1 hour; at least
+	// a minute, at most 24 hours.
 	LoginTimeout time.Duration
 	// DefaultReturnTo is the path below BaseURL to which a login without a return URL
 	// leads. Default: "/".
@@ -228,20 +228,20 @@ type Config struct {
 	// ReturnToOrigins are further origins to which a login can return, such as
 	// "https://admin.example.com".
 	ReturnToOrigins []string
-	// ErrorHandler answers every refused or failed request to a route or a guard of the
-	// Strategy, of people and of scripts. Headers are set and no status is written when
-	// it is called. If it writes a body and no status, the status of the error is used.
-	// If it writes nothing, the default answer is written. It is not called for
+	// ErrorHandler answers every rejected or failed request to a route or a guard of the
+	// Strategy, by users and by scripts. Headers are set and no status is written when it
+	// is called. If it writes a body and no status, the status of the error is used. If it
+	// writes nothing, the default answer is written. It is not called for
 	// [Strategy.BackchannelLogoutHandler], whose answer a specification defines, and for
 	// the end of a login in a pop-up.
 	//
-	// Default: people get a page that says what has happened and what to do next,
-	// without a script. Scripts get JSON with error and error_description. The request
-	// decides: a browser navigates if Sec-Fetch-Mode is "navigate", or, without that
-	// header, if it accepts text/html and X-Requested-With is not "XMLHttpRequest". A
-	// client that accepts only text/plain, or only application/json, gets that. htmx
-	// gets HX-Redirect if a login is required. A form that Turbo has posted gets a
-	// message at the top of the open page, and a frame of Turbo a page.
+	// Default: users get a page without scripts that explains the error and the next step.
+	// Scripts get JSON with error and error_description. The request decides: a browser
+	// navigates if Sec-Fetch-Mode is "navigate", or, without that header, if it accepts
+	// text/html and X-Requested-With is not "XMLHttpRequest". A client that accepts only
+	// text/plain, or only application/json, gets that. htmx gets HX-Redirect if a login is
+	// required. A form posted by Turbo gets a message at the top of the open page, and a
+	// frame of Turbo a page.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Login buttons, see [Strategy.GetConnections].
@@ -345,8 +345,8 @@ type Config struct {
 	// addresses mapped into IPv6 count as IPv4. A proxy on a unix socket has no address
 	// and is never believed: configure it to pass on the Host header instead.
 	TrustedProxies []netip.Prefix
-	// InsecureHTTP allows http base URLs on hosts other than this machine. Anybody on
-	// the network path can then read cookies and codes. Use it only for development on a
+	// InsecureHTTP allows http base URLs on hosts other than this machine. Anyone on the
+	// network path can then read cookies and codes. Use it only for development on a
 	// private network.
 	InsecureHTTP bool
 
@@ -357,11 +357,10 @@ type Config struct {
 	// tenant's settings must allow it. Each login needs one more request, and no user
 	// can log in while the tenant is unreachable.
 	//
-	// Anybody can begin a login. So an instance makes at most 20 pushed requests per
-	// second, and 100 at once. After a 429, or an error with Retry-After, it makes none
-	// for up to a minute. Beyond these limits the login route answers 503 with
-	// Retry-After. Limit requests per address to the login route, because one address
-	// can use up the limit.
+	// Anyone can start a login. So an instance makes at most 20 pushed requests per second,
+	// and 100 at once. After a 429, or an error with Retry-After, it makes none for up to a
+	// minute. Beyond these limits the login route answers 503 with Retry-After. Limit
+	// requests per address to the login route, because one address can use up the limit.
 	PushedAuthorizationRequests bool
 	// Algorithms are the accepted signature algorithms of ID tokens. Default: RS256.
 	// PS256, ES256 and the other RSA and elliptic curve algorithms are possible.
@@ -418,12 +417,12 @@ type Config struct {
 	// fetched on first use and cached. [StaticKeys] never fetches, for processes too
 	// short-lived to fetch.
 	//
-	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256) made
-	// with its client secret. Use SharedSecret(clientSecret). If the application's
-	// jwt_configuration has secret_encoded, decode the secret from base64url first.
-	// HS256 is then the only accepted algorithm. Anybody who has the secret can log in
-	// as any user, so change the application to RS256 when you can. [Application.KeySet]
-	// still returns the tenant's keys.
+	// [SharedSecret] is for an old application whose ID tokens have a MAC (HS256) made with
+	// its client secret. Use SharedSecret(clientSecret). If the application's
+	// jwt_configuration has secret_encoded, decode the secret from base64url first. HS256
+	// is then the only accepted algorithm. Anyone with the secret can log in as any user,
+	// so change the application to RS256 when you can. [Application.KeySet] still returns
+	// the tenant's keys.
 	Keys *KeySet
 }
 
@@ -544,7 +543,7 @@ func ConfigFromEnv() (Config, error) {
 		}
 	}
 	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method.Name == "" {
-		// A developer who has to set variables sees all of them at once.
+		// A developer who has to set variables sees all of them together.
 		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set; most applications need it"))
 	}
 	return c, errors.Join(errs...)

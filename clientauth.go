@@ -21,10 +21,10 @@ import (
 // [Config].ClientAuthentication to the method in the tenant's settings of the
 // application. The zero value stands for the secret in [Config].ClientSecret.
 //
-// Prefer [PrivateKeyJWT] or [MutualTLS] if the tenant's plan has them: they send
-// nothing that an attacker could use a second time. The two methods with a secret are
-// equally safe: [ClientSecretPost] is Auth0's default, and some other providers
-// require [ClientSecretBasic].
+// Prefer [PrivateKeyJWT] or [MutualTLS] if the tenant's plan has them: they send nothing
+// that an attacker could replay. The two methods with a secret are equally safe:
+// [ClientSecretPost] is Auth0's default, and some other providers require
+// [ClientSecretBasic].
 //
 // Formatting or logging a ClientAuthentication shows only the method. In an
 // unexported field of another struct it shows no secret and no key either.
@@ -60,8 +60,8 @@ func MutualTLS() ClientAuthentication {
 	return ClientAuthentication{clientauth.Method{Name: clientauth.MutualTLS}}
 }
 
-// PublicClient is for an application that cannot keep a secret, because its users
-// have copies of it. Only PKCE then protects a login, and anybody can claim to be the
+// PublicClient is for an application that cannot keep a secret, because its users have
+// copies of it. Only PKCE then protects a login, and anyone can claim to be the
 // application. Do not use it for a program on a server.
 func PublicClient() ClientAuthentication {
 	return ClientAuthentication{clientauth.Method{Name: clientauth.PublicClient}}
@@ -86,9 +86,9 @@ func (a ClientAuthentication) Format(f fmt.State, _ rune) {
 	fmt.Fprint(f, a.method)
 }
 
-// A ProofKey is the key to which the tenant binds the tokens of an application (DPoP, RFC
-// 9449). A bound token is of no use to a thief, because each request with it needs a
-// proof that is signed with the key. The zero value stands for bearer tokens.
+// A ProofKey is the key to which the tenant binds the tokens of an application (DPoP,
+// RFC 9449). A bound token is useless to a thief, because each request with it needs a
+// proof signed with the key. The zero value stands for bearer tokens.
 //
 // Formatting or logging a ProofKey shows nothing of the key, wherever it is.
 type ProofKey struct {
@@ -98,10 +98,10 @@ type ProofKey struct {
 }
 
 // ProofKeyPerSession makes a key on P-256 for each login. The key is encrypted in the
-// login transaction and then kept in the session, beside the refresh token. So every
-// instance can use it, and a copy of one session's key is of no use for another session.
-// Tokens that belong to no session, as of [Application.ClientCredentials], are bound to a
-// key of this process.
+// login transaction and then stored in the session, beside the refresh token. So every
+// instance can use it, and a copy of one session's key is useless for another session.
+// Tokens outside a session, as of [Application.ClientCredentials], are bound to a key of
+// this process.
 func ProofKeyPerSession() ProofKey { return ProofKey{perLogin: true} }
 
 // ProofKeyOf uses one key for all tokens of the application. It can be in an HSM, and
@@ -137,11 +137,11 @@ func newProofKeys(p *problems, given ProofKey, tenant *provider.Tenant, now func
 //
 //	client := &http.Client{Transport: &auth0.ProofTransport{Source: source}, Timeout: 30 * time.Second}
 //
-// A token that this package has returned knows its key. A bearer token needs none, and is
-// sent as package oauth2 sends it.
+// A token from this package carries its key. A bearer token needs none, and is sent as
+// package oauth2 sends it.
 //
-// An API that wants a nonce answers 401 with use_dpop_nonce. The request is then sent
-// once more, if it has no body or [http.Request].GetBody. The nonce is remembered, so that
+// An API that requires a nonce answers 401 with use_dpop_nonce. The request is then sent
+// once more, if it has no body or [http.Request].GetBody. The nonce is cached, so that
 // later requests cost nothing more. Package net/http sends some requests again if a
 // connection was closed. If the API rejects the repeated proof, the request is sent once
 // more with a fresh one. All other responses reach the caller.
@@ -153,11 +153,11 @@ func newProofKeys(p *problems, given ProofKey, tenant *provider.Tenant, now func
 type ProofTransport struct {
 	// Base makes the requests. Default: [http.DefaultTransport].
 	Base http.RoundTripper
-	// Source has the tokens: [Strategy.TokenSource], [Application.ClientCredentials], or
-	// [oauth2.StaticTokenSource].
+	// Source supplies the tokens: [Strategy.TokenSource],
+	// [Application.ClientCredentials], or [oauth2.StaticTokenSource].
 	Source oauth2.TokenSource
-	// Key is the key of [ProofKeyOf] for bound tokens that do not know theirs, because the
-	// program has stored them.
+	// Key is the key of [ProofKeyOf] for bound tokens that the program has stored, which
+	// no longer carry theirs.
 	Key ProofKey
 }
 

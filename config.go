@@ -32,9 +32,9 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// problems collects the mistakes in a configuration.
+// problems collects the errors in a configuration.
 type problems struct {
-	of   string // the type that is checked
+	of   string // the checked type
 	errs []error
 }
 
@@ -51,8 +51,8 @@ func (p *problems) require(field, value string) {
 func (p *problems) joined() error { return errors.Join(p.errs...) }
 
 // checkTexts finds values with surrounding characters, for example from a file that
-// ends with a line feed: no tenant accepts them. The fields are names and values in
-// turn. No value is quoted, because some are secrets.
+// ends with a line feed: no tenant accepts them. The fields are names and values,
+// alternating. No value is quoted, because some are secrets.
 func checkTexts(p *problems, fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
 		switch value := fields[i+1]; {
@@ -183,7 +183,7 @@ func newLinks(p *problems, c Config, every []authrequest.Option, connections *di
 			p.add("ForwardParams", "%v", err)
 		}
 	}
-	r, _ := authrequest.New(every...) // its mistakes were reported before
+	r, _ := authrequest.New(every...) // its errors were reported before
 	return authrequest.Links{
 		Organizations: c.AcceptOrganizationLinks, Organization: r.Organization(), Params: c.ForwardParams, Known: connections.CouldBe,
 		Ignored: func(name string, why error) {
@@ -208,7 +208,7 @@ func newCookies(p *problems, c Config, where *site.Site, answers answers) *cooki
 		p.add("CookieSameSite", "Strict is not possible: the redirect at the end of a login comes from another site, so the next page would have no session")
 	}
 	if c.InsecureHTTP && !secure {
-		where.Log().Warn("auth0: Config.InsecureHTTP is set: anybody on the network path can read cookies and codes")
+		where.Log().Warn("auth0: Config.InsecureHTTP is set: anyone on the network path can read cookies and codes")
 	}
 	return names
 }
@@ -390,7 +390,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain, or set Config.Domain to its host name")
 
 // connectionsUnavailable joins the errors of all sources into one error for callers,
-// which says what to correct if it is a setting.
+// which names the setting that causes it, if any.
 func connectionsUnavailable(errs []error) error {
 	err := errors.Join(errs...)
 	e := refusal.Connections.Wrap(err)

@@ -27,15 +27,15 @@ import (
 // The list is cached for five minutes, or for half a minute per hundred connections if
 // that is longer. While the tenant is unreachable or limits the request rate,
 // GetConnections returns the last list for up to a day. A caller waits for at most 15
-// seconds. A list that takes longer is read in the background, and is there for later
-// callers. The log has the cause once, so there is no need to log the error. Without a
-// list, a page should show one button that leads to the login route, where the tenant
-// lets users choose.
+// seconds. A list that takes longer is read in the background, for later callers. The
+// log has the cause once, so there is no need to log the error. Without a list, a page
+// should show one button that leads to the login route, where the tenant lets users
+// choose.
 //
 // [WithOrganization] selects the connections of that organization. It requires the
-// scope read:organization_connections, and read:organizations if the option has a
-// name instead of an id. An instance requests the lists of at most 10 organizations
-// per second, and 50 at once, because anybody can send names. WithOrganization,
+// scope read:organization_connections, and read:organizations if the option has a name
+// instead of an id. An instance requests the lists of at most 10 organizations per
+// second, and 50 at once, because anyone can send names. WithOrganization,
 // [WithReturnTo], [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales]
 // become part of each LoginURL. Other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
@@ -67,7 +67,7 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 	}
 	local, domain, ok := strings.Cut(email, "@")
 	domain = strings.ToLower(domain)
-	// One @ only: with two, it is not clear which part is the domain.
+	// One @ only: with two, the domain is ambiguous.
 	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") {
 		return Connection{}, false, nil
 	}

@@ -23,9 +23,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// An Error reports that a login, a session, a token or a request to the tenant was
-// refused or has failed. All such errors of this package have this type. Use
-// [errors.As] to get it, or [errors.Is] with a variable of this package.
+// An Error reports that a login, a session, a token or a request to the tenant was rejected
+// or has failed. All errors of this kind in this package have this type. Use [errors.As] to
+// get it, or [errors.Is] with a variable of this package.
 type Error struct {
 	// Op is the failed operation: login, callback, logout, session, bearer, connections,
 	// token, userinfo, endpoint, revoke, accounts, connect, backchannel, claims,
@@ -40,11 +40,11 @@ type Error struct {
 	// Reason is a word from a fixed set, which you can use as a metric label. It
 	// distinguishes more cases than Code.
 	Reason string
-	// Description is a fixed text that anybody can read.
+	// Description is a fixed text that anyone may read.
 	Description string
-	// Scope has the scopes or permissions that the route needs, separated by spaces. A
-	// guard that names some sets it for the status 403. A guard that names scopes also
-	// sets it for 401.
+	// Scope lists the scopes or permissions that the route requires, separated by spaces. A
+	// guard that names some sets it for the status 403. A guard that names scopes also sets
+	// it for 401.
 	Scope string
 	// RetryAfter is the time to wait before trying again. It is 0 if it is unknown.
 	RetryAfter time.Duration
@@ -52,33 +52,32 @@ type Error struct {
 	// reason, else 0.
 	TenantStatus int
 	// TenantCode and TenantDescription are the error code and the description that the
-	// tenant has sent, if it has refused the login or the request. The description can
-	// be a text of an Action, such as the reason of api.access.deny. Both are untrusted
-	// texts, clipped to 64 and 512 bytes: write them into pages with html/template
-	// only, and do not decide by a description.
+	// tenant sent, if it rejected the login or the request. The description can be a text
+	// of an Action, such as the reason of api.access.deny. Both are untrusted texts,
+	// clipped to 64 and 512 bytes: write them into pages with html/template only, and do
+	// not decide by a description.
 	TenantCode        string
 	TenantDescription string
-	// LoginURL is a URL of this site for the link of an error page. It begins the login
-	// again, with the options of the login that failed and the page that was asked for.
-	// If the account was refused, the tenant lets the user choose another one. The state
-	// of [WithAppState] stays in the browser, so the URL has it in that browser only. It is
-	// set when [Config].ErrorHandler is called, and lasts as long as
-	// [Config].LoginTimeout.
+	// LoginURL is a URL of this site for the link of an error page. It starts the login
+	// again, with the options of the failed login and the requested page. If the account
+	// was rejected, the tenant lets the user choose another one. The state of
+	// [WithAppState] stays in the browser, so the URL has it in that browser only. It is
+	// set when [Config].ErrorHandler is called, and lasts as long as [Config].LoginTimeout.
 	LoginURL string
-	// ReturnTo and AppState are values of the login that failed. They are empty if the
-	// login is unknown.
+	// ReturnTo and AppState are values of the failed login. They are empty if the login is
+	// unknown.
 	ReturnTo string
 	AppState json.RawMessage
-	// links are the ways to go on, LoginURL with its text.
+	// links are the next steps, LoginURL with its text.
 	links []refusal.Link
-	// next continues the refused operation, see the method MFA.
+	// next continues the rejected operation, see the method MFA.
 	next any
 	// also is a second reason of the error for [errors.Is].
 	also string
 	// stepUp contains the parameters of a challenge (RFC 9470).
 	stepUp string
-	// Err is the cause. Its text is for logs, not for visitors: it can quote texts from
-	// outside.
+	// Err is the cause. Its text is for logs, not for visitors: it can quote untrusted
+	// texts.
 	Err error
 }
 
@@ -123,8 +122,8 @@ var (
 	// ErrForbidden is for functions of the application, such as [APIConfig].Validate:
 	// the token or the login is valid, but access is denied.
 	ErrForbidden = sentinel("forbidden")
-	// ErrTransactionNotFound: this browser has not begun the login of the callback, or
-	// that login is already completed, or older than [Config].LoginTimeout.
+	// ErrTransactionNotFound: this browser did not start the login of the callback, or that
+	// login is already completed, or older than [Config].LoginTimeout.
 	ErrTransactionNotFound = sentinel("transaction_not_found")
 	// ErrStoreUnavailable: the [Store] is unreachable, so it is unknown whether there is
 	// a session.
@@ -147,7 +146,7 @@ var (
 	ErrUserBlocked = sentinel("user_blocked")
 	// ErrMFARequired: the tenant requires a second factor. See [Error.MFA].
 	ErrMFARequired = sentinel("mfa_required")
-	// ErrAuthorizationPending: the user has not answered yet. Ask again after
+	// ErrAuthorizationPending: the user has not answered yet. Try again after
 	// [Error].RetryAfter.
 	ErrAuthorizationPending = sentinel("authorization_pending")
 	// ErrGrantNotAllowed: the tenant does not allow this grant for the application, the
@@ -214,8 +213,8 @@ func do(name string, a interface{ ready() error }, body func() error) error {
 	return err
 }
 
-// asError returns the Error in the chain of err. Any other error is a mistake of the
-// program, with status 500.
+// asError returns the Error in the chain of err. Any other error is a programming error,
+// with status 500.
 func asError(op string, err error) *Error {
 	e := outermost(err)
 	switch {
@@ -310,7 +309,7 @@ const outageWait = 5 * time.Second
 
 func outage(err error) *refusal.Refusal { return refusal.Outage.Later(outageWait, err) }
 
-// An errorWriter writes the answer of a Strategy or an API to a refused or failed request,
+// An errorWriter writes the answer of a Strategy or an API to a rejected or failed request,
 // and the log line.
 type errorWriter struct {
 	log     *slog.Logger
@@ -318,11 +317,11 @@ type errorWriter struct {
 
 	// challenge sets WWW-Authenticate, and DPoP-Nonce. A Strategy has none.
 	challenge func(http.Header, *http.Request, *Error)
-	// links returns the ways to begin the login again. An API has none.
+	// links returns links to the login. An API has none.
 	links func(r *http.Request, returnTo string, row refusal.Row) []refusal.Link
-	// login returns the way to go on after a request that a login helps.
+	// login returns the next step after a request that a login helps.
 	login func(r *http.Request) []refusal.Link
-	// page makes the page for a person. An API has none.
+	// page makes the page for a user. An API has none.
 	page func(r *http.Request, e *Error, reference string) browser.Page
 }
 
@@ -337,10 +336,10 @@ func (x errorWriter) logger() *slog.Logger {
 
 // fail ends a request. The log gets the cause, once. The client gets constant texts.
 //
-// It always writes a status of 400 or more, even if the request was canceled. A
-// handler that writes nothing answers 200, and a client that still reads would take
-// that for success: it can have closed only its half of the connection, or the server
-// can be shutting down (net/http.Server.BaseContext).
+// It always writes a status of 400 or more, even if the request was canceled. A handler
+// that writes nothing answers 200, and a client that still reads would mistake that for
+// success: it can have closed only its half of the connection, or the server can be
+// shutting down (net/http.Server.BaseContext).
 func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err error) {
 	e := errorOf(r.Context(), op, err)
 	reference := x.writeLog(r, e)
@@ -359,8 +358,8 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	}
 	if x.page != nil {
 		cookie.Uncacheable(h)
-		// The URL of a callback has a code, which stays here. The logout route of an old
-		// browser needs the origin, to see that a link of this page was followed.
+		// The URL of a callback contains a code, which must not leak. The logout route
+		// needs the origin to recognize an old browser that followed a link of this page.
 		h.Set("Referrer-Policy", "strict-origin")
 	}
 	e = x.withLinks(r, e)
@@ -374,7 +373,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	}
 }
 
-// withLinks adds the ways to go on. The refusal of a login has its own.
+// withLinks adds the next steps. The refusal of a login has its own.
 func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
 	if x.links == nil {
 		return e
@@ -395,15 +394,15 @@ func (x errorWriter) withLinks(r *http.Request, e *Error) *Error {
 	return &copied
 }
 
-// refused writes the log line for an error of a callback whose answer signin writes.
+// rejected writes the log line for an error of a callback whose answer signin writes.
 func (x errorWriter) refused(r *http.Request, err error) refusal.Row {
 	e := errorOf(r.Context(), "callback", err)
 	x.writeLog(r, e)
 	return rowOf(e)
 }
 
-// handle calls the ErrorHandler of the application, and reports whether that has begun
-// the answer. An ErrorHandler that writes no status must not turn the refusal into 200.
+// handle calls the ErrorHandler of the application, and reports whether that started the
+// answer. An ErrorHandler that writes no status must not turn the refusal into 200.
 func (x errorWriter) handle(w http.ResponseWriter, r *http.Request, e *Error) bool {
 	refused := errorpage.NewWriter(w, e.Status)
 	x.handler(refused, r, e)
@@ -449,7 +448,7 @@ func logLevel(e *Error) slog.Level {
 		e.Op == "session" && (e.Reason == refusal.StepUp.Reason || e.Reason == refusal.OrganizationLogin.Reason):
 		return slog.LevelDebug // normal requests: canceled, before the login, or the first of a client
 	case e.Status == refusal.Internal.Status:
-		return slog.LevelError // a mistake of the program, which is logged each time
+		return slog.LevelError // a programming error, which is logged each time
 	}
 	return slog.LevelWarn // strangers can cause it, so one per minute is at level Warn
 }

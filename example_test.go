@@ -405,7 +405,7 @@ func ExampleApplication_LoginWithPassword() {
 		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
 	}
 	// Output:
-	// 401 what you entered is not correct; please try again
+	// 401 wrong user name, password or code. Try again
 	// 303
 }
 

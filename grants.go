@@ -54,12 +54,12 @@ func (a *Application) ClientCredentials(c ClientCredentials) oauth2.TokenSource 
 // DropToken removes a token of [Application.ClientCredentials] from the cache, after an
 // API has rejected it although it has not expired: the tenant's keys were revoked, or
 // the application was granted more scopes. The next call of Token of an equal source
-// requests a new token. If the cache has another token by now, DropToken does nothing.
+// requests a new token. If the cache already has another token, DropToken does nothing.
 // So many callers with the same rejected token cause one request.
 //
 // Drop a token once per call of the API, because tenants limit, and charge for, tokens
-// of applications. A client of [oauth2.NewClient] keeps a token of its own until it
-// expires. Use a client with the transport &ProofTransport{Source: source} instead.
+// of applications. A client of [oauth2.NewClient] caches a token until it expires. Use a
+// client with the transport &ProofTransport{Source: source} instead.
 func (a *Application) DropToken(c ClientCredentials, rejected *oauth2.Token) {
 	if a.ready() == nil && rejected != nil {
 		a.grants.AppTokens(c.Audience, c.Organization, c.Scopes).Drop(rejected.AccessToken)
@@ -110,7 +110,7 @@ func (a *Application) ConnectionToken(ctx context.Context, accessToken, connecti
 	})
 }
 
-// Grant makes a token request with a grant type that has no method of its own. The
+// Grant makes a token request with a grant type for which there is no other method. The
 // client authenticates as in other requests. Client authentication parameters and
 // repeated parameters are rejected. So is the grant type authorization_code:
 // [Application.Exchange] verifies its responses.
@@ -145,9 +145,9 @@ func (a *Application) loginByGrant(ctx context.Context, r *grants.Request) (*Log
 }
 
 // grantedLogin verifies the response to a token request, as [login.Pending.Complete]
-// verifies a login in the browser. Config.LoginOptions apply here too: the login
-// fails if they require proof that a grant cannot give. The purpose has the options of
-// this login, also after a second factor. Began is when that was demanded, 0 for now.
+// verifies a login in the browser. Config.LoginOptions apply here too: the login fails
+// if they require proof that a grant cannot give. The purpose holds the options of this
+// login, even after a second factor. Began is when that was required, 0 for now.
 func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, began int64) (*Login, error) {
 	options, err := authrequest.OptionsOf(purpose.Login)
 	if err != nil {
@@ -169,7 +169,7 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 // LoginWithPassword logs in with the resource owner password credentials grant (grant
 // type password, RFC 6749, Section 4.3). With WithConnection it is password-realm,
 // Auth0's grant for a given connection. The ID token is verified as after any login.
-// [Strategy.StartSession] then begins a session.
+// [Strategy.StartSession] then starts a session.
 //
 // It is for migrating old applications with their own password forms. It has no
 // single sign-on and no identity providers, and the tenant can tell users from bots
@@ -202,8 +202,8 @@ func (a *Application) LoginWithPassword(ctx context.Context, username, password 
 	})
 }
 
-// direct reads the options of a login without a browser. The wish has all of them, so
-// that they hold as well if the login goes on with a second factor.
+// direct reads the options of a login without a browser. The wish holds all of them, so
+// that they still apply if the login continues with a second factor.
 func (a *Application) direct(opts []LoginOption) (connection string, w grants.Wish, err error) {
 	own, err := authrequest.New(optionsOf(opts)...)
 	if err != nil {
@@ -251,8 +251,8 @@ func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts .
 }
 
 // LoginWithCode logs in with a code (grant type passwordless/otp) that
-// [Application.SendCode] has sent to the same address. The error is
-// [ErrWrongCredentials] if the code is wrong or expired. It takes the options of
+// [Application.SendCode] sent to the same address. The error is [ErrWrongCredentials] if
+// the code is wrong or expired. It accepts the options of
 // [Application.LoginWithPassword], except [WithConnection].
 func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {

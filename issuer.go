@@ -41,9 +41,9 @@ type Issuer struct {
 	// audience all the same. Default: no token without aud is accepted.
 	//
 	// This gives up the check that a token is for this API (RFC 8725, Section 3.9). A
-	// token that one of these applications has got for another API of the issuer is
-	// accepted too, and so another API can use the tokens that it receives here. Guards
-	// for scopes restrict that only if each scope belongs to one API.
+	// token that one of these applications has for another API of the issuer is accepted
+	// too, and so another API can use the tokens that it receives here. Guards for
+	// scopes restrict that only if each scope belongs to one API.
 	AcceptMissingAudienceFrom []string
 }
 
@@ -59,17 +59,17 @@ func (i Issuer) clone() Issuer {
 	return i
 }
 
-// A trustedIssuer is an [Issuer] that was checked.
+// A trustedIssuer is a checked [Issuer].
 type trustedIssuer struct {
 	source     Issuer
 	tenant     *provider.Tenant
 	keys       *KeySet
 	audiences  []string
 	algorithms []string
-	trial      *issuers.Trial // nil unless ResolveIssuer has returned the issuer
+	trial      *issuers.Trial // nil unless ResolveIssuer returned the issuer
 }
 
-// Trial and Equal are for the table of issuers that ResolveIssuer has returned.
+// Trial and Equal are for the table of the issuers from ResolveIssuer.
 func (t *trustedIssuer) Trial() *issuers.Trial       { return t.trial }
 func (t *trustedIssuer) Equal(o *trustedIssuer) bool { return t.source.equal(o.source) }
 
@@ -80,7 +80,7 @@ func (t *trustedIssuer) isExact() bool {
 	return t.tenant.Static != nil || t.source.JWKSURI != "" || t.keys.set.IsFixed()
 }
 
-// needs returns what the tokens of the issuer must have.
+// needs returns the requirements for the issuer's tokens.
 func (t *trustedIssuer) needs() access.Issuer {
 	return access.Issuer{Audiences: t.audiences, Algorithms: t.algorithms, Clients: t.source.AcceptMissingAudienceFrom}
 }
@@ -182,7 +182,7 @@ func (is *trustedIssuers) newTrusted(p *problems, source Issuer, trial *issuers.
 		p.add("AcceptMissingAudienceFrom", "has an empty client id")
 	}
 	needed := len(source.AcceptMissingAudienceFrom) == 0
-	// A mistake in Domain itself is reported for the field Audience.
+	// An error in Domain itself is reported for the field Audience.
 	if source.Domain != is.own.Domain && (len(t.audiences) == 0 && needed || slices.Contains(t.audiences, "")) {
 		p.add("Audiences", "are missing, and the API has none")
 	}
@@ -197,8 +197,8 @@ func (is *trustedIssuers) all() []*trustedIssuer {
 	return is.given
 }
 
-// held returns an issuer of the configuration, or one that ResolveIssuer has returned
-// and a token has named. It returns nil for any other name.
+// held returns an issuer of the configuration, or a cached one from ResolveIssuer. It
+// returns nil for any other name.
 func (is *trustedIssuers) held(name string) *trustedIssuer {
 	if is == nil {
 		return nil
@@ -209,8 +209,8 @@ func (is *trustedIssuers) held(name string) *trustedIssuer {
 	return is.resolved.Held(name)
 }
 
-// find returns the issuer that a token names. It makes no request and keeps nothing,
-// because anybody can write any issuer into a token.
+// find returns the issuer that a token names. It makes no request and caches nothing,
+// because anyone can write any issuer into a token.
 func (is *trustedIssuers) find(ctx context.Context, iss string) (*trustedIssuer, error) {
 	if t := is.byName[iss]; t != nil {
 		return t, nil
@@ -237,7 +237,7 @@ func (is *trustedIssuers) find(ctx context.Context, iss string) (*trustedIssuer,
 	return t, nil
 }
 
-// resolvedTo returns the kept issuer for an answer of ResolveIssuer, or makes a new
+// resolvedTo returns the cached issuer for an answer of ResolveIssuer, or makes a new
 // one.
 func (is *trustedIssuers) resolvedTo(iss string, source Issuer) (*trustedIssuer, error) {
 	if t := is.resolved.Held(iss); t != nil && t.source.equal(source) {
@@ -260,7 +260,7 @@ func (is *trustedIssuers) names() string {
 	return strings.Join(names, ", ")
 }
 
-// settled returns the issuers of ResolveIssuer of which a token was good, by name.
+// settled returns the issuers of ResolveIssuer with a valid token so far, by name.
 func (is *trustedIssuers) settled() []*trustedIssuer {
 	if is == nil {
 		return nil

@@ -22,12 +22,11 @@ import (
 // which ends within five seconds, or within twice the timeout of HTTPClient if that is
 // longer. So there is nothing to close.
 //
-// An unknown kid causes a fetch at once, so that a new key works from its first
-// token. Anybody can make up a kid, so the limit is two such fetches in a row and
-// then one in 30 seconds. ID tokens from the token endpoint have a limit of their
-// own, so that tokens of strangers cannot keep a [Strategy] from the keys that its
-// logins and refreshes need. An access token with a wrong signature never causes a
-// fetch.
+// An unknown kid causes a fetch at once, so that a new key works from its first token.
+// Anyone can make up a kid, so the limit is two of these fetches in a row and then one
+// in 30 seconds. ID tokens from the token endpoint have a separate limit, so that
+// tokens of strangers cannot keep a [Strategy] from the keys that its logins and
+// refreshes need. An access token with a wrong signature never causes a fetch.
 //
 // A KeySet of [StaticKeys] or [SharedSecret] never fetches.
 //
@@ -82,8 +81,8 @@ func StaticKeys(document []byte) (*KeySet, error) {
 }
 
 // SharedSecret returns a KeySet for tokens with an HS256 MAC (RFC 7518, Section 3.2),
-// as in old applications and APIs at Auth0. Everybody who can verify such a token can
-// also make one, so change them to RS256 when you can. The key is the bytes of the
+// as in old applications and APIs at Auth0. Anyone who can verify these tokens can
+// also make them, so change them to RS256 when you can. The key is the bytes of the
 // text, at least 32.
 func SharedSecret(key string) (*KeySet, error) {
 	set, err := keys.Shared(key)

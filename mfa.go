@@ -17,33 +17,33 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// An MFA continues a login, or a refresh, for which the tenant requires a second
-// factor. [Error.MFA] returns it when the error is [ErrMFARequired].
-// [MFA.LoginWithOTP] takes the code of an authenticator app. For a message or a push
-// notification, [MFA.SendChallenge] has the tenant send it, and [MFA.LoginWithOOB]
-// takes the answer. [MFA.LoginWithRecoveryCode] is for users without any other
-// factor. Each returns a [Login] for [Strategy.StartSession]. After a refresh,
-// StartSession continues the existing session.
+// An MFA continues a login, or a refresh, for which the tenant requires a second factor.
+// [Error.MFA] returns it when the error is [ErrMFARequired]. [MFA.LoginWithOTP] accepts
+// the code of an authenticator app. For a message or a push notification,
+// [MFA.SendChallenge] makes the tenant send it, and [MFA.LoginWithOOB] accepts the
+// answer. [MFA.LoginWithRecoveryCode] is for users without any other factor. Each
+// returns a [Login] for [Strategy.StartSession]. After a refresh, StartSession continues
+// the existing session.
 //
-// The login has the options of the first call: what they require is checked at the end,
-// and the Login has their values.
+// The options of the first call apply to the login: their requirements are checked at
+// the end, and the Login has their values.
 //
-// An MFA is valid for ten minutes. Auth0's ID tokens of such a login do not show the
+// An MFA is valid for ten minutes. Auth0's ID tokens of these logins do not report the
 // second factor.
 type MFA struct {
-	// Challenge are the kinds of factors that the user can use, as far as the tenant
-	// reports them: otp, phone, email, push-notification, recovery-code.
+	// Challenge lists the factors that the user can use, as far as the tenant reports
+	// them: otp, phone, email, push-notification, recovery-code.
 	Challenge []string
-	// Enroll are the kinds that the user can add. If Challenge is empty, the user has to
-	// log in with the browser, where the tenant guides the enrollment.
+	// Enroll lists the factors that the user can add. If Challenge is empty, the user
+	// has to log in with the browser, where the tenant guides the enrollment.
 	Enroll []string
 
 	// Type is "otp" or "oob" after [MFA.SendChallenge]. BindingMethod is then "prompt"
-	// if the user has to enter a code that was sent, else empty.
+	// if the user has to enter a code from a message, else empty.
 	Type          string
 	BindingMethod string
 
-	app     *Application // nil for an MFA that this package has not made
+	app     *Application // nil for an MFA not made by this package
 	pending grants.MFA
 }
 
@@ -54,7 +54,7 @@ func (e *Error) MFA() *MFA {
 	return m
 }
 
-// mfaOfRefresh returns the MFA for the refresh of a session that needs a second factor.
+// mfaOfRefresh returns the MFA for a refresh that requires a second factor.
 func (a *Application) mfaOfRefresh(d *tenanterror.MFADemand, audience, scope string, r *session.Record) any {
 	return a.newMFA(a.grants.Demanded(d, grants.Purpose{Scope: scope, Audience: audience, Session: r.ID, Issuer: r.Issuer, Subject: r.Subject, ProofKey: r.ProofKey}))
 }
@@ -102,7 +102,7 @@ type Factor struct {
 	// Channel is the channel of a factor of type oob: sms, voice, email, or auth0 for a
 	// push notification.
 	Channel string
-	// Name is a name that the user knows, such as the end of a phone number.
+	// Name is the user's name for the factor, such as the end of a phone number.
 	Name string
 }
 

@@ -31,13 +31,13 @@ const (
 	// origin.
 	TokenChecked EventKind = "token_checked"
 	// GuardRefused reports a request with a valid token that a guard rejects, for
-	// example for want of a scope. It follows the TokenChecked event of the token.
+	// example for a missing scope. It follows the TokenChecked event of the token.
 	GuardRefused EventKind = "guard_refused"
 	// KeysFetched reports each fetch of the keys of an issuer, and each fetch that a
-	// limit has prevented.
+	// limit prevented.
 	KeysFetched EventKind = "keys_fetched"
-	// ReplayEvicted reports that the memory of [DPoP].ReplayMemory is full and has
-	// forgotten a proof that can be used again now. It comes once a second at most.
+	// ReplayEvicted reports that [DPoP].ReplayMemory is full and has evicted a proof,
+	// which can now be replayed. It comes once a second at most.
 	ReplayEvicted EventKind = "replay_evicted"
 )
 

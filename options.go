@@ -122,7 +122,7 @@ func WithScopes(scopes ...string) LoginOption {
 	return loginOption(authrequest.Scopes(scopes...))
 }
 
-// WithAudience replaces [Config].Audience, the API that the access token is for.
+// WithAudience replaces [Config].Audience, the API of the access token.
 func WithAudience(identifier string) LoginOption {
 	return loginOption(authrequest.Audience(identifier))
 }
@@ -164,12 +164,12 @@ func WithForwardedFor(addr netip.Addr) LoginOption {
 	return loginOption(authrequest.ForwardedFor(addr))
 }
 
-// WithPopup is for a login route that a page opens in a pop-up window. Mount such a
-// route beside the others:
+// WithPopup is for a login route that a page opens in a pop-up window. Mount it beside
+// the others:
 //
 //	mux.Handle("GET /auth/popup", strategy.LoginHandler(auth0.WithPopup("https://app.example.com")))
 //
-// The callback begins the session. Then it answers with a page that posts a message to
+// The callback starts the session. Then it answers with a page that posts a message to
 // its opener, if that has the given origin, and closes. The message is one of
 //
 //	{type: "auth0:login", ok: true, returnTo: "/"}
@@ -196,8 +196,8 @@ func WithPopup(openerOrigin string, tokens ...string) LoginOption {
 	return loginOption(authrequest.PopUp(openerOrigin, tokens...))
 }
 
-// WithParam sets a parameter that has no option of its own. An empty value is sent
-// too. Without a value it removes the parameter, also if another option has set it.
+// WithParam sets a parameter for which there is no option. An empty value is sent too.
+// Without a value it removes the parameter, even if another option has set it.
 // Parameters that protect the login are rejected.
 func WithParam(name string, value ...string) LoginOption {
 	return loginOption(authrequest.Param(name, value...))
@@ -252,12 +252,12 @@ type tokenOption func(*tokenWish)
 
 func (o tokenOption) applyToken(w *tokenWish) { o(w) }
 
-// ForAudience requests a token for another API than the API of the login, with at
-// least these scopes. The tenant issues it for a multi-resource refresh token: allow
-// the application the API in its refresh token policies. The session caches each
-// audience and set of scopes until it expires, at most eight of them. The error is
-// [ErrNoToken] if the session has no refresh token: another login brings one only if it
-// requests offline_access.
+// ForAudience requests a token for another API than the API of the login, with at least
+// these scopes. The tenant issues it for a multi-resource refresh token: allow the
+// application the API in its refresh token policies. The session caches each audience
+// and set of scopes until it expires, at most eight of them. The error is [ErrNoToken]
+// if the session has no refresh token: another login brings one only if it requests
+// offline_access.
 func ForAudience(audience string, scopes ...string) TokenOption {
 	scopes = slices.Clone(scopes)
 	return tokenOption(func(w *tokenWish) {

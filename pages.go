@@ -12,30 +12,27 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// RequireLogin lets a request pass if it has a session. [UserFrom] then returns the
-// user. A browser that navigates to a page is redirected to the login and comes back.
-// Other requests, such as a fetch of a script or a POST, get 401: a script could not
-// follow the redirect, and a POST would lose its body. A person who has posted a form
-// gets a page that says so and opens the login in another tab, see
-// [Config].ErrorHandler. htmx gets the header HX-Redirect, and comes back to the page
-// that was open.
+// RequireLogin admits a request if it has a session. [UserFrom] then returns the user. A
+// browser that navigates to a page is redirected to the login and comes back. Other
+// requests, such as a fetch of a script or a POST, get 401: a script could not follow the
+// redirect, and a POST would lose its body. A user who posted a form gets a page that says
+// so and opens the login in another tab, see [Config].ErrorHandler. htmx gets the header
+// HX-Redirect, and comes back to the page that was open.
 //
 // A login ends only at the base URL. A browser that navigates to another host of the
 // application is redirected to the login at [Config].BaseURL, and the log has a warning.
 //
-// A request with the header Upgrade, such as a WebSocket handshake, must have the
-// Origin of the site. Otherwise the answer is 403: browsers send cookies with
-// handshakes of other sites, and let the scripts there read the answers. RequireLogin
-// checks no other origins; wrap routes that change something with
-// [http.CrossOriginProtection].
+// A request with the header Upgrade, such as a WebSocket handshake, must have the Origin
+// of the site. Otherwise the answer is 403: browsers send cookies with handshakes of other
+// sites, and let the scripts there read the answers. RequireLogin checks no other origins:
+// wrap routes that change state with [http.CrossOriginProtection].
 //
 // If the [Store] is unreachable, the answer is 503. RequireLogin works inside
 // [Strategy.LoadUser] and without it.
 //
-// [Strategy.RequireStepUp] also asks how recent and how strong the authentication is,
-// [Strategy.RequireOrganization] to which organization the user is logged in,
-// [Strategy.RequireUser] who the user is. [Strategy.RequireLoginWith] has options for
-// the login.
+// [Strategy.RequireStepUp] also requires a recent or strong authentication,
+// [Strategy.RequireOrganization] a login to an organization, and [Strategy.RequireUser]
+// certain users. [Strategy.RequireLoginWith] has options for the login.
 func (s *Strategy) RequireLogin(next http.Handler) http.Handler {
 	return s.requireUser(next, true, guard.Demand{}, anyUser)
 }
@@ -61,18 +58,18 @@ func (s *Strategy) RequireUserClaim(name string, check ClaimCheck) func(http.Han
 	})
 }
 
-// ACRMultiFactor is the authentication context class that asks for a second factor at
-// Auth0, for [Strategy.RequireStepUp], [WithRequiredACR] and [WithACRValues]. A login
-// has it if its ID token has this acr, or mfa in its amr.
+// ACRMultiFactor is the authentication context class that requests a second factor at
+// Auth0, for [Strategy.RequireStepUp], [WithRequiredACR] and [WithACRValues]. A login has
+// it if its ID token has this acr, or mfa in its amr.
 const ACRMultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 // RequireStepUp is [Strategy.RequireLogin] for pages that need a recent or a strong
-// authentication, such as a payment. The user must have authenticated at the tenant
-// within maxAge, a second or more, and with one of the authentication context classes
-// (acr). Without classes, any class is accepted. With a maxAge of 0, any time is
-// accepted. [Config].Leeway is allowed on top. A session without
-// [Session].AuthenticatedAt is not recent: the tenant sends the time for logins that
-// ask for an age, so the first visit of such a page is a login.
+// authentication, such as a payment. The user must have authenticated at the tenant within
+// maxAge, a second or more, and with one of the authentication context classes (acr).
+// Without classes, any class is accepted. With a maxAge of 0, any time is accepted.
+// [Config].Leeway is allowed on top. A session without [Session].AuthenticatedAt is not
+// recent: the tenant sends the time for logins that request an age, so the first visit to
+// a page of this kind is a login.
 //
 //	mux.Handle("GET /payments", strategy.RequireStepUp(5*time.Minute)(payments))
 //	mux.Handle("GET /admin", strategy.RequireStepUp(0, auth0.ACRMultiFactor)(admin))
@@ -82,23 +79,23 @@ const ACRMultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-fa
 // [Session].AMR hold until the next login. So a class without maxAge does not prove
 // that the user is there now.
 //
-// A browser that navigates to the page is sent to the tenant, with max_age and
-// acr_values, and comes back to the URL of the page. If another user answers, the login
-// ends at the default page. A user who is logged in to an organization stays in it. The
-// callback makes the same check. If the tenant ignores what was asked for, it answers
-// 403 with the Reason auth_too_old or invalid_acr, and the session stays.
+// A browser that navigates to the page is sent to the tenant, with max_age and acr_values,
+// and comes back to the URL of the page. If another user answers, the login ends at the
+// default page. A user who is logged in to an organization stays in it. The callback makes
+// the same check. If the tenant ignores the request, the callback answers 403 with the
+// Reason auth_too_old or invalid_acr, and the session stays.
 //
 // Other requests get 401 with the code insufficient_user_authentication. A script finds
 // the login in the header WWW-Authenticate:
 //
 //	Session login="/auth/login?returnTo=%2Fpage&login_ticket=...", acr_values="...", max_age="300"
 //
-// Let the browser navigate to it within ten minutes. It leads back to the page that
-// sent the request, as far as the header Referer tells. Without a session the code is
-// login_required. The body of a posted form is lost, and the person reads so: guard the
-// page that shows the form too.
+// Let the browser navigate to it within ten minutes. It leads back to the page that sent
+// the request, as far as the header Referer tells. Without a session the code is
+// login_required. The body of a posted form is lost, and the page says so: guard the page
+// that shows the form too.
 //
-// The answer to HEAD and to a prefetch of a page is 204, and no login begins.
+// The answer to HEAD and to a prefetch of a page is 204, and no login starts.
 //
 // Guards can be nested in any order, and a login meets the conditions of all of them.
 // Guards that no session can pass at once answer 500. So does, at every request, a guard
@@ -150,8 +147,8 @@ func (s *Strategy) RequireLoginWith(opts ...LoginOption) func(http.Handler) http
 	return s.requireLogin("RequireLoginWith", true, slices.Clone(opts))
 }
 
-// requireUser makes the guards of pages. They ask for a login that meets the demand,
-// and then for the user.
+// requireUser makes the guards of pages. They require a login that meets the demand, and
+// then check the user.
 func (s *Strategy) requireUser(next http.Handler, page bool, d guard.Demand, allow func(User) bool) http.Handler {
 	return s.LoadUser(s.handler("session", func(w http.ResponseWriter, r *http.Request) error {
 		r, err := s.guards.Admit(w, r, d, page)
@@ -177,7 +174,7 @@ func (s *Strategy) requireLogin(name string, usable bool, opts []LoginOption, or
 			err = errors.New("its arguments are empty or invalid")
 		}
 		if err != nil {
-			s.log.Error("auth0: "+name+" cannot be used as it is; every request to its route gets 500", "err", err)
+			s.log.Error("auth0: "+name+" is unusable; every request to its route gets 500", "err", err)
 			err = refusal.Misconfigured.Wrap(err)
 		}
 	}
@@ -191,14 +188,14 @@ func (s *Strategy) requireLogin(name string, usable bool, opts []LoginOption, or
 
 func anyUser(User) bool { return true }
 
-// TrySilentLogin logs in visitors with a session at the tenant, for example from
-// another application, when they open a page. The browser is redirected to the tenant
-// and back without a page (prompt=none, OpenID Connect Core 1.0, Section 3.1.2.1). A
-// visitor without a session there sees the page as before, and so does everybody if
-// the tenant fails or the browser keeps no cookies. It tries once in five minutes, and
-// not after a logout. In a browser without cookies the page then has the parameter
-// silent_login=failed in its URL. Do not redirect such a request to a URL without it.
-// TrySilentLogin does not try for a URL of more than about 1,400 bytes.
+// TrySilentLogin logs in visitors with a session at the tenant, for example from another
+// application, when they open a page. The browser is redirected to the tenant and back
+// without a page (prompt=none, OpenID Connect Core 1.0, Section 3.1.2.1). A visitor
+// without a session there sees the page as before, and so does every visitor if the tenant
+// fails or the browser keeps no cookies. It tries once in five minutes, and not after a
+// logout. In a browser without cookies the page then has the parameter silent_login=failed
+// in its URL. Do not redirect that request to a URL without it. TrySilentLogin does not
+// try for a URL of more than about 1,400 bytes.
 //
 // Put it inside [Strategy.LoadUser], around the pages for all visitors.
 func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
@@ -216,11 +213,11 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 // WriteError answers a request with an error as the guards do: a page, or JSON for a
 // script, or [Config].ErrorHandler, and the log line. It never redirects.
 //
-// An error of this package has its own status, and so has each variable of this
-// package: [ErrNoSession] is answered with 401, and [ErrForbidden] with 403. A timeout
-// and errors for an outage, such as [ErrStoreUnavailable], are answered with 503. Any
-// other error, or nil, is a mistake of the program and is answered with 500. The text of
-// an error goes to the log only.
+// An error of this package has its own status, and so has each variable of this package:
+// [ErrNoSession] is answered with 401, and [ErrForbidden] with 403. A timeout and errors
+// for an outage, such as [ErrStoreUnavailable], are answered with 503. Any other error, or
+// nil, is a programming error and is answered with 500. The text of an error goes to the
+// log only.
 //
 // If another login helps, as after [ErrTokenExpired], the page has a link to it. A script
 // finds the path of the login in the header WWW-Authenticate, Session login="/auth/login",
@@ -229,7 +226,7 @@ func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error)
 	err = writtenError(err, refusal.UserForbidden,
 		sentinelRow{ErrNoSession, refusal.LoginRequired}, sentinelRow{ErrNoToken, refusal.SessionToken}, sentinelRow{ErrTokenExpired, refusal.SessionTokenExpired})
 	if s.ready() == nil {
-		err = s.noteLogin(w, r, err) // the program can have found out by itself that the token is no longer good
+		err = s.noteLogin(w, r, err) // the program can have learned elsewhere that the token is no longer valid
 	}
 	if e := outermost(err); e != nil && e.Status == refusal.LoginRequired.Status && e.Code == refusal.LoginRequired.Code && s.ready() == nil {
 		if other := s.guards.LoginRequired(w, r); !isRefused(other, refusal.LoginRequired) {

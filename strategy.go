@@ -148,19 +148,19 @@ func (s *Strategy) Register(mux *http.ServeMux) {
 //	login_ticket   sealed options, in a link of an error page or of a guard
 //
 // It ignores all others, because a link from anywhere must not choose the audience or
-// the scopes of a login. Without options, a user with a session is redirected
-// straight to returnTo, unless the request asks for something that only the tenant
-// can do, or the session lacks the tokens of a login. It lacks them if the access token
-// has expired and there is no refresh token, after [ErrTokenExpired], and if a release
-// has changed [Config].Audience or added to [Config].Scopes.
+// the scopes of a login. Without options, a user with a session is redirected straight
+// to returnTo, unless the request needs the tenant, or the session lacks the tokens of
+// a login. It lacks them if the access token has expired and there is no refresh token,
+// after [ErrTokenExpired], and if a release has changed [Config].Audience or added to
+// [Config].Scopes.
 //
-// The answer to HEAD and to a prefetch is 204, and no login begins. A script, which
-// cannot follow the redirect to the tenant, gets 401, and no login begins: let the
+// The answer to HEAD and to a prefetch is 204, and no login starts. A script, which
+// cannot follow the redirect to the tenant, gets 401, and no login starts: let the
 // browser navigate to the URL. htmx follows the header HX-Redirect of that answer, and
 // Turbo makes a navigation of a link. A form that Turbo posts needs data-turbo="false".
 //
 // A request to another host than [Config].BaseURL is sent to the same path and query
-// there, because a login can only end where it has begun.
+// there, because a login can only end where it started.
 func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	if s.ready() != nil {
 		return s.handler("login", nil) // rejects every request
@@ -173,17 +173,17 @@ func (s *Strategy) LoginHandler(opts ...LoginOption) http.Handler {
 	return s.handler("login", func(w http.ResponseWriter, r *http.Request) error { return s.signin.Login(w, r, options) })
 }
 
-// CallbackHandler verifies the tenant's response, begins the session and redirects
-// the browser to the return URL of the login.
+// CallbackHandler verifies the tenant's response, starts the session and redirects the
+// browser to the return URL of the login.
 func (s *Strategy) CallbackHandler() http.Handler {
 	return s.handler("callback", func(w http.ResponseWriter, r *http.Request) error { return s.signin.Callback(w, r) })
 }
 
-// LogoutHandler ends the session here and then at the tenant. It accepts POST from
-// the application's own pages, and GET only as a navigation from there, so that no
-// other site can log users out. If the origin of a request is unknown, the handler
-// answers with a page whose button logs out. The query, or the form, can have
-// returnTo, one of [Config].PostLogoutURLs.
+// LogoutHandler ends the session here and then at the tenant. It accepts POST from the
+// application's own pages, and GET only as a navigation from there, so that no other
+// site can log users out. If the origin of a request is unknown, the handler answers
+// with a page whose button logs out. The query, or the form, can contain returnTo, one
+// of [Config].PostLogoutURLs.
 //
 // The session here ends even if the tenant is unreachable.
 func (s *Strategy) LogoutHandler(opts ...LogoutOption) http.Handler {

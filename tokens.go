@@ -19,28 +19,28 @@ import (
 //
 // Call it before the first byte of the response is written, because it can write the
 // session. If sessions are in cookies, a later response cannot carry new tokens. This
-// process then keeps them in memory, for at most 10,000 sessions, until a request
-// shows that the browser has them. Other instances do not have them, and with rotating
-// refresh tokens the user can have to log in again: several instances need a [Store].
+// process then keeps them in memory, for at most 10,000 sessions, until a request shows
+// that the browser has them. Other instances lack them, and with rotating refresh tokens
+// the user may have to log in again: several instances need a [Store].
 //
-// If the token is bound to a key, its TokenType is DPoP. It is then of use only with
+// If the token is bound to a key, its TokenType is DPoP. Use it only with
 // [Strategy.Client], [ProofTransport] and [Application.UserInfo], because each request
-// needs a proof. A token of [ForConnection] is a bearer token always.
+// needs a proof. A token of [ForConnection] is always a bearer token.
 //
 // The error is [ErrNoSession] if the request has no session, and [ErrNoToken] if the
 // session has no token, or no refresh token for a token that the login does not bring.
 // It is [ErrTokenExpired] if only another login can bring a token: redirect the browser
-// to the login route. The user stays logged in for pages. That error is also [ErrUserBlocked] if
-// the tenant has blocked the account. It is [ErrMFARequired] if the tenant requires a
-// second factor, see [MFA]. Other errors are temporary, or mistakes in the settings.
-// [ErrTenantUnavailable] has [Error].RetryAfter if the tenant has sent it. A refresh
-// that the tenant has rejected is not repeated for a minute. After a rate limit, it
-// is not repeated until RetryAfter, at most a minute.
+// to the login route. The user stays logged in for pages. That error is also
+// [ErrUserBlocked] if the tenant has blocked the account. It is [ErrMFARequired] if the
+// tenant requires a second factor, see [MFA]. Other errors are temporary, or caused by
+// settings. [ErrTenantUnavailable] has [Error].RetryAfter if the tenant sent it. A
+// refresh rejected by the tenant is not repeated for a minute. After a rate limit, it is
+// not repeated until RetryAfter, at most a minute.
 //
-// Sessions in cookies: if the tenant rotates refresh tokens, it can take concurrent
-// requests with the old cookie for an attack. Within one process they get the new
-// tokens for a minute. Several processes need a [Store], or an overlap period of 30
-// seconds or more in the tenant's settings.
+// Sessions in cookies: if the tenant rotates refresh tokens, it can mistake concurrent
+// requests with the old cookie for an attack. Within one process they get the new tokens
+// for a minute. Several processes need a [Store], or an overlap period of 30 seconds or
+// more in the tenant's settings.
 func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...TokenOption) (*oauth2.Token, error) {
 	t, key, err := s.accessToken(w, r, opts)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []To
 }
 
 // noteLogin notes in the session that a caller gets an error after which the user has to
-// log in again, so that the login route begins a login. It returns the error.
+// log in again, so that the login route starts a login. It returns the error.
 func (s *Strategy) noteLogin(w http.ResponseWriter, r *http.Request, err error) error {
 	if !isRefused(err, refusal.SessionTokenExpired) {
 		return err
@@ -85,8 +85,8 @@ func (s *Strategy) noteLogin(w http.ResponseWriter, r *http.Request, err error) 
 	return cmp.Or(s.sessions.SendTokens(w, s.visits.Jar(r), record, newest), err)
 }
 
-// TokenSource returns a source with the tokens of [Strategy.AccessToken] for a
-// request. It is valid until the request is answered.
+// TokenSource returns a source with the tokens of [Strategy.AccessToken] for a request.
+// It is valid until the request is answered.
 func (s *Strategy) TokenSource(w http.ResponseWriter, r *http.Request, opts ...TokenOption) oauth2.TokenSource {
 	return tokenSourceFunc(func() (*oauth2.Token, error) { return s.AccessToken(w, r, opts...) })
 }

@@ -77,7 +77,7 @@ func TestWalk(t *testing.T) {
 		if status, _ := get("/auth/logout"); status != http.StatusNotFound { // the mux has no start page
 			t.Errorf("%s: after logout %d", tt.email, status)
 		}
-		if status, body := get("/call"); status != 401 || !strings.Contains(body, "<h1>Please log in</h1>") {
+		if status, body := get("/call"); status != 401 || !strings.Contains(body, "<h1>You need to log in</h1>") {
 			t.Errorf("%s: call after logout %d %q", tt.email, status, body)
 		}
 		tenant.SignOut()

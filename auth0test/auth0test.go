@@ -1,6 +1,6 @@
-// Package auth0test runs an Auth0-shaped tenant inside a test or an example
-// program, so that logins and access tokens can be tried with no account and no
-// network.
+// Package auth0test runs a tenant that behaves like Auth0 inside a test or an example
+// program, so that logins and access tokens can be tried without an account and without
+// a network.
 //
 // For an API:
 //
@@ -9,7 +9,7 @@
 //	...
 //	r.Header.Set("Authorization", "Bearer "+tenant.AccessToken(auth0test.Permissions("read:protected")))
 //
-// [ProofKey] makes DPoP proofs, and [BoundTo] the tokens that need them.
+// [ProofKey] makes DPoP proofs, and [BoundTo] the tokens that require them.
 //
 // For a web application, [Tenant.Browser] returns a client with cookies that
 // reaches both the application and the tenant, and [Tenant.SignIn] names the user
@@ -28,10 +28,9 @@
 //
 // [Serve] makes a tenant listen on an address, for real browsers.
 //
-// Every tenant begins with the same users, an API, and two applications at
-// [AppURL] or the URL given to Serve: the web application of [Tenant.Config], and
-// a single-page application, [SPAClientID], for a test in which the page itself
-// logs in.
+// Every tenant starts with the same users, an API, and two applications at [AppURL] or
+// the URL given to Serve: the web application of [Tenant.Config], and a single-page
+// application, [SPAClientID], for tests in which the page itself logs in.
 //
 //	ada@acme.example     database, password "correct horse", has the permission read:protected
 //	bob@acme.example     database, password "correct horse", has no permission
@@ -69,10 +68,9 @@ const (
 	AppURL = "https://app.acme.example"
 	// Audience is the identifier of the API.
 	Audience = "https://api.acme.example/"
-	// SPAClientID is the client id of a single-page application. It has no
-	// secret and must use PKCE, scripts of its origin may call the tenant, and
-	// it is called back at its base URL, with or without a slash at the end, or
-	// at /callback below it.
+	// SPAClientID is the client id of a single-page application. It has no secret and
+	// must use PKCE. Scripts of its origin may call the tenant. Its callback URLs are
+	// its base URL, with or without a slash at the end, and /callback below it.
 	SPAClientID = "Qw3nT8xKfV5rYc1uJm7ZbE0sLhD6iGpA"
 
 	directory    = "Username-Password-Authentication"
@@ -82,8 +80,8 @@ const (
 	cookieSecret = publicsecret.TestCookie
 )
 
-// TB is the part of [testing.TB] that the package needs. It is declared here so
-// that programs with [Serve] do not link package testing.
+// TB is the part of [testing.TB] that the package uses. It is declared here so that
+// programs with [Serve] do not link package testing.
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
@@ -100,7 +98,7 @@ type Tenant struct {
 
 	mu       sync.Mutex
 	audience string   // of the last APIConfig
-	hosts    []string // at which browsers and the tenant reach the application
+	hosts    []string // the application's hosts for browsers and for the tenant
 }
 
 // NewTenant returns a tenant that only the HTTP clients of [Tenant.Config],
@@ -125,9 +123,9 @@ func NewTenant(t TB) *Tenant {
 // "127.0.0.1:0", for the application at baseURL, such as "http://localhost:3000".
 // [Tenant.Config] is then for a provider on this machine. Close stops it.
 //
-// The tenant lets everybody in, so Serve returns an error for an address that other
-// machines can reach, and for a baseURL that names neither this machine nor a
-// domain reserved for tests (RFC 6761).
+// The tenant lets every user in, so Serve returns an error for an address that other
+// machines can reach, and for a baseURL that names neither this machine nor a domain
+// reserved for tests (RFC 6761).
 func Serve(addr, baseURL string) (*Tenant, error) {
 	if _, err := appURL(baseURL); err != nil {
 		return nil, fmt.Errorf("auth0test: %w", err)
@@ -139,7 +137,7 @@ func Serve(addr, baseURL string) (*Tenant, error) {
 	base := "http://" + listener.Addr().String()
 	if !publicsecret.MayBeUsed(base) {
 		listener.Close()
-		return nil, fmt.Errorf("auth0test: other machines can reach %s, and the tenant lets everybody in; use 127.0.0.1", listener.Addr())
+		return nil, fmt.Errorf("auth0test: other machines can reach %s, and the tenant lets every user in; use 127.0.0.1", listener.Addr())
 	}
 	inner, err := emulator.New(emulator.Config{URL: base, OrganizationNames: true, DefaultDirectory: directory})
 	if err != nil {
@@ -173,7 +171,7 @@ func newTenant(inner *emulator.Tenant, baseURL string) (*Tenant, error) {
 	}}, nil
 }
 
-// Close stops a tenant that [Serve] has started.
+// Close stops a tenant started by [Serve].
 func (t *Tenant) Close() error {
 	if t.stop == nil {
 		return nil
@@ -199,7 +197,7 @@ func (t *Tenant) APIConfig(audience string) auth0.APIConfig {
 	return auth0.APIConfig{Domain: t.config.Domain, Audience: audience, HTTPClient: t.config.HTTPClient}
 }
 
-// boundByDPoP is the setting of the APIs: a proof binds.
+// boundByDPoP is the setting of the APIs: a proof binds the token.
 var boundByDPoP = emulator.ProofOfPossession{Mechanism: "dpop"}
 
 // editAPI changes an API, which it adds if the tenant has none with the identifier.
@@ -261,9 +259,9 @@ func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(or
 // organization_usage is "deny", "allow", which is the default, or "require".
 //
 // organization_require_behavior is for logins that name no organization. It is
-// "no_prompt", which is the default, "pre_login_prompt" for a page that asks for
-// the name of one, or "post_login_prompt" for a page with the organizations of the
-// user. The user of [Tenant.SignIn] enters the first.
+// "no_prompt", which is the default, "pre_login_prompt" for a page that asks for the
+// name of one, or "post_login_prompt" for a page with the organizations of the user. The
+// user of [Tenant.SignIn] enters the first.
 func (t *Tenant) UseOrganizations(usage, behavior string) {
 	t.editClients(func(c *emulator.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
 }
@@ -299,15 +297,15 @@ func (t *Tenant) ExchangesTokensOf(audience string) {
 	t.must(t.t.EditClient(clientID, func(c *emulator.Client) { c.ResourceServer = audience }))
 }
 
-// Mail returns the code and the link of the last message to an email address or a
-// phone number. They are empty if the tenant has sent none.
+// Mail returns the code and the link of the last message to an email address or a phone
+// number. They are empty if the tenant has sent none.
 func (t *Tenant) Mail(address string) (code, link string) { return t.t.Mail(address) }
 
 // AnswerPush answers the push notifications of a user with the factor "push".
 func (t *Tenant) AnswerPush(email string, approve bool) { t.t.AnswerPush(email, approve) }
 
-// AllowManagement adds scopes to those that the web application has at the
-// Management API, which let it list connections.
+// AllowManagement adds scopes to the web application's scopes for the Management API,
+// which let it list connections.
 func (t *Tenant) AllowManagement(scopes ...string) {
 	t.must(t.t.EditClient(clientID, func(c *emulator.Client) {
 		for i := range c.Grants {
@@ -334,9 +332,9 @@ func (t *Tenant) AllowCallback(urls ...string) {
 	t.editApp(urls, func(c *emulator.Client, url string) { c.CallbackURLs = append(c.CallbackURLs, url) })
 }
 
-// AllowLogout adds to the URLs to which the tenant redirects after a logout of the
-// web application: the base URL of [Tenant.Config] is one from the beginning. It
-// treats urls as [Tenant.AllowCallback] does.
+// AllowLogout adds to the URLs to which the tenant redirects after a logout of the web
+// application. The base URL of [Tenant.Config] is always one of them. It treats urls as
+// [Tenant.AllowCallback] does.
 func (t *Tenant) AllowLogout(urls ...string) {
 	t.editApp(urls, func(c *emulator.Client, url string) { c.LogoutURLs = append(c.LogoutURLs, url) })
 }
@@ -363,9 +361,9 @@ func (t *Tenant) editApp(urls []string, edit func(c *emulator.Client, url string
 	}
 }
 
-// appURL parses the URL of an application. It rejects one at a host that real
-// users can reach, because the tenant lets everybody in. A native application can
-// have a scheme of its own and no host.
+// appURL parses the URL of an application. It rejects one at a host that real users can
+// reach, because the tenant lets every user in. A native application can have its own
+// scheme and no host.
 func appURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -374,7 +372,7 @@ func appURL(raw string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return u, nil
 	case !publicsecret.MayBeUsed(raw):
-		return nil, fmt.Errorf("real users can reach %q, and the tenant lets everybody in; use localhost, or a name under .example, .test or .localhost", raw)
+		return nil, fmt.Errorf("real users can reach %q, and the tenant lets every user in; use localhost, or a name under .example, .test or .localhost", raw)
 	}
 	return u, nil
 }
@@ -391,9 +389,9 @@ func (t *Tenant) AllowConnectedAccounts(path string) {
 	}))
 }
 
-// SignIn makes the user with the email address log in wherever the tenant would
-// show a page, until [Tenant.SignOut]. At a simulated third party the user agrees,
-// and connects the account with the same email address, or else the first one.
+// SignIn makes the user with the email address log in wherever the tenant would show a
+// page, until [Tenant.SignOut]. At a simulated third party the user agrees, and connects
+// the account with the same email address, or else the first one.
 func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
 
 // SignOut undoes [Tenant.SignIn] and ends every session at the tenant.
@@ -409,7 +407,7 @@ func (t *Tenant) UseKey(public *rsa.PublicKey, algorithm, keyID string) {
 }
 
 // AllowPushedRequests turns on pushed authorization requests, which
-// [auth0.Config].PushedAuthorizationRequests needs.
+// [auth0.Config].PushedAuthorizationRequests requires.
 func (t *Tenant) AllowPushedRequests() { t.t.AllowPushedRequests(true) }
 
 // SetTokenLifetime sets the lifetime of access tokens for an API. The default is 24
@@ -418,9 +416,9 @@ func (t *Tenant) SetTokenLifetime(audience string, d time.Duration) {
 	t.must(t.t.EditAPI(audience, func(a *emulator.API) { a.Lifetime = d }))
 }
 
-// RotateRefreshTokens turns on refresh token rotation: a refresh token works once.
-// The previous one works for the time overlap. Any other reuse revokes all refresh
-// tokens of the login.
+// RotateRefreshTokens turns on refresh token rotation: a refresh token works once. The
+// previous one works for the time overlap. Any other reuse revokes all refresh tokens of
+// the login.
 func (t *Tenant) RotateRefreshTokens(overlap time.Duration) {
 	t.editClients(func(c *emulator.Client) { c.RotatingRefreshTokens, c.RefreshTokenLeeway = true, overlap })
 }
@@ -440,13 +438,12 @@ func (t *Tenant) AllowRefreshFor(audience string, scopes ...string) {
 	})
 }
 
-// BackchannelLogout ends the sessions of a user at the tenant and tells the
-// application, as Auth0 does after a change of password: for each session it posts a
-// logout token to /auth/backchannel-logout, or to the URL of
-// [Tenant.UseBackchannelLogout]. App is the application, or nil for
-// one that listens at the address given to [Serve]. It fails the test if the
-// user has no session or the application does not accept the token; see
-// [Tenant.LogoutToken] for tokens that it should not accept.
+// BackchannelLogout ends the sessions of a user at the tenant and notifies the
+// application, as Auth0 does after a password change. For each session it posts a logout
+// token to /auth/backchannel-logout, or to the URL of [Tenant.UseBackchannelLogout]. App
+// is the application, or nil for one that listens at the address given to [Serve]. It
+// fails the test if the user has no session or the application rejects the token. See
+// [Tenant.LogoutToken] for tokens that it should reject.
 func (t *Tenant) BackchannelLogout(app http.Handler, email string) {
 	client := &http.Client{}
 	if app != nil {
@@ -455,10 +452,11 @@ func (t *Tenant) BackchannelLogout(app http.Handler, email string) {
 	t.must(t.t.BackchannelLogout(client, clientID, email))
 }
 
-// Browser returns a client that keeps cookies, follows redirects and pages that go on
-// at once (the answer of a Strategy to a form), and reaches the tenant, and the application at [AppURL] and at the hosts of the callback URLs
-// that [Tenant.AllowCallback] has added. It sends the headers of a browser whose
-// user has typed the address.
+// Browser returns a client that keeps cookies, and follows redirects and pages that
+// redirect at once (a Strategy's answer to a form). It reaches the tenant, and the
+// application at [AppURL] and at the hosts of the callback URLs that
+// [Tenant.AllowCallback] added. It sends the headers of a browser whose user typed the
+// address.
 func (t *Tenant) Browser(app http.Handler) *http.Client {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -471,7 +469,7 @@ func (t *Tenant) Browser(app http.Handler) *http.Client {
 	return &http.Client{Jar: jar, Transport: navigation{hosts}}
 }
 
-// app returns a network in which the application has all its hosts.
+// app returns a network that reaches the application at all its hosts.
 func (t *Tenant) app(handler http.Handler) network {
 	hosts := network{}
 	t.mu.Lock()
@@ -482,8 +480,8 @@ func (t *Tenant) app(handler http.Handler) network {
 	return hosts
 }
 
-// navigation adds the headers of a browser that loads a page whose address its user
-// has typed.
+// navigation adds the headers of a browser that loads a page whose address the user
+// typed.
 type navigation struct{ next http.RoundTripper }
 
 func (n navigation) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -503,8 +501,8 @@ func (n navigation) RoundTrip(r *http.Request) (*http.Response, error) {
 	return goOn(resp)
 }
 
-// goOn makes a redirect of a page that leads on at once, which http.Client does not
-// follow and a browser does.
+// goOn turns a page that redirects at once into a redirect. A browser follows that page,
+// and http.Client does not.
 func goOn(resp *http.Response) (*http.Response, error) {
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()

@@ -439,7 +439,7 @@ func TestConnectAccount(t *testing.T) {
 			t.Errorf("connect: %d %q", resp.StatusCode, body)
 		}
 	}
-	connect(403, "The account was not connected")
+	connect(403, "We did not connect your account")
 	connect(200, "false 1 <nil>")
 	calls := tenant.Calls(auth0test.MyAccount)
 	tenant.Fail(auth0test.MyAccount, 503)

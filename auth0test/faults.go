@@ -10,7 +10,7 @@ import (
 // The documentation of Tenant lists them, because Tenant embeds faults by value.
 type faults struct{ t *emulator.Tenant }
 
-// DenyLogin makes the next login, or the next connecting of an account, end with an
+// DenyLogin makes the next login, or the next connection of an account, end with an
 // error, such as "access_denied".
 func (t *faults) DenyLogin(code, description string) { t.t.DenyNext(code, description) }
 
@@ -18,11 +18,11 @@ func (t *faults) DenyLogin(code, description string) { t.t.DenyNext(code, descri
 // until [Tenant.RevokeKeys].
 func (t *faults) RotateKeys() { t.t.RotateKeys() }
 
-// RevokeKeys removes the keys of before the last rotation from the JWKS.
+// RevokeKeys removes the keys from before the last rotation from the JWKS.
 func (t *faults) RevokeKeys() { t.t.RevokeOldKeys() }
 
-// Fail makes every answer of an endpoint have the given status, and the body
-// that goes with it, until it is called with 0.
+// Fail makes every response of an endpoint have the given status, and a matching
+// body, until it is called with 0.
 func (t *faults) Fail(e Endpoint, status int) { t.t.Fail(emulator.Endpoint(e), status) }
 
 // FailJWKS is [Tenant.Fail] for [JWKS].

@@ -20,7 +20,7 @@ import (
 )
 
 // WithUser returns the request with a user, for a test of a handler that calls
-// [auth0.UserFrom] or [auth0.Claims]. Such a test needs no tenant and no login. The
+// [auth0.UserFrom] or [auth0.Claims]. That test needs no tenant and no login. The
 // guards of a Strategy read the session and not this user, so give the request to the
 // handler itself. To test with guards, log in with [Tenant.Browser].
 func WithUser(r *http.Request, user auth0.User) *http.Request {
@@ -31,7 +31,7 @@ func WithUser(r *http.Request, user auth0.User) *http.Request {
 // that calls [auth0.TokenFrom] or [auth0.Claims]. The token has the given claims. By
 // default its iss is https://tenant.auth0.example/, its aud https://api.example/, its
 // sub auth0|1, and it expires in an hour. The test fails if an API would reject a token
-// with these claims, because it has expired for example.
+// with these claims, for example an expired one.
 //
 // The guards of an API read the request and not this token, so give the request to the
 // handler itself. To test with guards, use [Tenant.AccessToken].
@@ -44,7 +44,7 @@ func WithToken(t TB, r *http.Request, claims map[string]any) *http.Request {
 	return r.WithContext(auth0.ContextWithToken(r.Context(), token))
 }
 
-// injected is a key pair of this process, with which no other process's tokens agree.
+// injected is a key pair of this process. Tokens of other processes do not match it.
 var injected = sync.OnceValues(func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) })
 
 func verifiedToken(ctx context.Context, claims map[string]any) (*auth0.Token, error) {

@@ -77,7 +77,8 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return w.body.Write(p)
 }
 
-// Flush lets handlers stream; here they are read when they are done.
+// Flush lets handlers stream. Here the response is read after the handler
+// returns.
 func (w *recorder) Flush() { w.WriteHeader(http.StatusOK) }
 
 func (w *recorder) response(r *http.Request) (*http.Response, error) {

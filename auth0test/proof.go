@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// A ProofKey is the key of a client whose access tokens are bound to it by DPoP (RFC
-// 9449). [NewProofKey] makes one. It is of the curve P-256, as Auth0 wants it.
+// A ProofKey is the key of a client to which DPoP binds access tokens (RFC 9449).
+// [NewProofKey] makes one. Its curve is P-256, as Auth0 requires.
 type ProofKey struct{ key *ecdsa.PrivateKey }
 
 // NewProofKey returns a new key.
@@ -31,10 +31,10 @@ func NewProofKey() ProofKey {
 // header DPoP. The token goes into the header Authorization with the scheme DPoP. An
 // empty token is for a request to the token endpoint, whose proof has no ath.
 //
-// The URL is the one that the client calls; its query does not matter. Every proof
-// has a jti of its own, so an API accepts it once. Options make a proof that an API
-// must reject: Claim("htm", nil) for example, or Header("typ", "JWT"). The signature
-// fits what they make of it.
+// The URL is the one that the client calls. Its query does not matter. Every proof has
+// a new jti, so an API accepts it once. Options make a proof that an API must reject,
+// for example Claim("htm", nil) or Header("typ", "JWT"). The signature is valid for
+// the changed proof.
 func (k ProofKey) Proof(method, url, token string, options ...TokenOption) string {
 	header := map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": k.jwk()}
 	claims := map[string]any{"htm": method, "htu": url, "iat": time.Now().Unix(), "jti": rand.Text()}
@@ -61,8 +61,7 @@ func (k ProofKey) jwk() map[string]string {
 		"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:])}
 }
 
-// thumbprint is the hash of the key's members in the order of their names (RFC 7638,
-// Section 3).
+// thumbprint is the hash of the key's members, sorted by name (RFC 7638, Section 3).
 func (k ProofKey) thumbprint() string {
 	text, err := json.Marshal(k.jwk()) // sorts by name
 	if err != nil {

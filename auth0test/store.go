@@ -16,18 +16,18 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// TestStore tests a store of sessions: whether it does what [auth0.Store] says.
-// It tests the methods that package auth0 uses, so those with a context if the
-// store has all three of FindCtx, CommitCtx and DeleteCtx; and it tests UpdateCtx,
-// LeaseCtx, FindAllCtx, RaiseCtx, AddCtx and CommitOwnedCtx if they are there.
+// TestStore tests a session store against the documentation of [auth0.Store]. It
+// tests the methods that package auth0 uses, so those with a context if the store
+// has all three of FindCtx, CommitCtx and DeleteCtx. It also tests UpdateCtx,
+// LeaseCtx, FindAllCtx, RaiseCtx, AddCtx and CommitOwnedCtx if present.
 //
 //	func TestSessionStore(t *testing.T) {
 //		auth0test.TestStore(t, newSessionStore(t))
 //	}
 //
-// It takes a few seconds, for values have to expire. Keys are random, and are
-// deleted in the end, so the store may be one that is in use. Everything that is
-// wrong is reported together, with what it would lead to.
+// It takes a few seconds, because values have to expire. Keys are random, and are
+// deleted at the end, so the store can be one in use. All errors are reported
+// together, each with its consequence.
 func TestStore(t TB, store auth0.Store) {
 	t.Helper()
 	s := newStoreTest(store)
@@ -69,7 +69,7 @@ var storeChecks = []struct {
 	{"expiry", (*storeTest).expiry},
 }
 
-// What a store may have beyond [auth0.Store].
+// The optional methods beyond [auth0.Store].
 type (
 	contextStore interface {
 		FindCtx(ctx context.Context, key string) ([]byte, bool, error)
@@ -97,7 +97,7 @@ type (
 )
 
 // A storeTest tests one store. Its context, update, lease, findAll, raise, only and
-// own are nil if the store does not have them.
+// own are nil if the store lacks them.
 type storeTest struct {
 	store   auth0.Store
 	context contextStore
@@ -124,10 +124,10 @@ func newStoreTest(store auth0.Store) *storeTest {
 	return s
 }
 
-// aLongTime is an expiry that no check waits for.
+// aLongTime is an expiry beyond the end of every check.
 func aLongTime() time.Time { return time.Now().Add(time.Hour) }
 
-// key returns a key that nobody has used.
+// key returns an unused key.
 func (s *storeTest) key() string { return s.uses("auth0:test:" + rand.Text()) }
 
 func (s *storeTest) uses(key string) string {
@@ -182,8 +182,7 @@ func (s *storeTest) remove(key string) error {
 	return nil
 }
 
-// wants reports what is wrong unless the key has the value; why is what that
-// leads to.
+// wants reports an error unless the key has the value. Why is the consequence.
 func (s *storeTest) wants(key string, value []byte, why string) error {
 	got, found, err := s.find(key)
 	switch {
@@ -197,12 +196,12 @@ func (s *storeTest) wants(key string, value []byte, why string) error {
 	return nil
 }
 
-// wantsNone is wants for a key that has no value.
+// wantsNone is wants for a key without a value.
 func (s *storeTest) wantsNone(key, why string) error {
 	got, found, err := s.find(key)
 	switch {
 	case err != nil:
-		return fmt.Errorf("finding a key that is not there is an error: %w; return false and no error, else a person whose session has ended is told that the store is down", err)
+		return fmt.Errorf("finding a key that is not there is an error: %w; return false and no error, else a user whose session has ended is told that the store is down", err)
 	case found:
 		return fmt.Errorf("the key %q has the value %s; %s", key, short(got), why)
 	}
@@ -218,7 +217,7 @@ func short(value []byte) string {
 
 var errHangs = errors.New("does not return")
 
-// within runs a check that may hang or panic.
+// within runs a check that can hang or panic.
 func (s *storeTest) within(limit time.Duration, check func(*storeTest) error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -239,7 +238,7 @@ func (s *storeTest) within(limit time.Duration, check func(*storeTest) error) er
 	}
 }
 
-// together runs a check n times at once, and returns the first error.
+// together runs a check n times concurrently, and returns the first error.
 func (s *storeTest) together(n int, check func(i int) error) error {
 	errs := make([]error, n)
 	var all sync.WaitGroup
@@ -267,7 +266,7 @@ func inTurn(steps ...func() error) error {
 	return nil
 }
 
-// methods looks for those that package auth0 would not recognize.
+// methods looks for methods that package auth0 would not recognize.
 func (s *storeTest) methods() error {
 	expected := []struct {
 		name   string
@@ -301,10 +300,10 @@ func (s *storeTest) replace() error {
 	return inTurn(
 		func() error { return s.commit(key, []byte("first"), aLongTime()) },
 		func() error { return s.commit(other, []byte("other"), aLongTime()) },
-		func() error { return s.wants(key, []byte("first"), "nobody would stay logged in") },
+		func() error { return s.wants(key, []byte("first"), "no user would stay logged in") },
 		func() error { return s.commit(key, []byte("second"), aLongTime()) },
 		func() error {
-			return s.wants(key, []byte("second"), "Commit must replace a value: what was changed in a session would be lost")
+			return s.wants(key, []byte("second"), "Commit must replace a value: changes to a session would be lost")
 		},
 		func() error { return s.wants(other, []byte("other"), "another key was committed, not this one") },
 	)
@@ -315,7 +314,7 @@ func (s *storeTest) deletes() error {
 	return inTurn(
 		func() error {
 			if err := s.remove(key); err != nil {
-				return fmt.Errorf("%w; to delete what is not there is no error, else the second click on a logout button is one", err)
+				return fmt.Errorf("%w; deleting a missing key is not an error, else the second click on a logout button fails", err)
 			}
 			return nil
 		},
@@ -324,14 +323,14 @@ func (s *storeTest) deletes() error {
 		func() error { return s.remove(key) },
 		func() error { return s.wantsNone(key, "it was deleted, and a logout would not end the session") },
 		func() error {
-			return s.wants(other, []byte("other"), "another key was deleted, and somebody else would be logged out")
+			return s.wants(other, []byte("other"), "another key was deleted, and another user would be logged out")
 		},
 		func() error { return s.commit(key, []byte("again"), aLongTime()) },
 		func() error { return s.wants(key, []byte("again"), "it was committed after it had been deleted") },
 	)
 }
 
-// values are at most 64 KiB of anything.
+// values are at most 64 KiB of any bytes.
 func (s *storeTest) values() error {
 	every := make([]byte, 256)
 	for i := range every {
@@ -344,15 +343,15 @@ func (s *storeTest) values() error {
 		if err := s.commit(key, value, aLongTime()); err != nil {
 			return fmt.Errorf("%w; a value is up to 64 KiB", err)
 		}
-		if err := s.wants(key, value, "a value is bytes, not text, and one that is changed does not open: the person would be logged out"); err != nil {
+		if err := s.wants(key, value, "a value is bytes, not text, and a changed one does not open: the user would be logged out"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keysApart commits the longest keys with every character that there may be, and
-// such as some stores take for one.
+// keysApart commits the longest keys with every allowed character, and keys that
+// some stores mistake for one.
 func (s *storeTest) keysApart() error {
 	const all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:"
 	random := "auth0:" + rand.Text()
@@ -368,7 +367,7 @@ func (s *storeTest) keysApart() error {
 			}
 		}
 		for i, key := range keys {
-			if err := s.wants(key, fmt.Appendf(nil, "value %d", i), "keys that differ in one character, its case or the last of 80, are different, else one person has the session of another"); err != nil {
+			if err := s.wants(key, fmt.Appendf(nil, "value %d", i), "keys that differ in one character, its case or the last of 80, are different, else one user has the session of another"); err != nil {
 				return err
 			}
 		}
@@ -376,7 +375,7 @@ func (s *storeTest) keysApart() error {
 	return nil
 }
 
-// buffers: what is in the store is not what the caller has in its hands.
+// buffers: the store must not share memory with the caller.
 func (s *storeTest) buffers() error {
 	key, buffer := s.key(), []byte("value")
 	if err := s.commit(key, buffer, aLongTime()); err != nil {
@@ -409,7 +408,7 @@ func (s *storeTest) concurrency() error {
 				return err
 			}
 			if !found || len(value) != len(ours) || !bytes.Equal(value, bytes.Repeat(value[:1], len(value))) {
-				return fmt.Errorf("with %d callers that commit one key, the value is %s, which nobody has committed: a session would be damaged", callers, short(value))
+				return fmt.Errorf("with %d callers that commit one key, the value is %s, which no caller has committed: a session would be damaged", callers, short(value))
 			}
 		}
 		return nil
@@ -418,7 +417,7 @@ func (s *storeTest) concurrency() error {
 
 // alone uses a key that no other caller uses.
 func (s *storeTest) alone(i int, key string) error {
-	const why = "nobody else uses this key: methods must be safe for concurrent use"
+	const why = "no other caller uses this key: methods must be safe for concurrent use"
 	for _, value := range [][]byte{fmt.Appendf(nil, "first of %d", i), fmt.Appendf(nil, "second of %d", i)} {
 		if err := s.commit(key, value, aLongTime()); err != nil {
 			return err
@@ -433,8 +432,8 @@ func (s *storeTest) alone(i int, key string) error {
 	return s.wantsNone(key, why)
 }
 
-// contexts: with one that is cancelled a store may refuse or do as it is told,
-// but it must not hang, nor say what is not so.
+// contexts: with a canceled one a store may reject or do the operation, but it must
+// neither hang nor report a false result.
 func (s *storeTest) contexts() error {
 	if s.context == nil {
 		return nil
@@ -444,10 +443,10 @@ func (s *storeTest) contexts() error {
 	for _, check := range []func(context.Context) error{s.cancelledFind, s.cancelledCommit, s.cancelledDelete, s.cancelledUpdate, s.cancelledLease, s.cancelledFindAll, s.cancelledRaise, replayTest{s}.cancelled, s.cancelledOwned} {
 		err := s.within(5*time.Second, func(*storeTest) error { return check(ctx) })
 		if errors.Is(err, errHangs) {
-			return fmt.Errorf("a method has been called with a context that is cancelled, and %v: requests would wait for a store that is down", err)
+			return fmt.Errorf("a method was called with a canceled context, and %v: requests would wait for a store that is down", err)
 		}
 		if err != nil {
-			return fmt.Errorf("with a context that is cancelled %w", err)
+			return fmt.Errorf("with a canceled context %w", err)
 		}
 	}
 	return nil
@@ -459,7 +458,7 @@ func (s *storeTest) cancelledFind(ctx context.Context) error {
 		return err
 	}
 	if value, found, err := s.context.FindCtx(ctx, key); err == nil && (!found || string(value) != "value") {
-		return fmt.Errorf("FindCtx returns %s, %v and no error for a key that has a value: the person would be logged out because of a slow answer", short(value), found)
+		return fmt.Errorf("FindCtx returns %s, %v and no error for a key that has a value: the user would be logged out because of a slow answer", short(value), found)
 	}
 	return nil
 }
@@ -480,7 +479,7 @@ func (s *storeTest) cancelledDelete(ctx context.Context) error {
 	if err := s.context.DeleteCtx(ctx, key); err != nil {
 		return nil
 	}
-	return s.wantsNone(key, "DeleteCtx has returned no error, so the person would believe to be logged out")
+	return s.wantsNone(key, "DeleteCtx has returned no error, so the user would believe to be logged out")
 }
 
 func (s *storeTest) cancelledUpdate(ctx context.Context) error {
@@ -496,7 +495,7 @@ func (s *storeTest) cancelledUpdate(ctx context.Context) error {
 	case err != nil:
 		return nil
 	case !updated:
-		return errors.New("UpdateCtx returns false and no error for a key that has a value: the person would be logged out because of a slow answer")
+		return errors.New("UpdateCtx returns false and no error for a key that has a value: the user would be logged out because of a slow answer")
 	}
 	return s.wants(key, []byte("second"), "UpdateCtx has returned true")
 }
@@ -576,7 +575,7 @@ func (s *storeTest) updates() error {
 		func() error { return s.commit(other, []byte("other"), aLongTime()) },
 		func() error { return s.updatesTo(key, "second", true) },
 		func() error {
-			return s.wants(key, []byte("second"), "UpdateCtx has returned true: what was changed in a session would be lost")
+			return s.wants(key, []byte("second"), "UpdateCtx has returned true: changes to a session would be lost")
 		},
 		func() error { return s.wants(other, []byte("other"), "another key was updated") },
 		func() error { return s.remove(key) },
@@ -592,14 +591,14 @@ func (s *storeTest) updatesTo(key, value string, want bool) error {
 	case err != nil:
 		return fmt.Errorf("cannot update: %w; if there is no value, return false and no error", err)
 	case updated && !want:
-		return errors.New("returns true for a key that has no value: the person would go on in a session that was ended")
+		return errors.New("returns true for a key that has no value: the user would continue in a session that has ended")
 	case want && !updated:
-		return errors.New("returns false for a key that has a value: the person would be logged out")
+		return errors.New("returns false for a key that has a value: the user would be logged out")
 	}
 	return nil
 }
 
-// updatesBesideDelete: whichever comes first, nothing is left.
+// updatesBesideDelete: in any order, nothing remains.
 func (s *storeTest) updatesBesideDelete() error {
 	const rounds, updaters = 40, 4
 	for range rounds {
@@ -608,7 +607,7 @@ func (s *storeTest) updatesBesideDelete() error {
 			return err
 		}
 		err := s.together(updaters+1, func(i int) error {
-			if i == updaters/2 { // in the midst of them, however they are scheduled
+			if i == updaters/2 { // in the midst of them, in any schedule
 				return s.remove(key)
 			}
 			_, err := s.update.UpdateCtx(context.Background(), key, []byte("second"), aLongTime())
@@ -631,7 +630,7 @@ func (s *storeTest) held(key string, d time.Duration, want bool, why string) (re
 	release, ok, err := s.lease.LeaseCtx(ctx, key, d)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot lease: %w; if somebody else has the lease, return false and no error", err)
+		return nil, fmt.Errorf("cannot lease: %w; if another caller has the lease, return false and no error", err)
 	case ok && release == nil:
 		return nil, errors.New("returns true and no function to release the lease")
 	case ok && !want:
@@ -661,7 +660,7 @@ func (s *storeTest) leases() error {
 			return err
 		},
 		func() (err error) {
-			time.Sleep(50 * time.Millisecond) // in which a store may notice that the context is done
+			time.Sleep(50 * time.Millisecond) // time for a store to notice that the context is done
 			_, err = s.held(key, time.Minute, false, "it is held, and also after the context of LeaseCtx is done: "+twoHolders)
 			return err
 		},
@@ -683,7 +682,7 @@ func (s *storeTest) leases() error {
 	)
 }
 
-// oneHolder lets 16 callers want a lease at once.
+// oneHolder lets 16 callers try to acquire a lease concurrently.
 func (s *storeTest) oneHolder() error {
 	key := s.key()
 	var mu sync.Mutex
@@ -755,7 +754,7 @@ func (s *storeTest) raises() error {
 		func() error { return s.raisesTo(other, 5, aLongTime()) },
 		func() error { return s.commit(text, []byte("text"), aLongTime()) },
 		func() error { return s.raisesTo(text, 5, aLongTime()) },
-		func() error { return s.wants(text, []byte("text"), "a value that is not a number stays as it is") },
+		func() error { return s.wants(text, []byte("text"), "a value that is not a number stays unchanged") },
 	}
 	for _, tt := range []struct {
 		to   int64
@@ -787,13 +786,13 @@ func (s *storeTest) raises() error {
 	)...)
 }
 
-// raisesTogether: of several callers at once the greatest number is left.
+// raisesTogether: of several concurrent callers the greatest number remains.
 func (s *storeTest) raisesTogether() error {
 	const rounds, callers = 20, 8
 	for range rounds {
 		key := s.key()
 		err := s.together(callers, func(i int) error {
-			// The greatest is in the midst of them, however they are scheduled.
+			// The greatest is in the midst of them, in any schedule.
 			return s.raisesTo(key, int64(100+(i+callers/2)%callers), aLongTime())
 		})
 		if err != nil {
@@ -822,7 +821,7 @@ func (s replayTest) addsUntil(key string, expiry time.Time, want bool, why strin
 }
 
 const (
-	twice  = "a DPoP proof that somebody has seen could be used again"
+	twice  = "an attacker could replay a DPoP proof"
 	unused = "the requests of honest clients would be rejected"
 )
 
@@ -845,7 +844,7 @@ func (s replayTest) adds() error {
 	)
 }
 
-// addsTogether: of several callers at once, one adds the key.
+// addsTogether: of several concurrent callers, one adds the key.
 func (s replayTest) addsTogether() error {
 	const rounds, callers = 20, 16
 	for range rounds {
@@ -868,8 +867,8 @@ func (s replayTest) addsTogether() error {
 	return nil
 }
 
-// owned: what CommitCtx does, CommitOwnedCtx does too. That a store may then limit
-// the sessions of an owner is not tested.
+// owned: CommitOwnedCtx must do all that CommitCtx does. It does not test whether a
+// store then limits the sessions of an owner.
 func (s *storeTest) owned() error {
 	if s.own == nil {
 		return nil
@@ -888,7 +887,7 @@ func (s *storeTest) owned() error {
 	}
 	return inTurn(
 		commit(key, ada, "first"),
-		wants(key, "first", "nobody would stay logged in"),
+		wants(key, "first", "no user would stay logged in"),
 		commit(other, bob, "other"),
 		commit(key, ada, "second"),
 		wants(key, "second", "CommitOwnedCtx must replace a value"),
@@ -905,11 +904,11 @@ func (s *storeTest) owned() error {
 }
 
 const (
-	// soon is when the values of the check expire. Some stores count in
-	// seconds, so nothing is said about the second before and after.
+	// soon is when the values of the check expire. Some stores count in seconds, so
+	// nothing is asserted about the second before and after.
 	soon  = 2 * time.Second
 	grain = time.Second
-	// slack is how much later a store may find that a value has expired.
+	// slack is how late a store may notice that a value has expired.
 	slack = 2 * time.Second
 )
 
@@ -921,7 +920,7 @@ type lifetime struct {
 	added, kept               string // keys of AddCtx
 }
 
-// expiry begins everything that expires before it waits, once.
+// expiry starts everything that expires before it waits, once.
 func (s *storeTest) expiry() error {
 	l := &lifetime{expires: time.Now().Add(soon), raised: s.key(), lengthened: s.key(), lower: s.key(), added: s.key(), kept: s.key()}
 	plain := s.key()
@@ -947,7 +946,7 @@ func (s *storeTest) expiry() error {
 	)
 }
 
-// beginCommitted begins values whose expiry Commit sets and changes.
+// beginCommitted starts values whose expiry Commit sets and changes.
 func (l *lifetime) beginCommitted(s *storeTest, plain string) error {
 	shortened, prolonged := s.key(), s.key()
 	l.gone, l.stays = append(l.gone, plain, shortened), append(l.stays, prolonged)
@@ -960,7 +959,7 @@ func (l *lifetime) beginCommitted(s *storeTest, plain string) error {
 	)
 }
 
-// beginOptional begins values whose expiry the methods set that not every store has.
+// beginOptional starts values whose expiry the optional methods set.
 func (l *lifetime) beginOptional(s *storeTest) error {
 	var steps []func() error
 	if s.update != nil {
@@ -1003,7 +1002,7 @@ func (l *lifetime) beginOptional(s *storeTest) error {
 // stay checks the values whose last expiry is far away.
 func (l *lifetime) stay(s *storeTest) error {
 	for _, key := range l.stays {
-		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the expiry of before counts: the person would be logged out while working"); err != nil {
+		if err := s.wants(key, []byte("value"), "the last Commit or UpdateCtx has given it an hour, and the earlier expiry counts: the user would be logged out while working"); err != nil {
 			return err
 		}
 	}
@@ -1014,13 +1013,13 @@ func (l *lifetime) stay(s *storeTest) error {
 	return inTurn(
 		func() error { return s.wants(l.lengthened, []byte("5"), why) },
 		func() error { return s.wants(l.lower, []byte("6"), why) },
-		// What has expired does not count any more.
+		// An expired value no longer counts.
 		func() error { return s.raisesTo(l.raised, 1, aLongTime()) },
 		func() error { return s.wants(l.raised, []byte("1"), "the number of before has expired") },
 	)
 }
 
-// addsAgain: a key that has expired can be added, and one that has not cannot.
+// addsAgain: an expired key can be added, and any other cannot.
 func (l *lifetime) addsAgain(s *storeTest) error {
 	if s.only == nil {
 		return nil
@@ -1042,11 +1041,11 @@ func (s *storeTest) updateUntil(key string, expiry time.Time) error {
 	return err
 }
 
-// notYet looks for a value before it expires, if that is not over already.
+// notYet looks for a value before it expires, unless it is too late.
 func (s *storeTest) notYet(key string, expires time.Time) error {
 	_, found, err := s.find(key)
 	if err == nil && !found && time.Until(expires) > grain {
-		return fmt.Errorf("a value is gone more than %v before it expires: people would be logged out early", grain)
+		return fmt.Errorf("a value is gone more than %v before it expires: users would be logged out early", grain)
 	}
 	return err
 }
@@ -1089,8 +1088,8 @@ func (s *storeTest) leaseUntil(key string, expires time.Time) (release func(), e
 	return s.held(key, time.Until(expires), true, "nobody has it; "+noHolder)
 }
 
-// leaseIsOver: a lease that nobody has released ends, and to release it then
-// frees nobody else's.
+// leaseIsOver: a lease ends without a release, and releasing it then does not end
+// another caller's lease.
 func (s *storeTest) leaseIsOver(key string, old func(), deadline time.Time) error {
 	if s.lease == nil {
 		return nil

@@ -171,7 +171,7 @@ var brokenStores = []struct {
 			return m.Commit(key, strconv.AppendInt(nil, number, 10), expiry)
 		}
 		return nil
-	}, "RaiseCtx:", "stays as it is"},
+	}, "RaiseCtx:", "stays unchanged"},
 	{"raise lowers numbers", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		raiseBy(b, m, func(_, number int64) int64 { return number }, later)
 		return nil
@@ -240,7 +240,7 @@ var brokenStores = []struct {
 	{"values of owners are not found", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(context.Context, string, string, []byte, time.Time) error { return nil }
 		return nil
-	}, "CommitOwnedCtx:", "nobody would stay logged in"},
+	}, "CommitOwnedCtx:", "no user would stay logged in"},
 	{"owned by the wrong key", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.own = func(_ context.Context, key, owner string, value []byte, expiry time.Time) error {
 			return errors.Join(m.Commit(key, value, expiry), m.Commit(owner, value, expiry))
@@ -287,7 +287,7 @@ var brokenStores = []struct {
 	{"committed is not found", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(context.Context, string) ([]byte, bool, error) { return nil, false, nil }
 		return nil
-	}, "commit and replace:", "nobody would stay logged in"},
+	}, "commit and replace:", "no user would stay logged in"},
 	{"commit fails", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(context.Context, string, []byte, time.Time) error { return errBroken }
 		return nil
@@ -356,7 +356,7 @@ var brokenStores = []struct {
 			return nil
 		}
 		return nil
-	}, "delete:", "somebody else would be logged out"},
+	}, "delete:", "another user would be logged out"},
 	{"deleted for good", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {
 			if _, dead, _ := m.Find("dead" + key); dead {
@@ -450,7 +450,7 @@ var brokenStores = []struct {
 			return m.Find(key)
 		}
 		return nil
-	}, "contexts: with a context that is cancelled FindCtx", "slow answer"},
+	}, "contexts: with a canceled context FindCtx", "slow answer"},
 	{"a cancelled find hangs", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.find = func(ctx context.Context, key string) ([]byte, bool, error) {
 			if ctx.Err() != nil {
@@ -486,7 +486,7 @@ var brokenStores = []struct {
 			return m.UpdateCtx(ctx, key, value, expiry)
 		}
 		return nil
-	}, "contexts: with a context that is cancelled UpdateCtx", "slow answer"},
+	}, "contexts: with a canceled context UpdateCtx", "slow answer"},
 	{"a cancelled update is lost", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
 			if ctx.Err() != nil {
@@ -514,7 +514,7 @@ var brokenStores = []struct {
 			return good.FindAllCtx(ctx, keys...)
 		}
 		return nil
-	}, "contexts: with a context that is cancelled FindAllCtx", "slow answer"},
+	}, "contexts: with a canceled context FindAllCtx", "slow answer"},
 
 	{"update creates", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.update = func(_ context.Context, key string, value []byte, expiry time.Time) (bool, error) {
@@ -568,7 +568,7 @@ var brokenStores = []struct {
 	{"every key is new", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.add = func(context.Context, string, time.Time) (bool, error) { return true, nil }
 		return nil
-	}, "AddCtx:", "used again"},
+	}, "AddCtx:", "replay a DPoP proof"},
 	{"no key is new", func(_ testkit.FullStore, b *brokenStore) auth0.Store {
 		b.add = func(context.Context, string, time.Time) (bool, error) { return false, nil }
 		return nil
@@ -618,7 +618,7 @@ var brokenStores = []struct {
 			return added, err
 		}
 		return nil
-	}, "expiry:", "used again"},
+	}, "expiry:", "replay a DPoP proof"},
 	{"a cancelled addition does nothing", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		b.add = func(ctx context.Context, key string, expiry time.Time) (bool, error) {
 			if ctx.Err() != nil {
@@ -784,7 +784,7 @@ var brokenStores = []struct {
 			return errors.Join(m.Delete(key), m.Delete("ever"+key))
 		}
 		return nil
-	}, "expiry: UpdateCtx of a key that has expired", "go on in a session"},
+	}, "expiry: UpdateCtx of a key that has expired", "continue in a session"},
 	{"all finds what has expired", func(m testkit.FullStore, b *brokenStore) auth0.Store {
 		ever := testkit.NewFullStore(10_000)
 		b.commit = func(_ context.Context, key string, value []byte, expiry time.Time) error {

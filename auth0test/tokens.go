@@ -59,7 +59,7 @@ func Scope(scopes ...string) TokenOption { return Claim("scope", strings.Join(sc
 // Permissions sets permissions.
 func Permissions(permissions ...string) TokenOption { return Claim("permissions", permissions) }
 
-// ExpiresIn sets exp, counted from now. A negative duration makes an expired token.
+// ExpiresIn sets exp, relative to now. A negative duration makes an expired token.
 func ExpiresIn(d time.Duration) TokenOption {
 	return func(_, claims map[string]any) { claims["exp"] = time.Now().Add(d).Unix() }
 }

@@ -37,11 +37,11 @@ type User struct {
 	// Blocked rejects every login, as a blocked user at Auth0.
 	Blocked bool
 
-	// DenyReason rejects every login with access_denied and this description, as
-	// an Action does. Empty means that nothing is rejected.
+	// DenyReason rejects every login with access_denied and this description, as an
+	// Action does. Empty means that no login is rejected.
 	DenyReason string
 
-	// MFA demands a second factor at every login, MFAOnRefresh at every refresh.
+	// MFA requires a second factor at every login, MFAOnRefresh at every refresh.
 	MFA          bool
 	MFAOnRefresh bool
 
@@ -75,8 +75,8 @@ type User struct {
 	Claims map[string]any
 }
 
-// A Membership has the roles, permissions and claims of a user in one organization.
-// A login to the organization adds them to those of the [User].
+// A Membership holds the roles, permissions and claims of a user in one
+// organization. A login to the organization adds them to those of the [User].
 type Membership struct {
 	// Roles are names of roles, see [Tenant.UseRolesClaim].
 	Roles []string
@@ -95,16 +95,15 @@ type Membership struct {
 // script, the tenant is a real OAuth 2.0 client of the provider: it redirects the
 // browser to the option authorizationURL, is called back at /login/callback, and
 // gets tokens from the option tokenURL. It cannot run the script. Instead it
-// requests the first absolute URL that the script has in quotes, with the access
-// token as bearer token, and reads the profile from the JSON object in the
-// response: user_id (or sub, or id), email, name, given_name, family_name,
-// nickname and picture. For every other third party a page of the tenant stands
-// in.
+// requests the first absolute URL in quotes in the script, with the access token as
+// bearer token, and reads the profile from the JSON object in the response: user_id
+// (or sub, or id), email, name, given_name, family_name, nickname and picture. For
+// every other third party a page of the tenant stands in.
 type Connection struct {
 	// ID is the id in the Management API. Empty means derived from Name.
 	ID string
 
-	// Name is required. It has letters, digits and single hyphens.
+	// Name is required. It consists of letters, digits and single hyphens.
 	Name string
 
 	// DisplayName is the name on buttons. Empty means the name of the provider.
@@ -118,10 +117,10 @@ type Connection struct {
 	// connections have a button unless it is false.
 	ShowAsButton *bool
 
-	// Inactive makes the connection useless for logins.
+	// Inactive disables the connection for logins.
 	Inactive bool
 
-	// ConnectedAccounts allows users to connect accounts of it, see
+	// ConnectedAccounts allows users to connect its accounts, see
 	// [Tenant.AllowConnectedAccounts].
 	ConnectedAccounts bool
 
@@ -150,14 +149,14 @@ type Organization struct {
 	// ID begins with org_. Empty means derived from Name.
 	ID string
 
-	// Name is required. It has lower-case letters, digits, hyphens and
+	// Name is required. It consists of lower-case letters, digits, hyphens and
 	// underscores, 50 at most.
 	Name string
 
 	// DisplayName is the name on pages. Empty means Name.
 	DisplayName string
 
-	// Connections are the connections by which members log in.
+	// Connections are the connections with which members log in.
 	Connections []OrganizationConnection
 
 	// Invitations are open invitations.
@@ -166,19 +165,19 @@ type Organization struct {
 
 // An OrganizationConnection enables a connection for an organization.
 type OrganizationConnection struct {
-	// Name is the name of a connection that the tenant has.
+	// Name is the name of a connection of the tenant.
 	Name string
 
 	// ShowAsButton is whether the login page of the organization has a button for
 	// it. Nil means true.
 	ShowAsButton *bool
 
-	// AssignMembershipOnLogin makes every user a member who logs in by the
+	// AssignMembershipOnLogin makes every user a member who logs in with the
 	// connection.
 	AssignMembershipOnLogin bool
 }
 
-// An Invitation is one to become a member of an organization, good for one login.
+// An Invitation invites a user to an organization. It is valid for one login.
 type Invitation struct {
 	// Ticket is the id of the invitation, the parameter invitation of its link.
 	Ticket string
@@ -186,7 +185,7 @@ type Invitation struct {
 	// Email is the only address that can accept it. Empty means any.
 	Email string
 
-	// Expires is the end of the invitation. Zero means that it does not end.
+	// Expires is the end of the invitation. Zero means never.
 	Expires time.Time
 }
 
@@ -201,7 +200,7 @@ type ConnectedAccount struct {
 	// AccessToken and RefreshToken are the tokens that the third party issued.
 	AccessToken, RefreshToken string
 
-	// Scope has the scopes of AccessToken, separated by spaces.
+	// Scope lists the scopes of AccessToken, separated by spaces.
 	Scope string
 
 	// ExpiresIn is the lifetime of AccessToken from now on. Zero means unknown.
@@ -232,8 +231,8 @@ const (
 // OneTimeCode is the code of every authenticator app, for a [User] with MFA.
 const OneTimeCode = "246810"
 
-// organization copies the lists of o, whose types are different. The compiler
-// rejects the conversion when the types drift apart.
+// organization copies the lists of o, whose types differ. The compiler rejects the
+// conversion when the types drift apart.
 func organization(o Organization) emulator.Organization {
 	copied := struct {
 		ID, Name, DisplayName string

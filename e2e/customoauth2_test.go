@@ -37,7 +37,7 @@ func TestCustomOAuth2(t *testing.T) {
 	tb.shot("provider")
 	tb.click("button", "Refuse")
 	tb.at(app.url + "/auth/callback")
-	tb.reads("That did not work", "The login was cancelled")
+	tb.reads("That did not work", "You canceled the login")
 	tb.shot("refused")
 
 	tb.open(app.url + "/")
@@ -104,7 +104,7 @@ func TestCustomOAuth2Accounts(t *testing.T) {
 	tb.reads("You are Iris Lind. Let Albums use:", "me", "photos")
 	tb.click("button", "Refuse")
 	tb.at(app.url + "/connect")
-	tb.reads("That did not work", "The account was not connected, because that was cancelled")
+	tb.reads("That did not work", "We did not connect your account")
 	tb.shot("refused")
 	tb.click("link", "Go back")
 	tb.at(app.url + "/accounts")

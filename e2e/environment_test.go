@@ -320,7 +320,7 @@ func TestCloudIsDown(t *testing.T) {
 	tb.reads("Simulated Google sign-in")
 	c.tenant.Fail(auth0test.Token, http.StatusServiceUnavailable)
 	tb.click("button", "Grace Hopper grace@gmail.example")
-	tb.reads("The login service cannot be reached; please try again in a minute.")
+	tb.reads("We cannot reach the login service. Try again in a minute.")
 	tb.shot("token-endpoint-down")
 	if d := tb.last(auth0test.AppURL + "/auth/callback"); d.status != http.StatusServiceUnavailable {
 		t.Errorf("the answer is %d", d.status)

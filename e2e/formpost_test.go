@@ -236,7 +236,7 @@ func TestFormPostCancel(t *testing.T) {
 	tenant.DenyLogin("access_denied", "<b>no</b>")
 	tb.open(app.url + "/login")
 	tb.at(app.url + "/auth/callback")
-	tb.reads("Login failed", "The login was cancelled")
+	tb.reads("Login failed", "You canceled the login")
 	tb.hides("<b>no</b>")
 	tb.shot("denied")
 	if d := tb.last(app.url + "/auth/callback"); d.status != http.StatusForbidden {

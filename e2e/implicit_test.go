@@ -111,7 +111,7 @@ func TestImplicitDenied(t *testing.T) {
 		tb.click("link", "Continue with Google")
 		tb.click("button", "Cancel")
 		tb.at(app.url + "/callback")
-		tb.reads("Login failed", "You cancelled the login")
+		tb.reads("Login failed", "You canceled the login")
 		tb.hides("access_denied")
 		tb.shot("cancelled")
 		tb.clean(app)
@@ -123,7 +123,7 @@ func TestImplicitDenied(t *testing.T) {
 	tb.hides("<b>no</b>")
 
 	tb.open(app.url + "/login?response_type=code")
-	tb.reads("Login failed", "This login link is not valid.")
+	tb.reads("Login failed", "This login link is invalid.")
 	tb.shot("bad-link")
 	tb.click("link", "Home")
 	tb.click("link", "Log in")
@@ -191,16 +191,16 @@ func TestImplicitTampered(t *testing.T) {
 	}{
 		{"nothing", "Log in", func(url.Values) {}, ""},
 		{"nothing", "Get a token", func(url.Values) {}, ""},
-		{"access token", "Log in", spoil("access_token"), "The login could not be verified"},
+		{"access token", "Log in", spoil("access_token"), "We could not verify the login"},
 		{"access token", "Get a token", spoil("access_token"), "The access token was not accepted: signature invalid"},
-		{"ID token", "Log in", spoil("id_token"), "The login could not be verified"},
-		{"access token of another", "Log in", func(v url.Values) { v.Set("access_token", tenant.AccessToken()) }, "The login could not be verified"},
+		{"ID token", "Log in", spoil("id_token"), "We could not verify the login"},
+		{"access token of another", "Log in", func(v url.Values) { v.Set("access_token", tenant.AccessToken()) }, "We could not verify the login"},
 		{"token of another API", "Get a token", func(v url.Values) {
 			v.Set("access_token", tenant.AccessToken(auth0test.Claim("aud", "https://other.example/")))
 		}, "The access token was not accepted: audience"},
-		{"state", "Get a token", func(v url.Values) { v.Set("state", strings.Repeat("A", 43)) }, "This login was begun in another browser"},
-		{"no state", "Log in", func(v url.Values) { v.Del("state") }, "The answer to the login is not complete"},
-		{"no ID token", "Log in", func(v url.Values) { v.Del("id_token") }, "The answer to the login is not complete"},
+		{"state", "Get a token", func(v url.Values) { v.Set("state", strings.Repeat("A", 43)) }, "We could not match this login to your browser"},
+		{"no state", "Log in", func(v url.Values) { v.Del("state") }, "The login response is incomplete"},
+		{"no ID token", "Log in", func(v url.Values) { v.Del("id_token") }, "The login response is incomplete"},
 	} {
 		fragment := tb.caught(app, tt.button)
 		tt.change(fragment)
@@ -229,7 +229,7 @@ func TestImplicitReplay(t *testing.T) {
 		answer := app.url + "/callback#" + tb.caught(app, button).Encode()
 		stranger := newBrowser(t)
 		stranger.open(answer)
-		stranger.reads("Login failed", "This login was begun in another browser")
+		stranger.reads("Login failed", "We could not match this login to your browser")
 		stranger.clean(app)
 
 		tb.open(answer)

@@ -139,7 +139,7 @@ func TestBackAndReload(t *testing.T) {
 		app.tenant.Fail(auth0test.Token, http.StatusServiceUnavailable)
 		asAda(tb)
 		tb.at(app.url + "/auth/callback")
-		tb.reads("Please try again in a minute")
+		tb.reads("Try again in a minute")
 		if d := tb.last(app.url + "/auth/callback"); d.status != http.StatusServiceUnavailable {
 			tb.t.Errorf("the answer is %d", d.status)
 		}
@@ -214,7 +214,7 @@ func TestBackAndReload(t *testing.T) {
 		{"outage/reload", func(tb *tab, app *app) {
 			down(tb, app)
 			tb.reload()
-			tb.reads("Please try again in a minute")
+			tb.reads("Try again in a minute")
 			tb.shot("still")
 			app.tenant.Fail(auth0test.Token, 0)
 			tb.reload() // the answer of the tenant is still good

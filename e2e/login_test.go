@@ -75,7 +75,7 @@ func TestManyTabs(t *testing.T) {
 	}
 	asAda(first)
 	first.at(app.url + "/auth/callback")
-	first.reads("please log in again")
+	first.reads("Log in again")
 	for i, tb := range tabs[1:] {
 		asAda(tb)
 		tb.at(page(i + 1))
@@ -162,13 +162,13 @@ func TestForeignCallback(t *testing.T) {
 	if d.status != http.StatusBadRequest || d.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("the answer is %d, %s", d.status, d.header.Get("Content-Type"))
 	}
-	victim.reads("begun in another browser", "cookies may also be blocked", "please log in again")
+	victim.reads("We could not match this login to your browser", "cookies are blocked", "Log in again")
 	if got, want := eval[string](victim, `document.querySelector("a").href`), app.url+"/auth/login"; got != want {
 		t.Errorf("the first link is %q, want %q", got, want)
 	}
 	victim.shot("page")
 	victim.reload()
-	victim.reads("begun in another browser")
+	victim.reads("We could not match this login to your browser")
 	if got := app.tenant.Calls(auth0test.Token); got != 0 {
 		t.Errorf("%d requests to the token endpoint", got)
 	}
@@ -204,7 +204,7 @@ func TestCancel(t *testing.T) {
 	tb.at(tenant + "u/provider")
 	tb.click("button", "Cancel")
 	tb.at(app.url + "/auth/callback")
-	tb.reads("You cancelled the login, or you did not agree to what this site asked for")
+	tb.reads("You canceled the login, or you did not allow the access that this site requested")
 	tb.shot("page")
 	tb.hides("User did not authorize the request") // what the tenant says goes to the log
 	app.stderr.waitFor(t, "access_denied", "User did not authorize the request")
@@ -344,7 +344,7 @@ func TestBlockedCookies(t *testing.T) {
 	tb.at(app.tenant.URL() + "u/login")
 	asAda(tb)
 	tb.at(app.url + "/auth/callback")
-	tb.reads("cookies may also be blocked for this site")
+	tb.reads("cookies are blocked")
 	tb.shot("page")
 	if n := len(tb.cookies()); n != 0 {
 		t.Fatalf("the browser has kept %d cookies, so this test says nothing", n)

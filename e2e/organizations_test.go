@@ -128,7 +128,7 @@ func TestInvitation(t *testing.T) {
 	tb.shot("invited")
 	asAda(tb)
 	tb.at(a.url + "/auth/callback")
-	tb.reads("The login was cancelled, or you are not allowed to log in")
+	tb.reads("You canceled the login, or you do not have access")
 
 	tb.open(link("for-bob"))
 	tb.at(a.tenant.URL() + "u/login")
@@ -141,7 +141,7 @@ func TestInvitation(t *testing.T) {
 	for _, ticket := range []string{"for-bob", "late"} {
 		tb.open(link(ticket))
 		tb.at(a.url + "/auth/callback")
-		tb.reads("This invitation was used already, or it is too old")
+		tb.reads("This invitation was already used, or it has expired")
 	}
 	// He is still logged in, and a member: the tenant need not ask which of one.
 	tb.open(a.url + "/profile")

@@ -121,7 +121,7 @@ func TestPagesOfTheLibrary(t *testing.T) {
 			tb.open(app.url + "/profile")
 			withPassword(tb, "bob@acme.example")
 		}},
-		{"outage", "Please try again in a minute", func(tb *tab) {
+		{"outage", "Try again in a minute", func(tb *tab) {
 			tb.open(down.url + "/profile")
 			asAda(tb)
 		}},
@@ -260,7 +260,7 @@ func TestTurbo(t *testing.T) {
 			tb.open(app.url + "/turbo")
 			tb.click("link", link)
 			if end == "/part" { // a frame: Turbo shows the answer in place of the page
-				tb.reads("Please log in")
+				tb.reads("You need to log in")
 				tb.click("link", "Log in")
 			}
 			asAda(tb)
@@ -278,7 +278,7 @@ func TestTurbo(t *testing.T) {
 			tb.endSession()
 			tb.click("link", link)
 			if end == "/part" {
-				tb.reads("Please log in")
+				tb.reads("You need to log in")
 				tb.click("link", "Log in")
 			}
 			tb.at(app.url + end) // the tenant knows ada

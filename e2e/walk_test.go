@@ -188,7 +188,7 @@ func TestLooks(t *testing.T) {
 			tb.click("button", "Log out")
 			tb.reads("Log in to Fieldnotes")
 			tb.open(app.url + "/auth/callback?state=x&code=y")
-			tb.reads("please log in again")
+			tb.reads("Log in again")
 			tb.shot("callback-of-nothing") // plain text knows no width
 		})
 	}

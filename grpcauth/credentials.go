@@ -15,23 +15,22 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// Credentials returns what sends an access token with each call of a client, for
+// Credentials sends an access token with each call of a client, for
 // grpc.WithPerRPCCredentials:
 //
 //	source := app.ClientCredentials(auth0.ClientCredentials{Audience: "https://api.acme.example/"})
 //	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(tls), grpc.WithPerRPCCredentials(grpcauth.Credentials(source)))
 //
-// The source is asked for each call, so it must keep its token until that expires, as
-// sources of package auth0 do. Others can be wrapped with [oauth2.ReuseTokenSource]. A
-// source knows no context: a call waits for it even after its deadline. Sources of
-// package auth0 answer within 10 seconds.
+// Every call uses the source, so the source must cache its token until it expires, as
+// sources of package auth0 do. Wrap others in [oauth2.ReuseTokenSource]. A source takes
+// no context: a call waits for it even after its deadline. Sources of package auth0
+// answer within 10 seconds.
 //
 // Tokens are sent through encrypted connections only. A connection without TLS is an
 // error of grpc.NewClient or of the call. The token must be a bearer token.
 //
-// A call for which there is no token fails with Unavailable, if another try can help,
-// else with Unauthenticated. The message has [auth0.Error].Reason and no other text of
-// the source.
+// A call without a token fails with Unavailable if a retry can help, else with
+// Unauthenticated. The message is [auth0.Error].Reason and no other text of the source.
 func Credentials(source oauth2.TokenSource) credentials.PerRPCCredentials {
 	return perCall{source}
 }
@@ -39,7 +38,7 @@ func Credentials(source oauth2.TokenSource) credentials.PerRPCCredentials {
 // perCall implements credentials.PerRPCCredentials.
 type perCall struct{ source oauth2.TokenSource }
 
-// Format keeps the source out of logs. It can hold a secret.
+// Format keeps the source, which can hold a secret, out of logs.
 func (perCall) Format(f fmt.State, _ rune) { fmt.Fprint(f, "grpcauth.Credentials") }
 
 func (perCall) RequireTransportSecurity() bool { return true }
@@ -66,8 +65,8 @@ func (c perCall) GetRequestMetadata(ctx context.Context, _ ...string) (map[strin
 	return map[string]string{"authorization": "Bearer " + token.AccessToken}, nil
 }
 
-// isToken reports whether a text can be sent as a token: it must not be able to end the
-// value of the metadata.
+// isToken reports whether a text can be sent as a token: it must not end the value of
+// the metadata.
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }
@@ -81,7 +80,7 @@ func sourceError(err error) error {
 	if e, ok := errors.AsType[*auth0.Error](err); ok {
 		code, reason = codeOfTenant(e.Status), e.Reason
 		if e.Status != 429 && e.TenantStatus/100 == 4 && e.TenantStatus != 429 {
-			code = codes.Unauthenticated // the tenant does not accept the application: another try cannot help
+			code = codes.Unauthenticated // the tenant does not accept the application: a retry cannot help
 		}
 	} else if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok && e.Response != nil {
 		code = codeOfTenant(e.Response.StatusCode)

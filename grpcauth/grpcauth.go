@@ -1,5 +1,5 @@
 // Package grpcauth protects gRPC servers with the access tokens of package auth0, and
-// sends such tokens with the calls of a gRPC client.
+// sends access tokens with the calls of a gRPC client.
 //
 //	api, err := auth0.NewAPI(auth0.APIConfig{Domain: "acme.eu.auth0.com", Audience: "https://api.acme.example/"})
 //	...
@@ -16,7 +16,7 @@
 // In a handler, [auth0.TokenFrom] returns the token of the call, and [auth0.Claims]
 // decodes its claims.
 //
-// # What is refused
+// # What is rejected
 //
 // The token is in the metadata authorization, with the scheme Bearer. It is checked as
 // [auth0.API.RequireAuth] checks the token of an HTTP request. The errors have these
@@ -30,22 +30,22 @@
 //	DeadlineExceeded   the deadline of the call has passed
 //	Internal           a mistake of the program
 //
-// The message is [auth0.Error].Description, a fixed text. The details have an ErrorInfo:
-// its reason is [auth0.Error].Reason in upper case, its domain is "auth0", and its
-// metadata has the error code of the protocol (error) and the scopes or permissions that
-// the method needs (scope). Unavailable has a RetryInfo too. The trailer
-// www-authenticate has the challenges that an HTTP response would have. It is a header
+// The message is [auth0.Error].Description, a fixed text. The details contain an
+// ErrorInfo: its reason is [auth0.Error].Reason in upper case, its domain is "auth0",
+// and its metadata are the error code of the protocol (error) and the scopes or
+// permissions that the method requires (scope). Unavailable has a RetryInfo too. The
+// trailer www-authenticate contains the challenges of an HTTP response. It is a header
 // for clients of [grpc.Server.ServeHTTP].
 //
-// The log and the Observer of the API get what they get for HTTP requests. The path in
-// the log is the full name of the method. [auth0.APIConfig].ErrorHandler is called too.
-// It can change the challenges. The rest of what it writes is dropped.
+// The API logs and observes calls as it does HTTP requests. The path in the log is the
+// full name of the method. [auth0.APIConfig].ErrorHandler is called too. It can change
+// the challenges. The rest of its output is dropped.
 //
 // # Certificates and DPoP
 //
 // A token that is bound to a certificate is compared with the certificate of the TLS
-// connection (RFC 8705, Section 3). A token that is bound to a key by DPoP is refused:
-// RFC 9449 defines proofs for HTTP requests only. An API that requires DPoP refuses every
+// connection (RFC 8705, Section 3). A token that is bound to a key by DPoP is rejected:
+// RFC 9449 defines proofs for HTTP requests only. An API that requires DPoP rejects every
 // call that needs a token.
 package grpcauth
 
@@ -65,8 +65,8 @@ import (
 )
 
 // Health and Reflection are the methods of the services of grpc-go for health checks and
-// for reflection, for [Options].Public. They need a token like any other method if they
-// are not listed.
+// for reflection, for [Options].Public. Unlisted, they require a token like any other
+// method.
 var (
 	Health = []string{
 		"/grpc.health.v1.Health/Check",
@@ -79,52 +79,52 @@ var (
 	}
 )
 
-// Options say what each method needs.
+// Options list the requirements of each method.
 type Options struct {
 	_ [0]func() // keeps out literals without field names, and ==
 
-	// Methods are the methods that need a token, by full name, such as
+	// Methods are the methods that require a token, by full name, such as
 	// "/acme.files.v1.Files/Read". Names are compared exactly: there are no patterns.
 	Methods map[string]Need
-	// Public are the full names of methods that need no token. A token that comes
-	// nevertheless is ignored, so the handler finds none. See [Health] and [Reflection].
+	// Public are the full names of methods without a token. A token sent nevertheless is
+	// ignored, so the handler finds none. See [Health] and [Reflection].
 	Public []string
-	// AcceptUnlisted lets a call with a valid token pass if its method is neither in
-	// Methods nor in Public. By default such a call is refused, so that a method that is
-	// added later is not open by mistake.
+	// AcceptUnlisted admits a call with a valid token if its method is neither in
+	// Methods nor in Public. By default that call is rejected, so that a method added
+	// later is not open by mistake.
 	AcceptUnlisted bool
-	// EndStreams ends a stream with Unauthenticated when its token has expired:
+	// EndStreams ends a stream with Unauthenticated when its token expires:
 	// [auth0.APIConfig].Leeway after its exp, by the clock of this machine. The context
-	// of the stream is done then, and SendMsg and RecvMsg return the error, so that the
-	// handler returns. A message of a RecvMsg with an error must not be used again. By
-	// default a token is checked once, when a stream begins.
+	// of the stream is then done, and SendMsg and RecvMsg return the error, so that the
+	// handler returns. Do not reuse a message of a RecvMsg with an error. By default a
+	// token is checked once, when a stream begins.
 	EndStreams bool
-	// Logger gets a warning for each method that was called and is not listed, once for
-	// each name. Default: [slog.Default].
+	// Logger gets a warning for each called method that is not listed, once for each
+	// name. Default: [slog.Default].
 	Logger *slog.Logger
 }
 
-// A Need is what a token must have: all of the scopes and all of the permissions. The
-// zero Need is met by every valid token.
+// A Need lists the scopes and permissions that a token must have, all of them. Every
+// valid token meets the zero Need.
 type Need struct {
 	Scopes, Permissions []string
 }
 
-// An Auth makes the interceptors of a server. The calls of an Auth that was not made by
-// [New] are refused.
+// An Auth makes the interceptors of a server. An Auth that was not made by [New] rejects
+// every call.
 type Auth struct {
 	api        *auth0.API
 	rules      map[string]rule // by full name
 	folded     map[string]bool // the same names in lower case
-	unlisted   bool            // calls of other methods pass with a token
+	unlisted   bool            // a valid token admits calls of other methods
 	endStreams bool
 	warn       *warnings
 }
 
-// A rule is what a method needs.
+// A rule is the requirement of a method.
 type rule struct {
 	public bool
-	scope  string // what the challenge of an Unauthenticated names
+	scope  string // scope named in the challenge of an Unauthenticated
 	check  func(*auth0.Token) error
 }
 
@@ -164,8 +164,8 @@ func (t *table) add(format string, args ...any) {
 	t.problems = append(t.problems, fmt.Errorf("grpcauth: Options."+format, args...))
 }
 
-// list adds a method. Two names that differ only in case cannot both be right: code that
-// is generated for Go cannot have both.
+// list adds a method. Two names that differ only in case cannot both be right, because
+// generated Go code cannot have both.
 func (t *table) list(field, name string, r rule) {
 	if !isFullName(name) {
 		t.add(`%s: %q is not the full name of a method, such as "/acme.files.v1.Files/Read"`, field, name)
@@ -178,8 +178,8 @@ func (t *table) list(field, name string, r rule) {
 	t.rules[name], t.folded[lower] = r, true
 }
 
-// isFullName reports whether a text has the form of a full method name. It has no
-// asterisk, which somebody could take for a pattern.
+// isFullName reports whether a text is a well-formed full method name. It rejects an
+// asterisk, which looks like a pattern.
 func isFullName(name string) bool {
 	service, method, ok := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	return ok && strings.HasPrefix(name, "/") && service != "" && method != "" && !strings.Contains(method, "/") &&
@@ -210,8 +210,8 @@ func isScope(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
 }
 
-// check returns the refusal of a token that does not meet the need. It has the words of
-// RequireScope and RequirePermissions of the API.
+// check returns the refusal of a token that does not meet the need, with the texts of
+// the API's RequireScope and RequirePermissions.
 func (n Need) check(t *auth0.Token) error {
 	for _, scope := range n.Scopes {
 		if !t.HasScope(scope) {
@@ -237,9 +237,8 @@ func lack(reason string, names []string, format string, args ...any) error {
 	}
 }
 
-// ruleFor returns the rule of a method. AcceptUnlisted never weakens a need: a name that
-// differs from a listed one in case only, or has another form than full names have, is
-// refused.
+// ruleFor returns the rule of a method. AcceptUnlisted never weakens a need: a malformed
+// name, or one that differs from a listed name only in case, is rejected.
 func (a *Auth) ruleFor(ctx context.Context, method string) rule {
 	if r, ok := a.rules[method]; ok {
 		return r
@@ -255,13 +254,13 @@ func notListed(*auth0.Token) error {
 	return &auth0.Error{Op: "bearer", Status: 403, Code: "access_denied", Reason: "method_not_listed", Description: "method not listed"}
 }
 
-// Check compares the table with the services that are registered at a server, so that a
-// mistake is found when the program starts. The error names each method of the table
-// that the server does not have, except those of [Health] and [Reflection]. Without
-// AcceptUnlisted it also names each method of the server that is not in the table.
+// Check compares the table with the services registered at a server, so that a mistake
+// is found when the program starts. The error names each method of the table that the
+// server lacks, except those of [Health] and [Reflection]. Without AcceptUnlisted it
+// also names each method of the server that is not in the table.
 func (a *Auth) Check(s *grpc.Server) error {
 	a = a.orRefusing()
-	served := map[string]string{} // full names, by themselves in lower case
+	served := map[string]string{} // full names, keyed by their lower case form
 	var problems []error
 	for service, info := range s.GetServiceInfo() {
 		for _, m := range info.Methods {
@@ -280,7 +279,7 @@ func (a *Auth) Check(s *grpc.Server) error {
 	}
 	for _, name := range slices.Sorted(maps.Values(served)) {
 		if _, listed := a.rules[name]; !listed && !a.unlisted {
-			problems = append(problems, fmt.Errorf("grpcauth: the method %q is neither in Options.Methods nor in Options.Public, so every call is refused", name))
+			problems = append(problems, fmt.Errorf("grpcauth: the method %q is neither in Options.Methods nor in Options.Public, so every call is rejected", name))
 		}
 	}
 	return errors.Join(problems...)

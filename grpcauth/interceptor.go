@@ -25,7 +25,7 @@ func (a *Auth) Unary() grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		t, err := a.admit(ctx, info.FullMethod)
 		if err != nil {
-			// Outside a server, as in tests of handlers, nothing takes metadata.
+			// Outside a server, as in tests of handlers, there is no metadata to set.
 			if s := grpc.ServerTransportStreamFromContext(ctx); s != nil {
 				return nil, a.refuse(ctx, info.FullMethod, err, s.SetHeader, s.SetTrailer)
 			}
@@ -54,8 +54,8 @@ func (a *Auth) Stream() grpc.StreamServerInterceptor {
 	}
 }
 
-// handle runs the handler of a stream. It returns errTokenOver if the stream has ended
-// because its token is over.
+// handle runs the handler of a stream. It returns errTokenOver if the stream ended
+// because its token expired.
 func (a *Auth) handle(srv any, ss grpc.ServerStream, t *auth0.Token, handler grpc.StreamHandler) error {
 	switch {
 	case t == nil:
@@ -68,10 +68,10 @@ func (a *Auth) handle(srv any, ss grpc.ServerStream, t *auth0.Token, handler grp
 
 func discard(metadata.MD) error { return nil }
 
-// orRefusing returns an Auth that refuses every call if this one was not made by New.
+// orRefusing returns an Auth that rejects every call if this one was not made by New.
 func (a *Auth) orRefusing() *Auth {
 	if a == nil || a.api == nil {
-		return &Auth{api: &auth0.API{}} // which is none of NewAPI, and says so
+		return &Auth{api: &auth0.API{}} // which was not made by NewAPI, and reports that
 	}
 	return a
 }
@@ -100,8 +100,8 @@ func (a *Auth) admit(ctx context.Context, method string) (*auth0.Token, error) {
 	return t, nil
 }
 
-// verify verifies the token of a call. Whatever is not a bearer token by its form is left
-// to the API, which refuses it for the same reasons as the header of an HTTP request.
+// verify verifies the token of a call. The API rejects a malformed bearer token for the
+// same reasons as in the header of an HTTP request.
 func (a *Auth) verify(ctx context.Context, method string) (*auth0.Token, error) {
 	values := metadata.ValueFromIncomingContext(ctx, authorization)
 	if len(values) == 1 {
@@ -112,7 +112,7 @@ func (a *Auth) verify(ctx context.Context, method string) (*auth0.Token, error) 
 	if _, err := a.api.VerifyRequest(requestFor(ctx, method)); err != nil {
 		return nil, err
 	}
-	// The API has found a token at another place, where nobody has asked it to look.
+	// The API has found a token at a place where it was not configured to look.
 	return nil, a.api.Refuse(ctx, nil, &auth0.Error{
 		Op: "bearer", Status: 401, Code: "unauthorized", Reason: "missing_token", Description: "authentication required",
 		Err: errors.New("the metadata authorization has no bearer token"),
@@ -142,7 +142,7 @@ func isToken68(s string) bool {
 	return body != ""
 }
 
-// certificateOf returns the certificate with which the caller has opened the connection.
+// certificateOf returns the client certificate of the caller's connection.
 func certificateOf(ctx context.Context) *x509.Certificate {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -167,8 +167,8 @@ func (s *stream) Context() context.Context { return s.ctx }
 // gets it too.
 var errTokenOver = status.Error(codes.Unauthenticated, "token expired")
 
-// handleUntil runs a handler until the token is over. It returns errTokenOver if the
-// stream has been ended.
+// handleUntil runs a handler until the token expires. It returns errTokenOver if it
+// ended the stream.
 func handleUntil(srv any, ss grpc.ServerStream, t *auth0.Token, end time.Time, handler grpc.StreamHandler) error {
 	ctx, cancel := context.WithDeadlineCause(ss.Context(), end, errTokenOver)
 	defer cancel()
@@ -183,8 +183,8 @@ func handleUntil(srv any, ss grpc.ServerStream, t *auth0.Token, end time.Time, h
 // An endingStream is a stream that ends when its context does.
 type endingStream struct{ stream }
 
-// over returns errTokenOver if the token is over. The end of the call itself is not
-// reported here: the stream inside knows it better.
+// over returns errTokenOver if the token has expired. It does not report the end of the
+// call itself, about which the inner stream knows more.
 func (s *endingStream) over() error {
 	if context.Cause(s.ctx) == errTokenOver {
 		return errTokenOver
@@ -195,15 +195,15 @@ func (s *endingStream) over() error {
 func (s *endingStream) SendMsg(m any) error { return s.wait(s.ServerStream.SendMsg, m) }
 func (s *endingStream) RecvMsg(m any) error { return s.wait(s.ServerStream.RecvMsg, m) }
 
-// wait sends or receives a message, and waits until that is done or the token is over.
-// After an error nobody may use m: a message can still arrive in it.
+// wait sends or receives a message, and waits until that is done or the token has
+// expired. After an error m must not be used: a message can still arrive in it.
 func (s *endingStream) wait(pass func(any) error, m any) error {
 	if err := s.over(); err != nil {
 		return err // an earlier call may still wait for the stream inside
 	}
 	done := make(chan func() error, 1)
 	go func() {
-		// A panic of a codec belongs to the goroutine of the handler, where other
+		// A panic of a codec belongs to the handler's goroutine, where other
 		// interceptors can catch it.
 		defer func() {
 			if p := recover(); p != nil {
@@ -228,8 +228,8 @@ func (s *endingStream) wait(pass func(any) error, m any) error {
 	return result()
 }
 
-// Warnings are about methods that are not listed: one for each name, and for 64 names at
-// most, because a server that passes on calls can be asked for any name.
+// Warnings report unlisted methods: one for each name, and at most 64 names, because a
+// client of a forwarding server can send any name.
 type warnings struct {
 	log  *slog.Logger
 	lock sync.Mutex
@@ -252,7 +252,7 @@ func (w *warnings) unlisted(ctx context.Context, method string) {
 	}
 	w.lock.Unlock()
 	if !known {
-		w.log.WarnContext(ctx, "grpcauth: a method is neither in Options.Methods nor in Options.Public; every call is refused", "method", clip(method))
+		w.log.WarnContext(ctx, "grpcauth: a method is neither in Options.Methods nor in Options.Public; every call is rejected", "method", clip(method))
 	}
 }
 

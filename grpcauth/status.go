@@ -18,11 +18,11 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// refuse returns the status of a refusal, sets its challenges, and writes its log line.
+// reject returns the status of a refusal, sets its challenges, and writes its log line.
 //
 // A server of net/http, see grpc.Server.ServeHTTP, sends no trailer of that name, since
-// such trailers are not allowed in HTTP (RFC 9110, Section 6.5.1). There it is a header.
-// The other transport of grpc-go sends the trailers of a refused call as headers.
+// HTTP does not allow it as a trailer (RFC 9110, Section 6.5.1). There it is a header.
+// The other transport of grpc-go sends the trailers of a rejected call as headers.
 func (a *Auth) refuse(ctx context.Context, method string, err error, setHeader, setTrailer func(metadata.MD) error) error {
 	e, ok := errors.AsType[*auth0.Error](err)
 	if !ok { // unreachable: the methods of the API return no other
@@ -38,15 +38,15 @@ func (a *Auth) refuse(ctx context.Context, method string, err error, setHeader, 
 	return statusOf(ctx, e).Err()
 }
 
-// challenges returns the challenges that the API answers an HTTP request with. The API
-// writes the log line.
+// challenges returns the challenges of the API's HTTP response. The API writes the log
+// line.
 func (a *Auth) challenges(ctx context.Context, method string, e *auth0.Error) []string {
 	w := headerWriter{}
 	a.api.WriteError(w, requestFor(ctx, method), e)
 	return w.Header().Values("WWW-Authenticate")
 }
 
-// requestFor returns a call as the API knows requests.
+// requestFor returns a call as an HTTP request for the API.
 func requestFor(ctx context.Context, method string) *http.Request {
 	u := &url.URL{Path: method}
 	r := &http.Request{
@@ -63,10 +63,10 @@ func (w headerWriter) Header() http.Header         { return http.Header(w) }
 func (w headerWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (w headerWriter) WriteHeader(int)             {}
 
-// retryDelay is the time until a caller can try again, if it is unknown.
+// retryDelay is the time to wait before a retry, if it is unknown.
 const retryDelay = 5 * time.Second
 
-// statusOf returns the status for an error. Its texts are those that anybody can read.
+// statusOf returns the status for an error. Its texts are public.
 func statusOf(ctx context.Context, e *auth0.Error) *status.Status {
 	code := codeOf(ctx, e)
 	info := &errdetails.ErrorInfo{Reason: strings.ToUpper(valid(e.Reason)), Domain: "auth0", Metadata: map[string]string{}}
@@ -90,12 +90,12 @@ func statusOf(ctx context.Context, e *auth0.Error) *status.Status {
 	return st // unreachable: all texts are UTF-8
 }
 
-// valid returns a text that a message of protobuf can have. The application can have
-// made the error.
+// valid returns a text that a protobuf message can hold. The application can have made
+// the error.
 func valid(s string) string { return strings.ToValidUTF8(s, "?") }
 
 // codeOf returns the code for an error. A function of the application can choose any
-// status for its error: what is left over is a refusal below 500, and a mistake above.
+// status: an unlisted one below 500 is a rejection, and any other a programming error.
 func codeOf(ctx context.Context, e *auth0.Error) codes.Code {
 	switch e.Status {
 	case 400:

@@ -107,14 +107,14 @@ func TestCheck(t *testing.T) {
 		}},
 		{"a name in another case", grpcauth.Options{Methods: lower}, true, []string{
 			`grpcauth: the server does not have the method "/test.v1.Files/get", but "/test.v1.Files/Get"`,
-			`grpcauth: the method "/test.v1.Files/Get" is neither in Options.Methods nor in Options.Public, so every call is refused`,
+			`grpcauth: the method "/test.v1.Files/Get" is neither in Options.Methods nor in Options.Public, so every call is rejected`,
 		}},
 		{"a name in another case, others with a token", grpcauth.Options{Methods: lower, AcceptUnlisted: true}, true, []string{
 			`grpcauth: the server does not have the method "/test.v1.Files/get", but "/test.v1.Files/Get"`,
 		}},
 		{"methods that are not listed", grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}, put: {}}, Public: []string{chat}}, true, []string{
-			`grpcauth: the method "/test.v1.Files/List" is neither in Options.Methods nor in Options.Public, so every call is refused`,
-			`grpcauth: the method "/test.v1.Files/Write" is neither in Options.Methods nor in Options.Public, so every call is refused`,
+			`grpcauth: the method "/test.v1.Files/List" is neither in Options.Methods nor in Options.Public, so every call is rejected`,
+			`grpcauth: the method "/test.v1.Files/Write" is neither in Options.Methods nor in Options.Public, so every call is rejected`,
 		}},
 		{"methods that are not listed need a token", grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}}, AcceptUnlisted: true}, false, nil},
 	} {

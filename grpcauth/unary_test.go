@@ -161,7 +161,7 @@ func TestKeysUnavailable(t *testing.T) {
 	e := newEnv(t, grpcauth.Options{})
 	e.tenant.FailJWKS(503)
 	good := with(t.Context(), "Bearer "+e.tenant.AccessToken())
-	want := result{codes.Unavailable, "token keys unavailable", "KEYS_UNAVAILABLE", "temporarily_unavailable", "", 5, nil}
+	want := result{codes.Unavailable, "signing keys unavailable", "KEYS_UNAVAILABLE", "temporarily_unavailable", "", 5, nil}
 	if got := e.call(t, good, get); !got.equal(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

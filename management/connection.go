@@ -44,7 +44,7 @@ type OAuth2Options struct {
 
 	AuthorizationURL string
 	TokenURL         string
-	// ClientID and ClientSecret are those of the tenant at the provider.
+	// ClientID and ClientSecret are the tenant's credentials at the provider.
 	ClientID     string
 	ClientSecret string
 	// Scopes are requested at each login.
@@ -87,7 +87,7 @@ func (c OAuth2Connection) Format(f fmt.State, _ rune) {
 
 const strategyOAuth2 = "oauth2"
 
-// document is a connection as the API sends it.
+// document is a connection in the format of the API.
 type document struct {
 	ID                string                     `json:"id"`
 	Name              string                     `json:"name"`
@@ -109,9 +109,9 @@ func (d document) connection() OAuth2Connection {
 func (c OAuth2Connection) displayName() string { return cmp.Or(c.DisplayName, c.Name) }
 
 // CreateOAuth2Connection creates a connection and returns it. It ignores c.ID. No
-// application can use the connection before [API.EnableConnection]. It finds all
-// mistakes in c before it sends anything; then the error matches [ErrInvalid]. It
-// needs the scope create:connections.
+// application can use the connection before [API.EnableConnection]. It reports all
+// mistakes in c before it sends anything. The error then matches [ErrInvalid]. It
+// requires the scope create:connections.
 func (a *API) CreateOAuth2Connection(ctx context.Context, c OAuth2Connection) (OAuth2Connection, error) {
 	if err := c.check(); err != nil {
 		return OAuth2Connection{}, err
@@ -184,9 +184,9 @@ func (a *API) OAuth2Connections(ctx context.Context) ([]OAuth2Connection, error)
 }
 
 // UpdateOAuth2Connection changes a connection and returns it. It reads the
-// connection, calls edit, which changes the fields to change, and sends what differs.
-// Options that this package does not know stay unchanged. It sends nothing if edit
-// changes nothing.
+// connection, calls edit, which changes the fields, and sends the differences.
+// Options unknown to this package stay unchanged. It sends nothing if edit changes
+// nothing.
 //
 // It needs the scopes of [API.OAuth2Connection] and update:connections, and
 // update:connections_options if options change. The API cannot notice concurrent
@@ -222,12 +222,12 @@ func (a *API) UpdateOAuth2Connection(ctx context.Context, id string, edit func(*
 }
 
 // changes returns the body of an update, or nil if nothing differs. It sets the
-// options of after that the tenant will have.
+// options that the tenant will have in after.
 func changes(before OAuth2Connection, after *OAuth2Connection) (map[string]any, error) {
 	if after.Name != before.Name {
 		return nil, invalid("the name of a connection cannot be changed")
 	}
-	// The tenant replaces a display name that it does not get with the name.
+	// The tenant replaces a missing display name with the name.
 	body := map[string]any{"display_name": after.displayName()}
 	changed := after.displayName() != before.displayName()
 	if after.TokenVault != before.TokenVault {
@@ -253,7 +253,7 @@ func changes(before OAuth2Connection, after *OAuth2Connection) (map[string]any, 
 }
 
 // DeleteConnection deletes a connection and all its users. The tenant deletes them
-// soon after it has accepted the request. It needs the scope delete:connections.
+// soon after it has accepted the request. It requires the scope delete:connections.
 func (a *API) DeleteConnection(ctx context.Context, id string) error {
 	path, err := pathTo("connections", id)
 	if err != nil {
@@ -262,7 +262,7 @@ func (a *API) DeleteConnection(ctx context.Context, id string) error {
 	return a.call(ctx, http.MethodDelete, path, nil, nil, nil)
 }
 
-// mistakes collects what is wrong with a connection.
+// mistakes collects the errors in a connection.
 type mistakes []error
 
 func (m *mistakes) add(field, format string, args ...any) {
@@ -281,7 +281,7 @@ var reservedParams = []string{
 	"request", "request_uri", "dpop_jkt", "client_secret", "client_assertion", "client_assertion_type",
 }
 
-// check finds all mistakes at once that the tenant would report one by one, or that
+// check finds together all mistakes that the tenant would report one by one, or that
 // would fail the first login. It quotes no secret.
 func (c OAuth2Connection) check() error {
 	var m mistakes

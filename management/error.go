@@ -31,8 +31,8 @@ type Error struct {
 	// Scope is the scope that the token lacked, if that is the cause. It is a list
 	// separated by spaces if any one of several scopes is enough.
 	Scope string
-	// RetryAfter is how long to wait before the next call. It is 0 if the tenant
-	// does not say.
+	// RetryAfter is the wait before the next call. It is 0 if the tenant does not
+	// name one.
 	RetryAfter time.Duration
 	// Err is the cause, for logs. If the token source failed, it wraps the error of
 	// the source, except an *oauth2.RetrieveError, whose text contains the whole
@@ -50,8 +50,8 @@ var (
 	// ErrNotConnected: the user has no account of that connection.
 	ErrNotConnected = errors.New("management: the user has no account of that connection")
 	// ErrUnavailable: the tenant is unreachable, fails, or limits the request rate.
-	// This is temporary. [Error].RetryAfter is how long, if the tenant says so. It is
-	// not known whether a change was made, except after 429: then it was not.
+	// This is temporary. [Error].RetryAfter is the wait, if the tenant names one. It
+	// is unknown whether a change was made, except after 429: then it was not.
 	ErrUnavailable = errors.New("management: the tenant is not available")
 )
 
@@ -78,7 +78,7 @@ func invalid(format string, args ...any) *Error {
 	return &Error{kind: ErrInvalid, Err: fmt.Errorf(format, args...)}
 }
 
-// asError makes an Error of the error of a request.
+// asError makes an Error from the error of a request.
 func asError(err error) *Error {
 	e := &Error{Err: err}
 	said, ok := errors.AsType[*tenantapi.Error](err)
@@ -106,8 +106,8 @@ func unreachable(err error) bool {
 	return ours || theirs || errors.Is(err, context.DeadlineExceeded)
 }
 
-// code returns the error code of a response if it consists of the characters of such
-// codes (RFC 6749, Section 5.2), so that no log has to escape it.
+// code returns the error code of a response if it consists of the characters of RFC
+// 6749, Section 5.2, so that no log has to escape it.
 func code(e *tenantapi.Error) string {
 	switch {
 	case e.Code == http.StatusText(e.Status):
@@ -118,7 +118,7 @@ func code(e *tenantapi.Error) string {
 	return e.Code
 }
 
-// line makes a text of the tenant fit for one line of a log.
+// line makes a tenant's text fit for one line of a log.
 func line(s string) string {
 	const limit = 300
 	if len(s) > limit {

@@ -1,6 +1,5 @@
-// Package management calls the Management API of an Auth0 tenant to manage custom
-// OAuth2 connections: providers that Auth0 has no connection for, but that support
-// OAuth 2.0.
+// Package management calls the Management API of an Auth0 tenant to manage custom OAuth2
+// connections, for OAuth 2.0 providers without a ready-made Auth0 connection.
 //
 // [New] needs the tenant's own domain and a source of access tokens for the API
 // with the identifier https://DOMAIN/api/v2/. An application gets them with its own
@@ -147,8 +146,8 @@ func pathTo(collection, id string) (string, error) {
 // issued at the user's last login with that connection. It is for tenants without
 // Token Vault. Subject is the user's id at Auth0, such as auth0|65f0c1d2e3a4b5c6d7e8f901.
 //
-// Auth0 does not refresh such a token and does not tell when it expires. The error
-// matches [ErrNotConnected] if the user has no account of that connection.
+// Auth0 does not refresh that token and does not report its expiry. The error matches
+// [ErrNotConnected] if the user has no account of that connection.
 //
 // It needs the scopes read:users and read:user_idp_tokens. Without the second scope
 // the tenant leaves the token out, as it does for a connection whose tokens are in
@@ -205,7 +204,7 @@ func (a *API) setClients(ctx context.Context, id string, clientIDs []string, on 
 		return err
 	}
 	if len(clientIDs) == 0 {
-		return invalid("there is no client id; give the id of the application")
+		return invalid("the client id is missing; give the id of the application")
 	}
 	type status struct {
 		ClientID string `json:"client_id"`
@@ -246,9 +245,9 @@ func (t tokens) Renew(ctx context.Context, age time.Duration) (string, error) {
 	return await(ctx, func() (*oauth2.Token, error) { return t.renew(ctx, age) })
 }
 
-// await calls get and waits for its result no longer than ctx allows, because the
-// method of oauth2.TokenSource takes no context. A call that was given up ends when
-// the source returns.
+// await calls get and waits for its result no longer than ctx allows, because the method
+// of oauth2.TokenSource takes no context. An abandoned call ends when the source
+// returns.
 func await(ctx context.Context, get func() (*oauth2.Token, error)) (string, error) {
 	type result struct {
 		token *oauth2.Token

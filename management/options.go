@@ -26,7 +26,7 @@ func (o *OAuth2Options) tables() map[string]*map[string]string {
 	return map[string]*map[string]string{"customHeaders": &o.CustomHeaders, "authParams": &o.AuthParams, "authParamsMap": &o.AuthParamsMap}
 }
 
-// decodeOptions takes the options that have the expected type.
+// decodeOptions decodes the options that have the expected type.
 func decodeOptions(raw map[string]json.RawMessage) (o OAuth2Options) {
 	for name, field := range o.texts() {
 		json.Unmarshal(raw[name], field)

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// Calls are the calls of tools in the body of a request.
+// Calls are the tool calls in the body of a request.
 type calls struct {
 	tools []string
 	id    json.RawMessage // of the call, if the body is that call alone
@@ -28,7 +28,7 @@ const (
 )
 
 // callsOf reads a body: nothing, one JSON-RPC message, or an array of messages, which
-// MCP had until version 2025-06-18. It is strict, because the SDK reads the same bytes
+// MCP had until version 2025-06-18. It is strict, because the SDK parses the same bytes
 // again with another parser, and both must find the same calls.
 func callsOf(body []byte) (calls, error) {
 	if len(body) == 0 {
@@ -61,7 +61,7 @@ func malformed(format string, args ...any) error {
 	return &auth0.Error{Status: http.StatusBadRequest, Code: "invalid_request", Reason: "invalid_request", Description: "malformed request", Err: fmt.Errorf(format, args...)}
 }
 
-// messagesOf returns the messages of a body, and whether there is one without an array.
+// messagesOf returns the messages of a body, and whether it is a single message.
 func messagesOf(body []byte) (messages []json.RawMessage, alone bool, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
@@ -90,7 +90,7 @@ func messagesOf(body []byte) (messages []json.RawMessage, alone bool, err error)
 	return messages, false, end(d)
 }
 
-// end reports whether nothing follows.
+// end reports whether the input ends here.
 func end(d *json.Decoder) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON value")
@@ -121,10 +121,10 @@ func toolOf(message json.RawMessage) (tool string, id json.RawMessage, err error
 	return tool, id, err
 }
 
-// deciding are the names by which a call is found.
+// deciding are the names that identify a call.
 var deciding = []string{"method", "params", "name"}
 
-// textOf returns a member that must be a text.
+// textOf returns a member whose value must be a text.
 func textOf(members map[string]json.RawMessage, name string) (text string, ok bool, err error) {
 	raw, ok := members[name]
 	if !ok {
@@ -140,9 +140,9 @@ func textOf(members map[string]json.RawMessage, name string) (text string, ok bo
 	return text, true, nil
 }
 
-// membersOf returns the members of a JSON object, by their exact names. A name that is
-// there twice is an error. So is one that only a reader that folds case takes for a name
-// that decides: the SDK does not, but encoding/json does.
+// membersOf returns the members of a JSON object, by their exact names. A repeated name
+// is an error. So is a name that only a case-folding parser would match to a deciding
+// name: the SDK does not fold case, but encoding/json does.
 func membersOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
@@ -171,7 +171,7 @@ func membersOf(object json.RawMessage) (map[string]json.RawMessage, error) {
 	return members, err
 }
 
-// An answer is the response to a request. If a call is refused, its body is a JSON-RPC
+// An answer is the response to a request. If a call is rejected, its body is a JSON-RPC
 // error. Clients of the SDK end their session after any other body.
 type answer struct {
 	http.ResponseWriter
@@ -212,9 +212,9 @@ func errorBody(id json.RawMessage, err error) []byte {
 	return body
 }
 
-// refusedCall is the JSON-RPC code of a refused call. The specification of JSON-RPC
-// leaves -32000 to -32099 to servers. MCP has used some of the first and of those from
-// -32020 on.
+// refusedCall is the JSON-RPC code of a rejected call. The specification of JSON-RPC
+// leaves -32000 to -32099 to servers. MCP has used some codes at the start of that
+// range, and some from -32020 on.
 const refusedCall = -32010
 
 // rpcError returns the JSON-RPC error for a refusal. Its data are the members of the

@@ -12,28 +12,26 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// Options say what the requests of an MCP server need. With the zero value, no tool can
-// be called.
+// Options list the requirements for requests to an MCP server. With the zero value, no
+// tool can be called.
 type Options struct {
-	// Scopes are the scopes that every request needs, whatever its method. The first 401
-	// of a client names them, so a client requests them with its first token.
+	// Scopes are required of every request, whatever its method. The first 401 of a
+	// client names them, so a client requests them with its first token.
 	Scopes []string
-	// Tools are the tools by name, and what a token needs for each, besides Scopes.
+	// Tools are the tools by name, with the requirements of each in addition to Scopes.
 	Tools map[string]Need
 	// AcceptUnlisted lets a token with Scopes call any tool that is not in Tools. By
-	// default such a call is refused, so that a tool that is added later is not open by
-	// mistake.
+	// default that call is rejected, so that a tool added later is not open by mistake.
 	AcceptUnlisted bool
-	// MaxBody is the largest accepted body of a request, in bytes. A larger one gets 413.
-	// The SDK has a limit of its own, mcp.StreamableHTTPOptions.MaxRequestBodyBytes.
+	// MaxBody is the largest accepted body of a request, in bytes. A larger one gets
+	// 413. The SDK has its own limit, mcp.StreamableHTTPOptions.MaxRequestBodyBytes.
 	// Default: 1 MiB.
 	MaxBody int64
 }
 
-// A Need is what a token needs for a tool: all of the scopes, and all of the
-// permissions. Permissions are the claim of that name, which Auth0 adds to the tokens
-// of APIs with role-based access control. The zero value needs nothing but a valid
-// token.
+// A Need lists the scopes and the permissions that a tool requires, all of them.
+// Permissions are the claim of that name, which Auth0 adds to the tokens of APIs with
+// role-based access control. The zero value requires only a valid token.
 type Need struct{ Scopes, Permissions []string }
 
 // A Guard protects an MCP server. Create it with [New]. Its methods can be called
@@ -89,13 +87,13 @@ func checkNames(add func(format string, args ...any), field string, names []stri
 	}
 }
 
-// isName reports whether a text can stand in a challenge as it is. It is a scope-token
+// isName reports whether a text can stand in a challenge unescaped. It is a scope-token
 // of RFC 6749, Section 3.3.
 func isName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
 }
 
-// decide returns nil if a token may call all of the tools. The errors are those of the
+// decide returns nil if a token may call all of the tools. Its errors are those of the
 // answer: their texts are constants, and their causes are for the log.
 func (g *Guard) decide(t *auth0.Token, tools ...string) error {
 	missing := lacking(g.scopes, t.HasScope)
@@ -112,9 +110,9 @@ func (g *Guard) decide(t *auth0.Token, tools ...string) error {
 	if missing == nil {
 		return nil
 	}
-	// With the missing scopes alone, the next token of the client would be worse than
-	// this one for other tools. Scopes that the Options do not name are not repeated: the
-	// header must not have a text of a token.
+	// With the missing scopes alone, the client's next token would lose scopes for other
+	// tools. Scopes that the Options do not name are not repeated: the header must not
+	// contain a text of a token.
 	var next []string
 	for _, scope := range g.known {
 		if t.HasScope(scope) || slices.Contains(missing, scope) {
@@ -156,7 +154,7 @@ func (g *Guard) allow(ctx context.Context, t *auth0.Token) error {
 		return c.err
 	case userID(t) == "":
 		return &auth0.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Reason: "invalid_claim", Description: "token claims invalid",
-			Err: errors.New("the token has neither sub nor client_id, so its sessions would belong to nobody")}
+			Err: errors.New("the token has neither sub nor client_id, so its sessions would have no owner")}
 	}
 	raw, _ := auth0.AccessTokenFrom(ctx)
 	c.from = &caller{t, raw}

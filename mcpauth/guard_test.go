@@ -495,7 +495,7 @@ func TestAuthentication(t *testing.T) {
 		{"keys unavailable", func(s *server) string {
 			s.tenant.FailJWKS(503)
 			return s.tenant.AccessToken()
-		}, setup{}, 503, "", `{"error":"temporarily_unavailable","error_description":"token keys unavailable"}`},
+		}, setup{}, 503, "", `{"error":"temporarily_unavailable","error_description":"signing keys unavailable"}`},
 		{"Validate denies access", with(), setup{config: func(c *auth0.APIConfig) {
 			c.Validate = func(context.Context, *auth0.Token) error { return auth0.ErrForbidden }
 		}}, 403, "", `{"error":"access_denied","error_description":"not allowed"}`},
@@ -932,7 +932,7 @@ func TestTokenVerifier(t *testing.T) {
 		{"bound to a key", s.tenant.AccessToken(auth0test.Claim("cnf", map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})), nil, 401, "invalid token: token is sender-constrained\n"},
 		{"of nobody", s.tenant.AccessToken(auth0test.Claim("sub", nil), auth0test.Claim("azp", nil)), nil, 401, "invalid token: token claims invalid\n"},
 		{"denied", good, fmt.Errorf("secret: %w", auth0.ErrForbidden), 400, "oauth error: not allowed\n"},
-		{"outage", good, fmt.Errorf("secret: %w", auth0.ErrStoreUnavailable), 500, "this cannot be answered at the moment; please try again in a minute\n"},
+		{"outage", good, fmt.Errorf("secret: %w", auth0.ErrStoreUnavailable), 500, "we cannot answer this right now. Try again in a minute\n"},
 	} {
 		deny = tt.deny
 		if w := send(tt.token); w.Code != tt.status || !strings.Contains(w.Body.String(), tt.body) || tt.status != 200 && w.Body.String() != tt.body {

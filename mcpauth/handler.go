@@ -16,29 +16,28 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// Handler returns a handler that lets a request pass to next if its token is valid, has
-// the scopes of the Options, and has what every called tool needs. Next is usually a
+// Handler returns a handler that passes a request to next if its token is valid, has the
+// scopes of the Options, and meets the Need of every called tool. Next is usually a
 // handler of mcp.NewStreamableHTTPHandler.
 //
 // Refusals before that are those of [auth0.API.RequireScope]: 401, 403 and 503 with a
-// JSON body. The answer to a refused call of a tool is 403 with the challenge, and a
+// JSON body. The answer to a rejected call of a tool is 403 with the challenge, and a
 // JSON-RPC error in the body, which replaces the body of auth0.APIConfig.ErrorHandler.
 // It fails that call of the client, and not its session. A body that is not one JSON-RPC
 // message, or an array of at most 64, gets 400. So does a message with two members of
 // one name, or with a "Method" beside or instead of a "method", because two readers of
 // it could see different calls.
 //
-// Only the body says which tool is called. The headers Mcp-Method and Mcp-Name do not
-// count.
+// Only the body names the called tool. The headers Mcp-Method and Mcp-Name do not count.
 //
-// Next gets a request without the text of the token in its headers: the header
-// Authorization has another value. Until the request is answered, its context has the
-// token for [auth0.TokenFrom], so a function that chooses a server by request can use
-// it. The SDK keeps the context of the first request of a session for later calls, and
-// the context has no token then. Tools get the token of their own call from
+// Next gets a request without the text of the token in its headers: the Authorization
+// header has another value. Until the request is answered, its context holds the token
+// for [auth0.TokenFrom], so a function that chooses a server by request can use it. The
+// SDK keeps the context of the first request of a session for later calls, and the
+// context has no token then. Tools get the token of their own call from
 // [Guard.Middleware].
 func (g *Guard) Handler(next http.Handler) http.Handler {
-	api := cmp.Or(g.api, &auth0.API{}) // which lets nothing pass, if New has not made the Guard
+	api := cmp.Or(g.api, &auth0.API{}) // which rejects every request, if New has not made the Guard
 	inside := adapt(next)
 	checked := api.Require(g.allow)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		c := callIn(r.Context())
@@ -78,8 +77,7 @@ func callIn(ctx context.Context) *call {
 	return c
 }
 
-// read reads the body of a request. Requests of every method are read: what next does
-// with a body of another one is not known.
+// read reads the body of a request, whatever its method, because next may read any body.
 func (g *Guard) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
@@ -94,17 +92,16 @@ func (g *Guard) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// readAgain is a body that was read, with the Close of the connection's.
+// readAgain is a body already read, with the Close of the connection's body.
 type readAgain struct {
 	io.Reader
 	io.Closer
 }
 
-// adapt returns a handler for requests that have passed. It makes the SDK see the
-// caller.
+// adapt returns a handler for admitted requests. It tells the SDK the caller.
 func adapt(next http.Handler) http.Handler {
-	// The guard outside has checked the time with the clock and the leeway of the API.
-	// The SDK would answer with text in the last seconds of a token.
+	// The outer guard has checked the time with the clock and the leeway of the API. The
+	// SDK would answer with text in the last seconds of a token.
 	never := &auth.RequireBearerTokenOptions{ClockSkew: 100 * 365 * 24 * time.Hour}
 	sdk := auth.RequireBearerToken(func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
 		from, ok := ctx.Value(senderKey{}).(*caller)
@@ -123,7 +120,7 @@ func adapt(next http.Handler) http.Handler {
 	})
 }
 
-// withoutToken returns a copy of headers for the SDK, which gives them to the tools.
+// withoutToken returns a copy of headers for the SDK, which passes them to the tools.
 // The token can be in another header than Authorization, see
 // [auth0.APIConfig].TokenExtractors.
 func withoutToken(headers http.Header, raw string) http.Header {
@@ -134,16 +131,15 @@ func withoutToken(headers http.Header, raw string) http.Header {
 		}
 	}
 	if raw == "" {
-		kept.Del("Cookie") // the session that stands for a token
+		kept.Del("Cookie") // the session that replaces a token
 	}
 	kept.Del("DPoP")
-	kept.Set("Authorization", "Bearer verified") // the SDK wants a token of this form
+	kept.Set("Authorization", "Bearer verified") // the SDK requires a token of this form
 	return kept
 }
 
-// A served is the context of a request. It has the principal of the request until the
-// request is answered: the context of a session would otherwise have its first token for
-// ever.
+// A served is the context of a request. It holds the principal until the request is
+// answered. Otherwise the context of a session would keep its first token forever.
 type served struct {
 	context.Context
 	after context.Context // without a principal

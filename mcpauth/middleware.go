@@ -15,12 +15,12 @@ import (
 //	server.AddReceivingMiddleware(guard.Middleware)
 //
 // It decides about each call of a tool as [Guard.Handler] does, by the name that the SDK
-// has read. A refusal is a JSON-RPC error with the code -32010. Its data have the error
+// has parsed. A refusal is a JSON-RPC error with the code -32010. Its data are the error
 // code and the scopes of the challenge.
 //
 // It removes from the answer to tools/list the tools that the user may not call, and
 // marks the list as private. A tool for which only a scope is missing stays in the list:
-// a client gets the scope when it calls the tool, and it calls only tools that it knows.
+// a client gets the scope when it calls the tool, and it calls only listed tools.
 //
 // It gives next a context with the token of the message, for [auth0.TokenFrom] and
 // [auth0.Claims], but without its text: see [AccessTokenFrom]. If the message has no
@@ -57,7 +57,7 @@ func (g *Guard) Middleware(next mcp.MethodHandler) mcp.MethodHandler {
 }
 
 // shorten returns a list without the tools for which no other token of the user would
-// help. The list is good for that user alone, so no other may get it from a cache.
+// help. The list is valid for that user only, so no cache may share it.
 func (g *Guard) shorten(list *mcp.ListToolsResult, token *auth0.Token) *mcp.ListToolsResult {
 	shorter := *list
 	shorter.CacheScope = "private"
@@ -70,7 +70,7 @@ func (g *Guard) shorten(list *mcp.ListToolsResult, token *auth0.Token) *mcp.List
 	return &shorter
 }
 
-// isFinal reports whether an error of decide holds for every token of the user.
+// isFinal reports whether an error of decide applies to every token of the user.
 func isFinal(err error) bool {
 	e, _ := errors.AsType[*auth0.Error](err)
 	return e != nil && e.Code != "insufficient_scope"

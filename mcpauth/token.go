@@ -15,8 +15,8 @@ import (
 )
 
 // TokenFrom returns the verified access token of the caller of a tool, or of the sender
-// of another message. It is the token of this message, and not of the first of the
-// session.
+// of another message. It is the token of this message, and not the session's first
+// token.
 func TokenFrom(req mcp.Request) (*auth0.Token, bool) {
 	if c := callerOf(req); c != nil {
 		return c.token, true
@@ -36,7 +36,7 @@ func AccessTokenFrom(req mcp.Request) (string, bool) {
 
 // TokenVerifier returns a verifier for auth.RequireBearerToken of the SDK, for programs
 // that cannot use [Guard.Handler]. Set the ClockSkew of its options to the Leeway of the
-// API. The verifier refuses tokens that are bound to a key or a certificate.
+// API. The verifier rejects tokens that are bound to a key or a certificate.
 //
 // The SDK then writes the answers, which are plain text: 401 for an invalid token, 400
 // if the API denies access, and 500 if the keys are unavailable. It checks the scopes of
@@ -51,7 +51,7 @@ func TokenVerifier(api *auth0.API) auth.TokenVerifier {
 		if err == nil {
 			return infoOf(&caller{token, raw}), nil
 		}
-		e, ok := errors.AsType[*auth0.Error](err) // its Err is for logs, and the SDK sends what is returned
+		e, ok := errors.AsType[*auth0.Error](err) // its Err is for logs, and the SDK sends the returned text
 		switch {
 		case !ok:
 			return nil, errors.New("internal error")
@@ -67,7 +67,7 @@ func TokenVerifier(api *auth0.API) auth.TokenVerifier {
 // callerKey is the key of a caller in auth.TokenInfo.Extra.
 const callerKey = "auth0"
 
-// A caller is the sender of a message. Only its address is in a TokenInfo, so that
+// A caller is the sender of a message. A TokenInfo holds only its address, so that
 // package fmt does not print the token.
 type caller struct {
 	token *auth0.Token
@@ -97,7 +97,7 @@ func infoOf(c *caller) *auth.TokenInfo {
 	}
 }
 
-// userID names the owner of sessions: a user or an application of one issuer. Two
+// userID identifies the owner of sessions: a user or an application of one issuer. Two
 // issuers can have the same subject. It is empty if the token has neither.
 func userID(t *auth0.Token) string {
 	switch {

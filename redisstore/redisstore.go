@@ -1,5 +1,5 @@
-// Package redisstore keeps the sessions of package auth0 in Redis, or in what
-// speaks its protocol, such as Valkey.
+// Package redisstore keeps the sessions of package auth0 in Redis, or in a compatible
+// server such as Valkey.
 //
 //	client := redis.NewClient(&redis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
 //	strategy, err := auth0.New(auth0.Config{
@@ -7,29 +7,29 @@
 //		Store: redisstore.New(client, "fieldnotes:"),
 //	})
 //
-// The store has what an auth0.Store may have to let several instances of a program
-// agree. One instance refreshes the tokens of a session while the others wait. A
-// request that is under way cannot bring back a session that a logout on another
-// instance has ended. Two logouts that arrive at once do not undo each other.
+// The store has the optional methods of auth0.Store by which several instances of a
+// program coordinate. One instance refreshes the tokens of a session while the others
+// wait. A concurrent request cannot restore a session that a logout on another instance
+// has ended. Two concurrent logouts do not undo each other.
 //
 // The store needs Redis 6.2 or newer, with scripts.
 //
 // # What access to Redis gives
 //
-// Package auth0 encrypts the sessions, and keys are hashes. An attacker who can
-// read Redis learns how many sessions and logouts there are, and when they expire.
+// Package auth0 encrypts the sessions, and keys are hashes. An attacker who can read
+// Redis learns how many sessions and logouts there are, and when they expire.
 //
-// An attacker who can write to Redis cannot make a session, but can log out every
-// user, and can undo a logout. After a logout the record of the session is gone
-// and a mark says that the session is over. If the attacker has saved the record,
-// writes it back and deletes the mark, then a copy of the session cookie works
-// again, until the session would have ended. So give no other program write access,
-// and use an ACL of Redis that limits this one to its prefix.
+// An attacker who can write to Redis cannot make a session, but can log out every user,
+// and can undo a logout. A logout deletes the record of the session and leaves a mark
+// that the session has ended. If the attacker has saved the record, writes it back and
+// deletes the mark, then a copy of the session cookie works again, until the session
+// would have ended. So give no other program write access, and use an ACL of Redis that
+// limits this one to its prefix.
 //
-// A backup that is restored undoes logouts in the same way: all that came after
-// the backup was made. So does a replica that becomes the primary and had not
-// received the last writes. After a restore, or after somebody else had write
-// access, do one of two things. Both log out every user:
+// Restoring a backup undoes logouts in the same way: all that came after the backup. So
+// does a replica that becomes the primary and had not received the last writes. After a
+// restore, or after an attacker had write access, do one of two things. Both log out
+// every user:
 //
 //   - delete all keys that begin with the prefix and "auth0:session:", before the
 //     program starts again;
@@ -38,20 +38,20 @@
 //
 // # Settings that matter
 //
-// ContextTimeoutEnabled lets calls end when nobody waits for them any more. Package
-// auth0 answers within a second in any case, but without it the calls go on while
+// ContextTimeoutEnabled lets calls end when no caller waits for them any more. Package
+// auth0 answers within a second regardless, but without it the calls continue while
 // Redis hangs.
 //
-// The maxmemory-policy of Redis should be noeviction, its default. A policy that
-// evicts keys logs people out when memory is short; worse, it may evict the note
-// that the tenant has ended a session, which then goes on.
+// The maxmemory-policy of Redis should be noeviction, its default. A policy that evicts
+// keys logs users out when memory is short. Worse, it may evict the mark that the
+// tenant has ended a session, which then continues.
 //
-// Redis Cluster and Sentinel answer before a copy is made of what is written. A
-// node that fails at that moment may take a logout with it.
+// Redis Cluster and Sentinel answer before a write is replicated. A node that fails at
+// that moment can lose a logout.
 //
-// If Redis loses its memory everybody is logged out; or, if it has only the
-// Revocations of sessions in cookies, copies of the cookies of ended sessions work
-// again. If that matters, let it write to disk.
+// If Redis loses its memory every user is logged out. If it has only the Revocations of
+// sessions in cookies, copies of the cookies of ended sessions work again. If that
+// matters, enable persistence.
 package redisstore
 
 import (
@@ -109,15 +109,14 @@ func (s *Store) CommitCtx(ctx context.Context, key string, value []byte, expiry 
 	return err
 }
 
-// UpdateCtx replaces a value, and reports whether there was one to replace. It
-// does both at once: of a logout and a request that is under way, the logout
-// wins, whichever comes first.
+// UpdateCtx replaces a value, and reports whether there was one to replace. It is
+// atomic: of a logout and a concurrent request, the logout wins, whichever comes first.
 func (s *Store) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
 	return s.set(ctx, key, value, expiry, "xx")
 }
 
 // set reports whether the value was written. The expiry is a point in time, so a
-// command that the client repeats after a network error prolongs nothing.
+// command that the client repeats after a network error extends nothing.
 func (s *Store) set(ctx context.Context, key string, value []byte, expiry time.Time, condition ...any) (bool, error) {
 	args := append([]any{"set", s.prefix + key, value, "pxat", expiry.UnixMilli()}, condition...)
 	err := s.client.Do(ctx, args...).Err()
@@ -127,14 +126,14 @@ func (s *Store) set(ctx context.Context, key string, value []byte, expiry time.T
 	return err == nil, failed(err)
 }
 
-// DeleteCtx removes a value. It is no error if there is none.
+// DeleteCtx removes a value. A missing value is not an error.
 func (s *Store) DeleteCtx(ctx context.Context, key string) error {
 	return failed(s.client.Del(ctx, s.prefix+key).Err())
 }
 
 // The key of the script expires at the later time. PXAT would delete it if that is
-// past, so times are compared as Redis counts them. A value that is not a number
-// is for everything that was ever issued, and stays.
+// past, so times are compared by the clock of Redis. A value that is not a number
+// revokes everything ever issued, and stays.
 var raiseScript = redis.NewScript(`
 local value, expiry = ARGV[1], tonumber(ARGV[2])
 local old = redis.call("get", KEYS[1])
@@ -154,16 +153,15 @@ end
 redis.call("set", KEYS[1], value, "pxat", string.format("%.0f", expiry))
 return 0`)
 
-// RaiseCtx stores a number, in decimal, unless a greater one is there. Redis
-// removes it at the later of the two expiries. It does both at once: of two
-// logouts that arrive together the later one counts, whichever is written last.
-// The number is between 0 and 1<<53.
+// RaiseCtx stores a number, in decimal, unless a greater one is stored. Redis removes
+// it at the later of the two expiries. It is atomic: of two concurrent logouts the
+// later one counts, whichever is written last. The number is between 0 and 1<<53.
 func (s *Store) RaiseCtx(ctx context.Context, key string, number int64, expiry time.Time) error {
 	return failed(raiseScript.Run(ctx, s.client, []string{s.prefix + key}, number, expiry.UnixMilli()).Err())
 }
 
-// The script lets a caller have added a key that it has added itself: the client
-// repeats a command whose answer it has not seen.
+// The script lets a caller add a key that it has already added: the client repeats a
+// command whose answer it did not receive.
 var addScript = redis.NewScript(`
 if redis.call("set", KEYS[1], ARGV[1], "nx", "px", ARGV[2]) then
 	return 1
@@ -173,18 +171,18 @@ if redis.call("get", KEYS[1]) == ARGV[1] then
 end
 return 0`)
 
-// AddCtx adds a key, and reports whether it was not there. It does both at once: of
-// several callers, one adds the key. Redis removes it at expiry. The time until then is
-// that of this process, whatever the clock of Redis says.
+// AddCtx adds a key, and reports whether it was missing. It is atomic: of several
+// callers, one adds the key. Redis removes it at expiry. The time until then follows
+// the clock of this process, not that of Redis.
 func (s *Store) AddCtx(ctx context.Context, key string, expiry time.Time) (added bool, err error) {
 	left := max(time.Until(expiry).Milliseconds()+1, 1)
 	added, err = addScript.Run(ctx, s.client, []string{s.prefix + key}, rand.Text(), left).Bool()
 	return added, failed(err)
 }
 
-// A lease is a key with a random value, which only its holder knows, so that
-// nobody prolongs or releases somebody else's. To ask again with the same value
-// is to have it: the client repeats a command whose answer it has not seen.
+// A lease is a key with a random value, which only its holder knows, so that no other
+// caller can extend or release it. Acquiring it again with the same value succeeds: the
+// client repeats a command whose answer it did not receive.
 var (
 	leaseScript = redis.NewScript(`
 local holder = redis.call("get", KEYS[1])
@@ -201,9 +199,8 @@ return 0`)
 )
 
 // LeaseCtx lets one caller at a time, of all instances, work on a key. It does not
-// wait: ok is false while somebody else has the lease. A lease ends when release
-// is called, or by itself when d is over; calling release after that does no
-// harm.
+// wait: ok is false while another caller holds the lease. A lease ends when release is
+// called, or by itself after d. Calling release after that does no harm.
 func (s *Store) LeaseCtx(ctx context.Context, key string, d time.Duration) (release func(), ok bool, err error) {
 	keys, holder := []string{s.prefix + key}, rand.Text()
 	leased, err := leaseScript.Run(ctx, s.client, keys, holder, max(d.Milliseconds(), 1)).Bool()
@@ -212,20 +209,19 @@ func (s *Store) LeaseCtx(ctx context.Context, key string, d time.Duration) (rele
 	}
 	return func() {
 		const limit = time.Second
-		// The request that took the lease may have been given up.
+		// The request that took the lease may have been abandoned.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
 		releaseScript.Run(ctx, s.client, keys, holder) // if it fails, d ends the lease
 	}, true, nil
 }
 
-// FindAllCtx returns the values of several keys, in their order, and nil for those
-// that are not there. It is one request, or with Redis Cluster one to each node
-// that has some of the keys.
+// FindAllCtx returns the values of several keys, in order, and nil for missing keys. It
+// is one request, or with Redis Cluster one to each node that holds some of the keys.
 func (s *Store) FindAllCtx(ctx context.Context, keys ...string) ([][]byte, error) {
 	values := make([][]byte, len(keys))
 	gets := make([]*redis.StringCmd, len(keys))
-	// MGET would be refused by Redis Cluster if the keys are on several nodes.
+	// Redis Cluster would reject MGET for keys on several nodes.
 	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range keys {
 			gets[i] = p.Get(ctx, s.prefix+key)

@@ -1,9 +1,9 @@
-// Package accounts is a client of Auth0's My Account API, for the accounts at third
-// parties that a user has connected. It makes the requests, checks the answers, and
-// says what a refusal of the tenant means.
+// Package accounts is a client of Auth0's My Account API, for the third-party accounts
+// that a user has connected. It makes the requests, checks the responses, and maps the
+// tenant's errors to refusals.
 //
-// The package does not know sessions, login transactions, and the requests of a
-// browser. It is given an access token, and does not know where that comes from.
+// The package does not know sessions, login transactions, and browsers' requests. Its
+// caller supplies the access token.
 package accounts
 
 import (
@@ -28,8 +28,8 @@ import (
 // Audience returns the identifier of the API at a tenant.
 func Audience(issuer string) string { return issuer + "me/" }
 
-// Scopes returns the scopes of all requests together. One token that has them does
-// for each request.
+// Scopes returns the scopes of all requests together, so that one token serves each of
+// them.
 func Scopes() []string {
 	return []string{"create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"}
 }
@@ -52,7 +52,7 @@ type Client struct {
 	Token  secret.Box[prover.Credential] // for [Audience], with [Scopes]
 }
 
-// A Request asks to connect an account.
+// A Request is a request to connect an account.
 type Request struct {
 	Connection  string
 	Scopes      []string // of the third party; empty for those of the connection
@@ -63,11 +63,11 @@ type Request struct {
 
 // A Begun is a request that the tenant has accepted.
 type Begun struct {
-	URL         string // where the browser goes
+	URL         string // the browser's next URL
 	AuthSession string // for [Client.Complete]
 }
 
-// Begin asks the tenant to connect an account. It returns where the browser has to go.
+// Begin asks the tenant to connect an account. It returns the browser's next URL.
 func (c *Client) Begin(ctx context.Context, r Request) (Begun, error) {
 	body := map[string]any{
 		"connection": r.Connection, "redirect_uri": r.RedirectURI, "state": r.State,
@@ -96,8 +96,8 @@ func (c *Client) Begin(ctx context.Context, r Request) (Begun, error) {
 	return Begun{target.String(), got.AuthSession}, nil
 }
 
-// A Completion has what shows the tenant that the browser has come back to the
-// application that has begun.
+// A Completion proves to the tenant that the browser has returned to the application
+// that sent it.
 type Completion struct {
 	AuthSession string // of [Begun]
 	Code        string // of the [Answer]
@@ -105,7 +105,7 @@ type Completion struct {
 	Verifier    string
 }
 
-// Complete connects the account. One that is connected already is no error.
+// Complete connects the account. An account that is already connected is not an error.
 func (c *Client) Complete(ctx context.Context, done Completion) error {
 	err := c.call(ctx, http.MethodPost, "complete", nil, map[string]any{
 		"auth_session": done.AuthSession, "connect_code": done.Code, "redirect_uri": done.RedirectURI, "code_verifier": done.Verifier,
@@ -120,7 +120,7 @@ func (c *Client) Complete(ctx context.Context, done Completion) error {
 const pageSize, maxPages = "20", 100
 
 // List returns the accounts of a connection, or all if the connection is empty. It
-// returns all pages or an error: a caller must not take a part for the whole.
+// returns all pages or an error, so that no caller mistakes a part for the whole.
 func (c *Client) List(ctx context.Context, connection string) ([]Account, error) {
 	query := url.Values{"take": {pageSize}}
 	if connection != "" {
@@ -154,8 +154,8 @@ func (c *Client) List(ctx context.Context, connection string) ([]Account, error)
 	return nil, refusal.TenantAnswer.Because("there are more than %d pages of accounts", maxPages)
 }
 
-// Disconnect disconnects accounts. It tries each of them, whatever became of the
-// others. The error names those that remain.
+// Disconnect disconnects accounts. A failure does not stop it from trying the others.
+// The error names the accounts that remain.
 func (c *Client) Disconnect(ctx context.Context, list []Account) error {
 	var remain []string
 	var failed error
@@ -174,9 +174,9 @@ func (c *Client) Disconnect(ctx context.Context, list []Account) error {
 	return remaining(remain, failed)
 }
 
-// remaining returns the refusal that the first failure means, with the accounts as
+// remaining returns the refusal for the first failure, with the remaining accounts as
 // its cause. Meaning always returns a refusal. It is copied, because the cause
-// contains it if the failure is a refusal already.
+// contains it if the failure is already a refusal.
 func remaining(ids []string, failed error) error {
 	e, _ := errors.AsType[*refusal.Refusal](tenanterror.Meaning(tenanterror.Refresh, failed))
 	out := *e

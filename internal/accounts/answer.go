@@ -7,7 +7,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// An Answer is what the tenant sends with the browser that comes back.
+// An Answer is the tenant's response in the query of the returning browser.
 type Answer struct {
 	State                        string
 	code, errorCode, description string
@@ -16,8 +16,8 @@ type Answer struct {
 // maxParameter is the most bytes of a parameter of an answer.
 const maxParameter = 4096
 
-// ParseAnswer reads an answer from the query of a request, which can come from
-// anywhere.
+// ParseAnswer reads an answer from the query of a request, which anyone can
+// have written.
 func ParseAnswer(query url.Values) (Answer, error) {
 	for _, name := range []string{"state", "connect_code", "error", "error_description"} {
 		if len(query[name]) > 1 || len(query.Get(name)) > maxParameter {
@@ -28,7 +28,7 @@ func ParseAnswer(query url.Values) (Answer, error) {
 }
 
 // Code returns the code for [Completion], or the refusal if the account was not
-// connected. An error counts more than a code.
+// connected. An error takes precedence over a code.
 func (a Answer) Code() (string, error) {
 	switch {
 	case a.errorCode != "":

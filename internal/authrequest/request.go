@@ -1,8 +1,7 @@
-// Package authrequest makes the parameters of an Authentication Request (OpenID Connect
-// Core 1.0, Section 3.1.2.1) out of options, and out of the links that begin a login.
+// Package authrequest builds the parameters of an Authentication Request (OpenID Connect
+// Core 1.0, Section 3.1.2.1) from options, and from the links that start a login.
 //
-// The package does not know how a login is made: neither transactions nor endpoints nor
-// requests of browsers.
+// The package knows neither transactions nor endpoints nor browsers' requests.
 package authrequest
 
 import (
@@ -22,11 +21,11 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A Request is what one login asks the tenant for. Options fill it.
+// A Request holds the parameters of one login. Options fill it.
 type Request struct {
-	Params url.Values // without the ones that bind the answer to the login
-	Scopes []string   // nil for the configured ones
-	// ForwardedFor is the address of the person, for requests without a browser.
+	Params url.Values // without those that bind the response to the login
+	Scopes []string   // nil for the configured scopes
+	// ForwardedFor is the user's IP address, for requests without a browser.
 	ForwardedFor netip.Addr
 	Kept
 
@@ -37,27 +36,27 @@ type Request struct {
 	errs []error
 }
 
-// Kept is the part of a request that the callback needs. A login that is under way
-// keeps it in the browser.
+// Kept is the part of a request that the callback needs. The browser keeps it in the login
+// transaction.
 type Kept struct {
 	MaxAge      *int            `json:"max_age,omitempty"` // seconds
 	RequiredACR []string        `json:"acr,omitempty"`
-	Silent      bool            `json:"silent,omitempty"` // no person has asked for the login
+	Silent      bool            `json:"silent,omitempty"` // the user did not ask for this login
 	AppState    json.RawMessage `json:"app,omitempty"`
 	Popup       *Popup          `json:"popup,omitempty"`
-	// Persistent says whether the cookie of the session outlives the browser, nil for
-	// the setting of the application.
+	// Persistent reports whether the session cookie outlives the browser; nil means the
+	// application's setting.
 	Persistent *bool `json:"persist,omitempty"`
-	// Person stands for the user who is asked to log in again, empty for anybody. If
-	// somebody else does, the login does not lead to the page of that user.
+	// Person identifies the user who is asked to log in again; empty means any user. If
+	// another user logs in, the login does not return to the first user's page.
 	Person string `json:"who,omitempty"`
 }
 
-// An Option sets one thing of a request.
+// An Option sets one property of a request.
 type Option func(*Request)
 
-// New applies options in their order. A nil option is a mistake. The error lists
-// every mistake.
+// New applies options in order. A nil option is an error. The returned error lists all
+// errors.
 func New(options ...Option) (*Request, error) {
 	r := &Request{Params: url.Values{}}
 	for _, o := range options {
@@ -76,12 +75,12 @@ func New(options ...Option) (*Request, error) {
 	return r, errors.Join(r.errs...)
 }
 
-// Organization returns the id or the name of the organization to log in to, if the
-// login is to one.
+// Organization returns the id or the name of the organization to log in to, or an empty
+// string.
 func (r *Request) Organization() string { return r.organization }
 
-// checkDirect refuses a request without a browser that only a page of the tenant can
-// answer.
+// checkDirect rejects options that only a page of the tenant can meet, for a request
+// without a browser.
 func (r *Request) checkDirect() error {
 	for name := range r.Params {
 		if !slices.Contains([]string{"connection", "audience", "organization", "max_age", "acr_values"}, name) {
@@ -94,17 +93,17 @@ func (r *Request) checkDirect() error {
 	return nil
 }
 
-// ReturnTo returns the URL to which the browser is to go after the login. It is the
-// text of the option. The caller decides whether it is safe.
+// ReturnTo returns the URL to which the browser goes after the login, as given in the
+// option. The caller decides whether it is safe.
 func (r *Request) ReturnTo() string {
 	if r.invitation {
-		return "" // a person who joins begins at the first page
+		return "" // a new member starts at the first page
 	}
 	return r.returnTo
 }
 
-// IsMetBy reports whether a session with these facts is all that the request asks for,
-// so that the tenant need not be asked.
+// IsMetBy reports whether a session with these facts already meets the request, so that
+// the tenant does not have to be involved.
 func (r *Request) IsMetBy(f condition.Facts) bool {
 	if r.invitation || r.MaxAge != nil || r.RequiredACR != nil || r.AppState != nil || r.Popup != nil {
 		return false
@@ -120,13 +119,13 @@ func (r *Request) IsMetBy(f condition.Facts) bool {
 	return true
 }
 
-// Link returns the request as the query of a link to the login route. It fails for
-// options that the route does not accept from a link, because anybody can make one.
+// Link returns the request as the query of a link to the login route. It fails for options
+// that the route does not accept from a link, because anyone can make one.
 func (r *Request) Link() (url.Values, error) {
 	query := url.Values{}
 	for name, values := range r.Params {
 		if !slices.Contains([]string{"organization", "login_hint", "prompt", "screen_hint", "ui_locales"}, name) {
-			return nil, refusal.LoginOption.Because("the login route does not take %s from a link; give the option to LoginHandler", name)
+			return nil, refusal.LoginOption.Because("the login route does not accept %s from a link; give the option to LoginHandler", name)
 		}
 		query[name] = values
 	}
@@ -144,8 +143,8 @@ func (r *Request) fail(format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf(format, args...))
 }
 
-// named is text for a parameter that names something. It refuses an empty name, which
-// is usually a variable that was not set.
+// named is text for a parameter that names something. It rejects an empty name, which is
+// usually an unset variable.
 func (r *Request) named(name, value string, limit int) {
 	if value == "" {
 		r.fail("%s is empty; leave the option out", name)
@@ -153,7 +152,7 @@ func (r *Request) named(name, value string, limit int) {
 	r.text(name, value, limit)
 }
 
-// text sets a parameter. It refuses control characters, which must not get into URLs,
+// text sets a parameter. It rejects control characters, which must not get into URLs,
 // headers and logs.
 func (r *Request) text(name, value string, limit int) {
 	if len(value) > limit {
@@ -165,19 +164,19 @@ func (r *Request) text(name, value string, limit int) {
 	r.Params.Set(name, value)
 }
 
-// A Popup describes a login in a window of its own: the origin of the page that has
-// opened the window, and the tokens that the page gets.
+// A Popup describes a login in a pop-up window: the origin of the page that opened it, and
+// the tokens that the page gets.
 type Popup struct {
 	Origin string   `json:"o"`
 	Tokens []string `json:"t,omitempty"`
 }
 
-// Connection asks for one connection, by its name.
+// Connection requests a connection by name.
 func Connection(name string) Option {
 	return func(r *Request) { r.named("connection", name, 128) }
 }
 
-// Organization asks for an organization, by its id or its name.
+// Organization requests an organization by id or name.
 func Organization(idOrName string) Option {
 	return func(r *Request) {
 		r.named("organization", idOrName, 128)
@@ -194,13 +193,14 @@ func Invitation(ticket, orgID string) Option {
 	}
 }
 
-// Hint fills in what the person logs in with.
+// Hint fills in the user's login name.
 func Hint(hint string) Option {
 	return func(r *Request) { r.text("login_hint", hint, 320) }
 }
 
-// Prompt says what the tenant must show (OpenID Connect Core 1.0, Section 3.1.2.1). The
-// list of values is open: create (Initiating User Registration 1.0) is a later one.
+// Prompt sets the pages that the tenant must show (OpenID Connect Core 1.0, Section
+// 3.1.2.1). The list of values is open: create (Initiating User Registration 1.0) came
+// later.
 func Prompt(prompt string) Option {
 	return func(r *Request) {
 		for value := range strings.SplitSeq(prompt, " ") {
@@ -212,7 +212,7 @@ func Prompt(prompt string) Option {
 	}
 }
 
-// linkedPrompt is Prompt for a link, which cannot know the values of the tenant.
+// linkedPrompt is Prompt for a link. It accepts known values only.
 func linkedPrompt(prompt string) Option {
 	return func(r *Request) {
 		for value := range strings.SplitSeq(prompt, " ") {
@@ -224,21 +224,21 @@ func linkedPrompt(prompt string) Option {
 	}
 }
 
-// Silent asks for a login that shows no page to the person.
+// Silent requests a login without any page for the user.
 func Silent(r *Request) {
 	Prompt("none")(r)
-	// It needs no window, because the page itself is redirected.
+	// No window is needed, because the page itself is redirected.
 	r.Silent, r.Popup = true, nil
 }
 
-// ScreenHint names the screen that the tenant shows first.
+// ScreenHint names the tenant's first screen.
 func ScreenHint(screen string) Option {
 	return func(r *Request) { r.named("screen_hint", screen, 32) }
 }
 
 const letters, digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "0123456789"
 
-// UILocales asks for languages.
+// UILocales requests languages.
 func UILocales(locales string) Option {
 	return func(r *Request) {
 		if strings.Trim(locales, letters+digits+" _-") != "" {
@@ -248,7 +248,7 @@ func UILocales(locales string) Option {
 	}
 }
 
-// MaxAge asks for an authentication that is no older, in whole seconds.
+// MaxAge requires an authentication no older than age, in whole seconds.
 func MaxAge(age time.Duration) Option {
 	return func(r *Request) {
 		if age < 0 {
@@ -261,8 +261,8 @@ func MaxAge(age time.Duration) Option {
 	}
 }
 
-// ACR asks for authentication context classes. If they are required, the ID token
-// must have one of them.
+// ACR requests authentication context classes. If they are required, the ID token must
+// contain one of them.
 func ACR(required bool, values ...string) Option {
 	values = slices.Clone(values)
 	return func(r *Request) {
@@ -277,7 +277,7 @@ func ACR(required bool, values ...string) Option {
 	}
 }
 
-// Scopes asks for scopes in place of the configured ones, and for openid.
+// Scopes requests these scopes, and openid, in place of the configured ones.
 func Scopes(scopes ...string) Option {
 	scopes = slices.Clone(scopes)
 	return func(r *Request) {
@@ -292,12 +292,12 @@ func Scopes(scopes ...string) Option {
 	}
 }
 
-// Audience asks for an access token for an API.
+// Audience requests an access token for an API.
 func Audience(identifier string) Option {
 	return func(r *Request) { r.named("audience", identifier, 600) }
 }
 
-// ReturnTo says where the browser is to go after the login.
+// ReturnTo sets the page to which the browser returns after the login.
 func ReturnTo(target string) Option {
 	return func(r *Request) { r.returnTo = target }
 }
@@ -316,18 +316,18 @@ func AppState(state any) Option {
 	}
 }
 
-// Persistent says whether the cookie of the session outlives the browser.
+// Persistent sets whether the session cookie outlives the browser.
 func Persistent(on bool) Option {
 	return func(r *Request) { r.Persistent = &on }
 }
 
-// ForPerson asks a user to log in again. The text stands for the user.
+// ForPerson asks a user to log in again. The text identifies the user.
 func ForPerson(text string) Option {
 	return func(r *Request) { r.Person = text }
 }
 
-// PopUp is for a login in a window of its own, whose opener has the given origin
-// and gets the named tokens.
+// PopUp is for a login in a pop-up window, whose opener has the given origin and gets the
+// named tokens.
 func PopUp(openerOrigin string, tokens ...string) Option {
 	tokens = slices.Clone(tokens)
 	return func(r *Request) {
@@ -343,17 +343,17 @@ func PopUp(openerOrigin string, tokens ...string) Option {
 	}
 }
 
-// ForwardedFor says where the person is who logs in without a browser.
+// ForwardedFor sets the IP address of a user who logs in without a browser.
 func ForwardedFor(addr netip.Addr) Option {
 	return func(r *Request) {
 		if !addr.IsValid() {
-			r.fail("the address of the person is not valid")
+			r.fail("the IP address of the user is invalid")
 		}
 		r.ForwardedFor = addr
 	}
 }
 
-// Param sets a parameter that has no option of its own. Without a value it removes a
+// Param sets a parameter for which there is no option. Without a value it removes a
 // parameter that an earlier option has set.
 func Param(name string, value ...string) Option {
 	value = slices.Clone(value)
@@ -390,14 +390,14 @@ func (r *Request) takeBack(name string) {
 }
 
 // reservedParams are the parameters that only the library sets. State, nonce and the code
-// challenge bind the answer to the login. The others name the application and the
-// place of the answer.
+// challenge bind the response to the login. The others name the application and the
+// redirect URI.
 var reservedParams = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
 	"request", "request_uri", "dpop_jkt", "client_secret", "client_assertion", "client_assertion_type",
 }
 
-// optionOf has the public option of each parameter that has one.
+// optionOf maps each parameter with an option to that option's public name.
 var optionOf = map[string]string{
 	"scope":        "WithScopes",
 	"audience":     "WithAudience",
@@ -412,7 +412,7 @@ var optionOf = map[string]string{
 	"acr_values":   "WithACRValues or WithRequiredACR",
 }
 
-// CheckParam refuses the name of a parameter that Param must not set.
+// CheckParam rejects the name of a parameter that Param must not set.
 func CheckParam(name string) error {
 	switch {
 	case slices.Contains(reservedParams, name):
@@ -420,25 +420,25 @@ func CheckParam(name string) error {
 	case optionOf[name] != "":
 		return fmt.Errorf("the parameter %s is set with %s", name, optionOf[name])
 	case name == "" || strings.Trim(name, letters+digits+"-_.:") != "" || len(name) > 64:
-		return fmt.Errorf("%q is no name of a parameter", name)
+		return fmt.Errorf("%q is not a parameter name", name)
 	}
 	return nil
 }
 
-// Links has the parameters that the login route of one application accepts from a
-// link or a form. Some parameters every application accepts.
+// Links lists the parameters that the login route of one application accepts from a link
+// or a form. Every application accepts some of them.
 type Links struct {
 	Organizations bool     // organization and invitation are accepted
 	Organization  string   // of every login; a link cannot name another
 	Params        []string // further parameters
-	// Known reports whether a connection may be asked for.
+	// Known reports whether a link may name a connection.
 	Known func(connection, organization string) bool
-	// Ignored is told of each parameter that is left out.
+	// Ignored is called for each parameter that is left out.
 	Ignored func(name string, why error)
 }
 
-// Taken returns the values that Options reads. A form can have others, such as a password,
-// which must not get into a URL.
+// Taken returns the values that Options reads. A form can contain others, such as a
+// password, which must not get into a URL.
 func (l Links) Taken(values url.Values) url.Values {
 	taken := url.Values{}
 	for _, name := range slices.Concat(linked, l.Params) {
@@ -454,8 +454,8 @@ var linked = []string{
 	"returnTo", "login_hint", "prompt", "ui_locales", "screen_hint", "organization", "invitation", "connection",
 }
 
-// Options reads a query. It leaves out values that cannot be used, so that a person
-// who follows a bad link can still log in.
+// Options reads a query. It leaves out unusable values, so that a user who follows a
+// broken link can still log in.
 func (l Links) Options(query url.Values) []Option {
 	var options []Option
 	take := func(name string, option func(string) Option) {
@@ -483,8 +483,8 @@ func (l Links) Options(query url.Values) []Option {
 	}
 	switch {
 	case invitation != "":
-		// An invitation without its organization is an error that the person sees. The
-		// link in the e-mail was cut. Without the invitation the login would fail later,
+		// An invitation without its organization comes from a truncated link in an email.
+		// The user sees an error now. Without the invitation the login would fail later,
 		// with an error that does not say why.
 		options = append(options, Invitation(invitation, organization))
 	case organization != "":

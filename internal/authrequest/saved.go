@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Saved has the options of a request, so that a later login can ask for the same. It
-// has no pop-up, because a later login is in the window of the person. It has no state of
-// the application: that is for one browser, and a link with saved options can be opened
-// in any.
+// Saved holds the options of a request, so that a later login can request the same. It
+// has no pop-up, because a later login is in the user's main window. It has no
+// application state, which belongs to one browser: anyone can open a link with saved
+// options.
 type Saved struct {
 	Params      map[string]string `json:"p,omitempty"`
-	Without     []string          `json:"w,omitempty"` // parameters of every login that this one left out
+	Without     []string          `json:"w,omitempty"` // parameters of every login that this one omits
 	Scopes      []string          `json:"s,omitempty"`
 	RequiredACR []string          `json:"a,omitempty"`
 	Persistent  *bool             `json:"c,omitempty"` // see [Kept]
@@ -28,9 +28,8 @@ type Saved struct {
 // maxSaved is the most parameters of a Saved.
 const maxSaved = 16
 
-// Save returns the options in which a request differs from every login of the
-// application. It leaves out prompt=none: what could not be done without a page cannot
-// be done so the next time.
+// Save returns the options in which a request differs from the application's default.
+// It leaves out prompt=none: a login that needed a page will need one again.
 func (r *Request) Save(every *Request) Saved {
 	s := Saved{Params: map[string]string{}, RequiredACR: r.RequiredACR, ReturnTo: r.ReturnTo(), Person: r.Person}
 	for name := range r.Params {
@@ -56,18 +55,18 @@ func (r *Request) Save(every *Request) Saved {
 		s.Params["organization"] = r.organization
 	}
 	if s.RequiredACR != nil {
-		s.Params["acr_values"] = "" // RequiredACR has them, and a link is short
+		s.Params["acr_values"] = "" // RequiredACR holds them, and a link must be short
 	}
 	return s
 }
 
-// IsEmpty reports whether there is nothing in which the request differs from every
-// login, apart from its return URL.
+// IsEmpty reports whether the request differs from the application's default in its
+// return URL at most.
 func (s Saved) IsEmpty() bool {
 	return len(s.Params) == 0 && len(s.Without) == 0 && s.Scopes == nil && s.Persistent == nil
 }
 
-// Essential returns the options without those that only save the person some work.
+// Essential returns the options without those that only save the user some typing.
 func (s Saved) Essential() Saved {
 	s.Params = maps.Clone(s.Params)
 	maps.DeleteFunc(s.Params, func(name, _ string) bool {
@@ -78,8 +77,8 @@ func (s Saved) Essential() Saved {
 	return s
 }
 
-// OtherAccount returns the options for a person whose account was refused. The tenant
-// must ask for the account, with the given prompt, also if it knows the person.
+// OtherAccount returns the options for a user whose account was rejected. The tenant
+// must ask for the account, with the given prompt, even if the user is logged in there.
 func (s Saved) OtherAccount(prompt string) Saved {
 	s.Params = maps.Clone(s.Params)
 	if s.Params == nil {
@@ -91,7 +90,7 @@ func (s Saved) OtherAccount(prompt string) Saved {
 }
 
 // Options returns the saved options. It checks them as if the application had given
-// them, and refuses too many.
+// them, and rejects too many.
 func (s Saved) Options() ([]Option, error) {
 	if len(s.Params) > maxSaved || len(s.Without) > maxSaved {
 		return nil, errors.New("there are too many saved options")
@@ -126,7 +125,7 @@ func (s Saved) Options() ([]Option, error) {
 	return options, err
 }
 
-// option returns the option that has set a parameter.
+// option returns the option that sets a parameter.
 func (s Saved) option(name, value string) (Option, error) {
 	simple := map[string]func(string) Option{
 		"connection": Connection, "organization": Organization, "login_hint": Hint, "prompt": Prompt,
@@ -153,16 +152,16 @@ func (s Saved) option(name, value string) (Option, error) {
 	return Param(name, value), nil
 }
 
-// A text has all options of a request, for a login that this program goes on with. It
-// also has the state of the application, which a link must not bring into a browser.
+// A text holds all options of a request, for a login that this program continues. It
+// includes the application state, which a link must not bring into a browser.
 type text struct {
 	Saved
 	AppState json.RawMessage `json:"app,omitempty"`
 }
 
 // Direct returns the options of a login without a browser, as text for [OptionsOf]. It
-// refuses those that only a browser can meet. The other requests are this one with the
-// options of every login, and these options alone.
+// rejects those that only a browser can meet. The argument all has also the options of
+// every login, and every has those alone.
 func (r *Request) Direct(all, every *Request) (string, error) {
 	if err := r.checkDirect(); err != nil {
 		return "", err
@@ -171,8 +170,7 @@ func (r *Request) Direct(all, every *Request) (string, error) {
 	return string(b), err
 }
 
-// OptionsOf returns the options that [Request.Direct] has written. An empty text has
-// none.
+// OptionsOf returns the options that [Request.Direct] wrote. An empty text holds none.
 func OptionsOf(saved string) ([]Option, error) {
 	if saved == "" {
 		return nil, nil

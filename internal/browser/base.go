@@ -1,6 +1,6 @@
-// Package browser deals with browsers. It tells which requests show a page to a
-// person and which come from a page of the application, reads forms, finds the base
-// URL of a request, and writes the small pages of this module.
+// Package browser handles browsers. It tells which requests show a page to a user
+// and which come from a page of the application, reads forms, finds the base URL of
+// a request, and writes the library's own pages.
 //
 // The package does not know what a login is, or that there is a tenant.
 package browser
@@ -18,13 +18,13 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A Base is one place where browsers reach the application.
+// A Base is one URL under which browsers reach the application.
 type Base struct {
 	Origin string // scheme, host and port, as browsers write them
 	Path   string // the path of the base URL, without a slash at the end
 }
 
-// NewBase reads a base URL. The scheme must be https; http is accepted for this
+// NewBase reads a base URL. The scheme must be https. It accepts http for this
 // machine and, if insecure is set, for every host. The error completes a sentence
 // that begins with the name of the setting.
 func NewBase(raw string, insecure bool) (Base, error) {
@@ -65,15 +65,15 @@ func (s Base) IsSecure() bool { return strings.HasPrefix(s.Origin, "https:") }
 // Host returns the host, with the port unless it is the default port of the scheme.
 func (s Base) Host() string { return s.Origin[strings.Index(s.Origin, "//")+2:] }
 
-// Bases are all places where browsers reach the application. X-Forwarded-Host counts
-// only in requests from a proxy.
+// Bases are all base URLs of the application. X-Forwarded-Host counts only in
+// requests from a proxy.
 type Bases struct {
 	List    []Base
 	Proxies []netip.Prefix
 }
 
-// Of returns the base that a request belongs to. If there is only one base URL, no
-// header of the request can change where a browser is sent.
+// Of returns the base URL of a request. If there is only one base URL, no header of
+// the request can change where a browser is sent.
 func (b Bases) Of(r *http.Request) (Base, error) {
 	if len(b.List) == 1 {
 		return b.List[0], nil

@@ -6,40 +6,40 @@ import (
 	"strings"
 )
 
-// A Caller is the kind of client that has sent a request. It says which answers the
-// client can use, and so decides between a page, a redirect, a header and JSON.
+// A Caller is the kind of client that sent a request. It determines which responses the
+// client can use: a page, a redirect, a header or JSON.
 //
-// Other questions about a request have functions of their own, because they concern
-// every kind: the method HEAD, [Prefetches] and [Upgrades]. A CORS preflight is a
-// [Script] like the request that follows it.
+// Questions that concern every kind have functions of their own: the method HEAD,
+// [Prefetches] and [Upgrades]. A CORS preflight is a [Script], like the request that
+// follows it.
 type Caller int
 
 const (
-	// Program is a client that says too little about itself, such as curl, or a fetch
-	// of a browser from before 2023. It reads JSON.
+	// Program is a client that reveals too little about itself, such as curl, or a fetch
+	// by a browser from before 2023. It reads JSON.
 	Program Caller = iota
-	// Script is a fetch, an image, a WebSocket handshake: no person sees the response,
-	// and a browser stops its redirect to another origin.
+	// Script is a fetch, an image or a WebSocket handshake: the user does not see the
+	// response, and a browser blocks its redirect to another origin.
 	Script
-	// Person is a person who opens a page.
+	// Person is a user who opens a page.
 	Person
-	// Poster is a person who has posted a form, and who sees the response.
+	// Poster is a user who posted a form, and who sees the response.
 	Poster
 	// Frame is a page inside another page.
 	Frame
 	// HTMX follows the header HX-Redirect, whatever the status is.
 	HTMX
-	// TurboFrame is a frame of Turbo, which loads a part of a page. If the response asks
-	// for it in a meta element, Turbo shows it in place of the whole page. A visit of
-	// Turbo Drive is a Script: Turbo makes a navigation of every visit whose response
-	// is not HTML.
+	// TurboFrame is a frame of Turbo, which loads a part of a page. If a meta element of
+	// the response requests it, Turbo shows the response in place of the whole page. A
+	// visit of Turbo Drive is a Script: Turbo turns every visit whose response is not
+	// HTML into a navigation.
 	TurboFrame
-	// TurboForm is a form that Turbo posts. It changes the open page as the response
-	// says, so that the form stays as it was filled in.
+	// TurboForm is a form posted by Turbo. Turbo applies the response to the open page,
+	// so that the form keeps its fields.
 	TurboForm
 )
 
-// SeesPage reports whether a person sees the response as a page.
+// SeesPage reports whether the user sees the response as a page.
 func (c Caller) SeesPage() bool { return c == Person || c == Poster }
 
 // IsScript reports whether the request cannot follow a redirect to another origin.
@@ -50,11 +50,11 @@ func (c Caller) IsScript() bool {
 // turboStream is the media type of a change of the open page.
 const turboStream = "text/vnd.turbo-stream.html"
 
-// CallerOf is the one place that tells people from scripts.
+// CallerOf is the one place that tells users from scripts.
 //
-// A browser says what it does with a response in Sec-Fetch-Mode and Sec-Fetch-Dest.
-// Older browsers send neither: if one accepts HTML, and does not name XMLHttpRequest,
-// it is a navigation. A browser navigates with GET and POST alone.
+// Browsers name the use of a response in Sec-Fetch-Mode and Sec-Fetch-Dest. Older
+// browsers send neither: a request that accepts HTML, and does not name XMLHttpRequest,
+// is then a navigation. Browsers navigate with GET and POST only.
 func CallerOf(r *http.Request) Caller {
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	types := acceptedTypes(r)
@@ -83,7 +83,7 @@ func CallerOf(r *http.Request) Caller {
 	return Program
 }
 
-// Navigates reports whether a browser will show the response to a person as a page of
+// Navigates reports whether a browser will show the response to the user as a page of
 // its own.
 func Navigates(r *http.Request) bool { return CallerOf(r) == Person }
 
@@ -94,8 +94,8 @@ type mediaTypes []string
 // less than 200.
 const maxAccept = 1024
 
-// acceptedTypes reads the header Accept (RFC 9110, Section 12.5.1). It leaves out types
-// with a quality of 0, which the client does not want.
+// acceptedTypes reads the Accept header (RFC 9110, Section 12.5.1). It leaves out types
+// with a quality of 0, which the client does not accept.
 func acceptedTypes(r *http.Request) (types mediaTypes) {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	accept = strings.ToLower(accept[:min(len(accept), maxAccept)])
@@ -134,9 +134,9 @@ const (
 	asStream        // a message for the page that Turbo shows
 )
 
-// formatOf returns the form in which a client reads an error. The header Accept has the
-// last word: a client that accepts text alone gets text, and a client that accepts JSON
-// alone gets JSON.
+// formatOf returns the format in which a client reads an error. The Accept header has
+// precedence: a client that accepts only text gets text, and a client that accepts only
+// JSON gets JSON.
 func formatOf(r *http.Request, navigation bool) format {
 	caller, types := CallerOf(r), acceptedTypes(r)
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {

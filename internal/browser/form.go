@@ -18,8 +18,8 @@ func Values(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return Form(w, r)
 }
 
-// Form reads the fields of a form from the body, which can have up to 64 KiB. It
-// reads nothing from the query. The error of a larger body is [fault.Size].
+// Form reads the fields of a form from a body of up to 64 KiB. It reads nothing
+// from the query. The error for a larger body is [fault.Size].
 func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {

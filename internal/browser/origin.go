@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// LogoutOrigin keeps other sites from logging people out with a form or an image. It
-// returns an error if another site has caused the request, and true if a page of the
-// application or the person at the address bar has. For some requests neither is
-// known: browsers from before 2023 send no Sec-Fetch-Site, and with Referrer-Policy:
-// no-referrer they send neither Referer nor Origin. A link in a program that is no
-// browser is sent with Sec-Fetch-Site: none, as a typed address is, but without
-// Sec-Fetch-User.
+// LogoutOrigin keeps other sites from logging users out with a form or an image. It
+// returns an error if another site caused the request, and true if a page of the
+// application or the address bar did. Some requests reveal neither: browsers from
+// before 2023 send no Sec-Fetch-Site, and with Referrer-Policy: no-referrer they send
+// neither Referer nor Origin. A link in another program is sent with Sec-Fetch-Site:
+// none, as a typed address is, but without Sec-Fetch-User.
 func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 	if r.Method == http.MethodPost {
 		err := CheckOrigin(r, site)
@@ -23,7 +22,7 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 		return err == nil, err
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
-		return false, fmt.Errorf("GET that is no navigation: Sec-Fetch-Mode is %.20q", mode)
+		return false, fmt.Errorf("GET that is not a navigation: Sec-Fetch-Mode is %.20q", mode)
 	}
 	switch fetchSite := r.Header.Get("Sec-Fetch-Site"); fetchSite {
 	case "same-origin":
@@ -32,7 +31,7 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 		return r.Header.Get("Sec-Fetch-User") == "?1", nil
 	case "":
 	default:
-		return false, fmt.Errorf("GET that is no navigation within the application: Sec-Fetch-Site is %.20q", fetchSite)
+		return false, fmt.Errorf("GET that is not a navigation within the application: Sec-Fetch-Site is %.20q", fetchSite)
 	}
 	from := r.Header.Get("Origin")
 	if from == "" || from == "null" {
@@ -47,9 +46,9 @@ func LogoutOrigin(r *http.Request, site Base) (known bool, err error) {
 	return false, fmt.Errorf("GET of which neither Origin nor Referer names the application")
 }
 
-// CheckOrigin rejects a request that can change something if a page of another origin
-// has caused it. Other base URLs of the application count as other origins, because
-// their pages can belong to other customers.
+// CheckOrigin rejects a request that can change state if a page of another origin
+// caused it. Other base URLs of the application count as other origins, because their
+// pages can belong to other customers.
 func CheckOrigin(r *http.Request, site Base) error {
 	guard := http.NewCrossOriginProtection()
 	// A proxy may have changed the Host that the origin is compared with.
@@ -59,8 +58,8 @@ func CheckOrigin(r *http.Request, site Base) error {
 	if err := guard.Check(r); err != nil {
 		return err
 	}
-	// The guard compares no schemes. So an Origin with another scheme is accepted
-	// only if the browser itself says that the origin is the same.
+	// The guard compares no schemes. An Origin with another scheme is therefore
+	// accepted only if the browser reports same-origin.
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	if origin := r.Header.Get("Origin"); origin != "" && origin != site.Origin && !safe && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
 		return fmt.Errorf("the Origin header is %.100q, which differs from the origin of the site", origin)
@@ -68,8 +67,8 @@ func CheckOrigin(r *http.Request, site Base) error {
 	return nil
 }
 
-// CheckUpgrade rejects an upgrade to another protocol if a page of another origin has
-// asked for it. It is for a program that does not know its own origin. Browsers
+// CheckUpgrade rejects an upgrade to another protocol if a page of another origin
+// requested it. It is for a program that does not know its own origin. Browsers
 // always send Origin with the handshake of a WebSocket (RFC 6455, Section 4.1).
 func CheckUpgrade(r *http.Request) error {
 	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {

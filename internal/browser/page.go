@@ -13,34 +13,34 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// A Page is a page of this module. It has texts and no HTML: the frame that all pages
-// share escapes each of them, because a title or a URL can be a text of a stranger.
+// A Page is a page of this module. It holds texts and no HTML: the shared frame escapes
+// each of them, because an attacker can have written a title or a URL.
 type Page struct {
 	Title string // of the window, and the heading
 	Text  string // sentences under the heading
-	Links []Link // what the person can do next, the best first
-	// Button, if not empty, posts the fields, which nobody sees, to the URL of the page.
-	// A proxy may have changed the path of the route.
+	Links []Link // the user's next steps, the best first
+	// Button, if not empty, posts the hidden fields to the URL of the page. A proxy may
+	// have changed the path of the route.
 	Button    string
 	Hidden    url.Values
-	GoTo      string // the browser goes to this URL at once
+	GoTo      string // the browser goes to this URL immediately
 	Reference string // finds the line in the log
 
 	whole  bool    // not for the inside of a frame of Turbo
 	script *script // of the end of a pop-up
 }
 
-// A Link leads to what a person can do next. An empty Href loads the page again.
+// A Link is a next step for the user. An empty Href reloads the page.
 type Link struct {
 	Href, Text string
 	NewTab     bool // keeps this tab as it is
 }
 
-// Leave sends the browser to a page of another site. For a form that a person has
-// posted it writes a page that goes there at once, and not a redirect. Pages with a
-// form often have form-action 'self' in their Content-Security-Policy, and Chromium
-// applies that to each redirect after the form: it would stay where it is, without a
-// word. The title says what has happened, for a person who still sees the page.
+// Leave sends the browser to a page of another site. After a posted form it writes a page
+// that navigates there, and not a redirect. Pages with a form often have form-action
+// 'self' in their Content-Security-Policy. Chromium applies that to each redirect after
+// the form: the browser would silently stay where it is. The title describes the step to
+// a user who sees the page.
 //
 // A request of htmx or Turbo cannot follow a redirect to another site either. htmx goes
 // to the URL in a header, and Turbo shows a message with a link.
@@ -71,9 +71,9 @@ func leavePage(target, title string) Page {
 	return Page{Title: title, Links: []Link{{Href: target, Text: "Continue"}}}
 }
 
-// WritePage writes a page in which no script runs, except the script of the end of a
-// pop-up. No other page can frame it: a person can be made to press a button in a
-// frame without seeing it.
+// WritePage writes a page in which no script runs, except the script that ends a pop-up.
+// No other page can frame it. In a frame, an attacker could make the user press the
+// button without seeing it (clickjacking).
 func WritePage(w http.ResponseWriter, status int, p Page) {
 	nonce := rand.Text()
 	h := w.Header()
@@ -83,7 +83,7 @@ func WritePage(w http.ResponseWriter, status int, p Page) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.Button != "" {
-		h.Set("Referrer-Policy", "same-origin") // old browsers then send the origin of the form
+		h.Set("Referrer-Policy", "same-origin") // makes old browsers send the form's origin
 	}
 	w.WriteHeader(status)
 	io.WriteString(w, p.html(nonce))
@@ -139,7 +139,7 @@ func (p Page) html(nonce string) string {
 	return b.String()
 }
 
-// content returns what the person reads: the heading, a sentence, what to do, and the
+// content returns the visible text: the heading, a sentence, the next steps, and the
 // reference last.
 func (p Page) content() string {
 	var b strings.Builder
@@ -174,10 +174,10 @@ func (p Page) content() string {
 
 const referenceText = "If it keeps happening, quote this reference: "
 
-// WriteError answers a request with a page about an error, in the form that the client
-// reads. It reports false, and writes nothing, if that is JSON. A request to a route
-// that only navigations reach is for a page, unless a browser says that a script has sent
-// it. The caller has set the headers that do not depend on the form.
+// WriteError answers a request with an error page, in the client's format. It reports
+// false, and writes nothing, if that format is JSON. A request to a route that only
+// navigations reach gets a page, unless the browser reports that a script sent it. The
+// caller has set the headers that do not depend on the format.
 func WriteError(w http.ResponseWriter, r *http.Request, status int, navigation bool, page func() Page) bool {
 	as := formatOf(r, navigation)
 	h := w.Header()
@@ -203,13 +203,13 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int, navigation b
 	return true
 }
 
-// headOnly writes the header of a response and not its body (RFC 9110, Section 9.3.2).
+// headOnly writes the header of a response without its body (RFC 9110, Section 9.3.2).
 type headOnly struct{ http.ResponseWriter }
 
 func (headOnly) Write(p []byte) (int, error) { return len(p), nil }
 
-// streamID is the id of the message that stream shows, so that one message replaces
-// the one before.
+// streamID is the id of the message that stream shows, so that a new message replaces the
+// previous one.
 const streamID = "auth0-message"
 
 func writeStream(w http.ResponseWriter, status int, p Page) {
@@ -218,9 +218,8 @@ func writeStream(w http.ResponseWriter, status int, p Page) {
 	io.WriteString(w, p.stream())
 }
 
-// stream returns the page as a message at the top of the page that is open. Turbo
-// follows the attributes action and targets of each element. A link in the message
-// leaves frames.
+// stream returns the page as a message at the top of the open page. Turbo follows the
+// attributes action and targets of each element. A link in the message leaves frames.
 func (p Page) stream() string {
 	content := strings.ReplaceAll(p.content(), "<a href", `<a data-turbo-frame="_top" href`)
 	content = strings.NewReplacer("<h1>", "<p><strong>", "</h1>", "</strong></p>").Replace(content)

@@ -18,13 +18,13 @@ type PopupMessage struct {
 // PopupChannel is the type of every [PopupMessage], and the name of the channel.
 const PopupChannel = "auth0:login"
 
-// A Popup is the page that a login in a window of its own ends with.
+// A Popup is the page that ends a login in a pop-up window.
 type Popup struct {
 	Message   PopupMessage
 	Origin    string // of the opener, the only one that gets the message
 	Broadcast bool   // send the message to a channel if there is no opener
 	Text      string
-	Target    string // where to go on if the window stays open
+	Target    string // the next page if the window stays open
 	Link      string // the text of the link to Target
 }
 

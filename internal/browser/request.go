@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Uses reports whether a person uses the application with this request. It returns
-// false for the images and scripts of a page and for requests ahead of time: their
-// responses can be for caches.
+// Uses reports whether the request is the user's own activity. It returns false for
+// the images and scripts of a page and for prefetches: caches may store those
+// responses.
 func Uses(r *http.Request) bool {
 	if r.Method == http.MethodHead || first(r.Header, "Upgrade") != "" || Prefetches(r) {
 		return false
@@ -23,13 +23,13 @@ func Uses(r *http.Request) bool {
 
 // Upgrades reports whether a request asks for another protocol, such as a WebSocket:
 // by Upgrade (RFC 9110, Section 7.8), or by CONNECT (RFC 8441, Section 4), for which
-// net/http has the protocol in the header ":protocol". Browsers let a page of another
-// origin read what such a connection sends.
+// net/http puts the protocol in the header ":protocol". Browsers let a page of
+// another origin read the data of such a connection.
 func Upgrades(r *http.Request) bool {
 	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect || r.Header.Get(":protocol") != ""
 }
 
-// Prefetches reports whether a browser sends the request before a person wants the
+// Prefetches reports whether a browser sends the request before the user opens the
 // page.
 func Prefetches(r *http.Request) bool {
 	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Moz"} {

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// Redirect sends the browser to a target, which the caller has checked. It does not
-// change the target, as http.Redirect does.
+// Redirect sends the browser to a target that the caller has checked. Unlike
+// http.Redirect, it does not change the target.
 func Redirect(w http.ResponseWriter, target string, status int) {
 	cookie.Uncacheable(w.Header())
 	w.Header().Set("Location", target)

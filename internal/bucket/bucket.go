@@ -1,7 +1,7 @@
-// Package bucket counts how often something may be done: so often at once, and so often
-// in a second after that.
+// Package bucket limits how often an action may happen (token bucket): a burst, and
+// then a rate.
 //
-// The package does not know what is counted.
+// The package does not know which actions it counts.
 package bucket
 
 import (
@@ -23,8 +23,8 @@ type Bucket struct {
 // New returns a full bucket.
 func New(burst int, every time.Duration) *Bucket { return &Bucket{burst: burst, every: every} }
 
-// Take takes one and reports whether the bucket had one left. If it had none, wait is
-// the time until it has one.
+// Take takes one and reports whether the bucket had one left. If it was empty, wait is
+// the time until the next one.
 func (b *Bucket) Take(now time.Time) (wait time.Duration, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,17 +1,15 @@
-// Package cached keeps values that are fetched from elsewhere: keys,
-// metadata, lists.
+// Package cached caches fetched values: keys, metadata, lists.
 //
-// Readers never wait for a refresh while there is a value that may be used.
-// One fetch runs at a time for all callers, and no caller's cancellation ends it.
-// When fetching fails the value is served until it is too old, and the next
-// attempt is held back, so that an outage costs the other side one request per
-// step and not one per visitor.
+// Readers never wait for a refresh while a usable value is cached. All callers share one
+// fetch (single-flight), and no caller's cancellation ends it. If fetching fails, the
+// cached value is served until it is too old, and the next attempt is delayed. An outage
+// then costs the server one request per delay and not one per visitor.
 //
-// The age of a value follows the wall clock: the clock that Go compares by default
-// stands still while the machine sleeps. Its age counts from the beginning of its
-// fetch, because the process can be frozen before the answer is read.
+// The age of a value follows the wall clock, because the clock that Go compares by
+// default stops while the machine sleeps. The age counts from the start of the fetch,
+// because the process can be frozen before it reads the response.
 //
-// The package does not know what a value is, nor where it comes from.
+// The package knows neither the values nor their source.
 package cached
 
 import (
@@ -24,31 +22,31 @@ import (
 	"time"
 )
 
-// A Fetch gets a new value, and says how long it is good for.
+// A Fetch gets a new value, and returns its life.
 type Fetch[T any] func(ctx context.Context) (T, Life, error)
 
 // A Life says when to fetch again.
 type Life struct {
-	// Due is after how long the next value should be fetched, in the background.
+	// Due is the age at which the next value should be fetched, in the background.
 	Due time.Duration
-	// Stale is after how long this one must not be served any more, if the next
-	// cannot be had. It is at least Due.
+	// Stale is the age at which this value must not be served any more, if fetching the
+	// next one fails. It is at least Due.
 	Stale time.Duration
 }
 
-// A Policy bounds a [Value]. Every field is needed, except First and Failed.
+// A Policy bounds a [Value]. Every field is required, except First and Failed.
 type Policy struct {
 	// Timeout bounds one fetch.
 	Timeout time.Duration
-	// After a failure, no fetch begins for MinBackoff, doubled for each further
-	// failure up to MaxBackoff. An error with a method RetryAfter() of type
-	// time.Duration can ask for more, up to MaxRetryAfter.
+	// After a failure, no fetch starts for MinBackoff, doubled for each further failure
+	// up to MaxBackoff. An error with a method RetryAfter() of type time.Duration can
+	// request more, up to MaxRetryAfter.
 	MinBackoff, MaxBackoff, MaxRetryAfter time.Duration
-	// First, if not nil, is asked before each fetch while there is no value yet. If
-	// it does not agree, the error is [ErrNotAllowed].
+	// First, if not nil, is called before each fetch while there is no value yet. If it
+	// returns false, the error is [ErrNotAllowed].
 	First func() bool
-	// Failed, if not nil, is told of every failed fetch, and whether there is a
-	// value to serve meanwhile. It is not called concurrently.
+	// Failed, if not nil, is called after every failed fetch, and learns whether there
+	// is a value to serve meanwhile. It is not called concurrently.
 	Failed func(err error, stale bool)
 }
 
@@ -60,7 +58,7 @@ type Value[T any] struct {
 	current atomic.Pointer[entry[T]]
 
 	mu       sync.Mutex
-	flight   *flight[T] // nil when no fetch is under way
+	flight   *flight[T] // nil if no fetch is running
 	failures int        // since the last success
 	retryAt  time.Time  // no fetch before
 	lastErr  error
@@ -75,27 +73,26 @@ type entry[T any] struct {
 }
 
 type flight[T any] struct {
-	forced bool          // begun by Force
+	forced bool          // started by Force
 	done   chan struct{} // closed when the two fields below are set
 	value  T
 	err    error
 }
 
-// New returns a Value. It fetches nothing before it is asked.
+// New returns a Value. It fetches nothing before the first call that needs a value.
 func New[T any](fetch Fetch[T], policy Policy) *Value[T] {
 	return &Value[T]{fetch: fetch, policy: policy, clock: time.Now}
 }
 
-// passed reports whether now is not before a time, by the wall clock or by the clock
-// that nobody sets. The first one goes on while the machine sleeps, and the second one
-// when somebody sets the first one back.
+// passed reports whether now has reached a time, by the wall clock or by the monotonic
+// clock. The wall clock advances while the machine sleeps, and the monotonic clock when
+// an operator sets the wall clock back.
 func passed(now, at time.Time) bool {
 	return !now.Before(at) || !now.Round(0).Before(at.Round(0))
 }
 
-// Get returns the value. It waits, for as long as ctx allows, only if there is
-// none that may be used. A value that is due is returned and refreshed in the
-// background.
+// Get returns the value. It waits, for as long as ctx allows, only if there is no usable
+// value. A value that is due is returned, and refreshed in the background.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	now := v.clock()
 	if e := v.current.Load(); e != nil && !passed(now, e.unusableAt) {
@@ -107,7 +104,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	return v.wait(ctx, now)
 }
 
-// Peek returns the value if there is one that may be used, and starts nothing.
+// Peek returns the value if it is usable, and starts nothing.
 func (v *Value[T]) Peek() (value T, ok bool) {
 	if e := v.current.Load(); e != nil && !passed(v.clock(), e.unusableAt) {
 		return e.value, true
@@ -115,9 +112,9 @@ func (v *Value[T]) Peek() (value T, ok bool) {
 	return value, false
 }
 
-// Refresh fetches now, or joins the fetch under way, and waits for the result
-// for as long as ctx allows. It does not fetch while a failure holds it back;
-// then it returns the error of that failure.
+// Refresh fetches now, or joins the running fetch, and waits for the result for as long
+// as ctx allows. While a failure delays the next fetch, it returns the error of that
+// failure.
 func (v *Value[T]) Refresh(ctx context.Context) (T, error) {
 	return v.wait(ctx, v.clock())
 }
@@ -130,8 +127,8 @@ func (v *Value[T]) Renew(ctx context.Context, age time.Duration) (T, error) {
 	return v.Refresh(ctx)
 }
 
-// Drop forgets the value if it is the one that reject means. The next call that needs a
-// value fetches it. Of many callers with the same value, the first one drops it, and the
+// Drop deletes the value if reject returns true for it. The next call that needs a value
+// fetches it. Of many callers with the same value, the first one drops it, and the
 // others drop nothing.
 func (v *Value[T]) Drop(reject func(T) bool) {
 	if e := v.current.Load(); e != nil && reject(e.value) {
@@ -139,8 +136,8 @@ func (v *Value[T]) Drop(reject func(T) bool) {
 	}
 }
 
-// RefreshIf is Refresh, but begins a fetch only if allow agrees. It joins one
-// that is under way without asking. If allow does not agree, it returns
+// RefreshIf is Refresh, but starts a fetch only if allow returns true. It joins a
+// running fetch without calling allow. If allow returns false, the error is
 // [ErrNotAllowed].
 func (v *Value[T]) RefreshIf(ctx context.Context, allow func() bool) (value T, err error) {
 	f, err := v.start(v.clock(), allow)
@@ -150,10 +147,9 @@ func (v *Value[T]) RefreshIf(ctx context.Context, allow func() bool) (value T, e
 	return f.wait(ctx)
 }
 
-// Force fetches now, also while a failure holds fetches back, and waits for the
-// result for as long as ctx allows. A fetch that was begun for another reason is
-// waited for and does not count: it can have been answered before whatever Force
-// is called for. Concurrent calls share one fetch.
+// Force fetches now, even while a failure delays fetches, and waits for the result for
+// as long as ctx allows. It does not accept the result of a fetch already running, which
+// can predate the event for which Force was called. Concurrent calls share one fetch.
 func (v *Value[T]) Force(ctx context.Context) (value T, err error) {
 	for {
 		v.mu.Lock()
@@ -170,28 +166,28 @@ func (v *Value[T]) Force(ctx context.Context) (value T, err error) {
 	}
 }
 
-// ErrNotAllowed is returned by [Value.RefreshIf], and if [Policy].First does not
-// agree.
+// ErrNotAllowed is the error of [Value.RefreshIf] and of a [Policy] whose First returns
+// false.
 var ErrNotAllowed = errors.New("cached: not allowed now")
 
-// Due reports whether the value is missing or older than its fetch wished.
+// Due reports whether the value is missing or older than its Life.Due.
 func (v *Value[T]) Due() bool {
 	e := v.current.Load()
 	return e == nil || passed(v.clock(), e.dueAt)
 }
 
-// A State tells how a [Value] is doing.
+// A State is a snapshot of a [Value].
 type State[T any] struct {
 	Value T
-	OK    bool // whether Value may be used
+	OK    bool // whether Value is usable
 
 	FetchedAt  time.Time
 	DueAt      time.Time
 	UnusableAt time.Time
-	Err        error // of the last fetch, nil if that has succeeded
+	Err        error // of the last fetch, nil if it succeeded
 }
 
-// State returns how the Value is doing, and starts nothing.
+// State returns the state of the Value, and starts nothing.
 func (v *Value[T]) State() State[T] {
 	v.mu.Lock()
 	s := State[T]{Err: v.lastErr}
@@ -224,8 +220,7 @@ func (f *flight[T]) wait(ctx context.Context) (value T, err error) {
 	}
 }
 
-// start returns the fetch under way, or begins one, or returns the error that
-// holds it back.
+// start returns the running fetch, or starts one, or returns the error that delays it.
 func (v *Value[T]) start(now time.Time, allow func() bool) (*flight[T], error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -241,7 +236,7 @@ func (v *Value[T]) start(now time.Time, allow func() bool) (*flight[T], error) {
 	return v.begin(), nil
 }
 
-// begin starts a fetch. The caller has the lock, and there is none under way.
+// begin starts a fetch. The caller holds the lock, and no fetch is running.
 func (v *Value[T]) begin() *flight[T] {
 	f := &flight[T]{done: make(chan struct{})}
 	v.flight = f
@@ -249,9 +244,9 @@ func (v *Value[T]) begin() *flight[T] {
 	return f
 }
 
-// run fetches, and fetches once more if the process was frozen or the machine slept in
-// the meantime: then the time of the fetch is over before its answer was looked at, or
-// the value is too old already.
+// run fetches, and fetches once more if the process was frozen or the machine slept
+// meanwhile. In that case the fetch has timed out before its response was read, or the
+// value is already too old.
 func (v *Value[T]) run(f *flight[T]) {
 	begin := v.clock()
 	value, life, err := v.boundedFetch()
@@ -265,20 +260,19 @@ func (v *Value[T]) run(f *flight[T]) {
 	v.finish(f, begin, value, life, err)
 }
 
-// frozen is how much longer than its time a fetch takes at most, unless something has
-// held it up.
+// frozen is the delay beyond its timeout after which a fetch counts as suspended.
 const frozen = time.Second
 
-// boundedFetch fetches on its own context: the caller who happens to be first may go
-// away without failing those who wait with him.
+// boundedFetch fetches on its own context, so that the first caller can leave without
+// failing those who wait with it.
 func (v *Value[T]) boundedFetch() (T, Life, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), v.policy.Timeout)
 	defer cancel()
 	return v.guardedFetch(ctx)
 }
 
-// guardedFetch turns a panic into an error: on this goroutine it would end the
-// process, where net/http would have ended one request.
+// guardedFetch turns a panic into an error: on this goroutine it would end the process,
+// while net/http would have ended one request.
 func (v *Value[T]) guardedFetch(ctx context.Context) (value T, life Life, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -341,8 +335,8 @@ type member[T any] struct {
 	used  uint64
 }
 
-// NewGroup returns a Group that calls create for a key it does not hold. When
-// there are more than limit, the one used longest ago is dropped.
+// NewGroup returns a Group that calls create for a new key. Beyond limit keys, it drops
+// the least recently used one.
 func NewGroup[T any](limit int, create func(key string) *Value[T]) *Group[T] {
 	return &Group[T]{create: create, limit: limit, values: map[string]*member[T]{}}
 }
@@ -364,8 +358,8 @@ func (g *Group[T]) Value(key string) *Value[T] {
 	return m.value
 }
 
-// Peek is [Value.Peek] of the Value for a key, if the Group holds one. Asking
-// neither adds one nor keeps one: keys may come from anybody.
+// Peek is [Value.Peek] of the Value for a key, if the Group holds one. It neither adds
+// nor keeps a key, because anyone can choose keys.
 func (g *Group[T]) Peek(key string) (value T, ok bool) {
 	g.mu.Lock()
 	m := g.values[key]
@@ -376,8 +370,8 @@ func (g *Group[T]) Peek(key string) (value T, ok bool) {
 	return m.value.Peek()
 }
 
-// dropOldest spares values that are being fetched: their callers wait, and
-// the next caller must join them.
+// dropOldest spares values that are being fetched: their callers wait, and the next
+// caller must join them.
 func (g *Group[T]) dropOldest() {
 	oldest, used := "", g.clock
 	for key, m := range g.values {

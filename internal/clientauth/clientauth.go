@@ -1,8 +1,8 @@
-// Package clientauth makes what a request needs so that the tenant knows which
-// application sends it: a secret, a signed assertion, or nothing but the client id.
+// Package clientauth makes the credentials with which a request authenticates the
+// application to the tenant: a secret, a signed assertion, or only the client id.
 //
-// The package makes no request. It does not know which endpoints a tenant has, and
-// what a request asks for.
+// The package makes no request. It knows neither a tenant's endpoints nor the
+// purpose of a request.
 package clientauth
 
 import (
@@ -32,14 +32,14 @@ const (
 // is no method.
 type Method struct {
 	Name   string
-	Fault  error       // what is wrong with the method, if anything is
+	Fault  error       // why the method is unusable, or nil
 	Secret secret.Text // of the two methods that send one
 
-	// The rest is of private_key_jwt.
+	// The rest is for private_key_jwt.
 	signer keys.Signer
 	header []byte // of the assertion
 
-	// Current returns the method of one request. It is set for AskEachTime alone.
+	// Current returns the method of one request. It is set for AskEachTime only.
 	Current func(context.Context) (Method, error)
 }
 
@@ -58,7 +58,7 @@ func (m Method) Format(f fmt.State, _ rune) {
 }
 
 // Check reports why the tenant would not accept the method. Auth0 does not accept
-// every algorithm. Base is the HTTP client that the application has given, or nil.
+// every algorithm. Base is the application's HTTP client, or nil.
 func (m Method) Check(isAuth0 bool, base *http.Client) error {
 	switch {
 	case m.Fault != nil:
@@ -71,8 +71,8 @@ func (m Method) Check(isAuth0 bool, base *http.Client) error {
 	return nil
 }
 
-// presentsCertificate reports an error for an HTTP client that certainly has no
-// certificate to present. It makes no connection.
+// presentsCertificate reports an error for an HTTP client that certainly cannot
+// present a certificate. It makes no connection.
 func presentsCertificate(c *http.Client) error {
 	fault := errors.New("is MutualTLS, and HTTPClient has no certificate to present")
 	if c == nil || c.Transport == nil {
@@ -80,7 +80,7 @@ func presentsCertificate(c *http.Client) error {
 	}
 	t, ok := c.Transport.(*http.Transport)
 	if !ok || t.DialTLSContext != nil {
-		return nil // a transport of the application, which may have one
+		return nil // the application's transport, which may have one
 	}
 	if t.TLSClientConfig == nil || len(t.TLSClientConfig.Certificates) == 0 && t.TLSClientConfig.GetClientCertificate == nil {
 		return fault
@@ -88,16 +88,15 @@ func presentsCertificate(c *http.Client) error {
 	return nil
 }
 
-// Credentials are what one request has to carry.
+// Credentials are the client credentials of one request.
 type Credentials struct {
 	Params url.Values // for the body
 
-	id       string // for the header, if there is a password
+	id       string // for the header, if there is a secret
 	password secret.Text
 }
 
-// Credentials makes the credentials of the client with an id for the party that is
-// an issuer.
+// Credentials makes the credentials of a client id for an issuer.
 func (m Method) Credentials(id, issuer string, now time.Time) (Credentials, error) {
 	c := Credentials{Params: url.Values{"client_id": {id}}}
 	switch m.Name {
@@ -116,7 +115,7 @@ func (m Method) Credentials(id, issuer string, now time.Time) (Credentials, erro
 	return c, nil
 }
 
-// AddTo puts the credentials that belong into the header of a request there.
+// AddTo adds the credentials that belong into the header of a request.
 func (c Credentials) AddTo(r *http.Request) {
 	if !c.password.IsEmpty() {
 		// RFC 6749, Section 2.3.1: both halves are first encoded as in a form.

@@ -37,12 +37,12 @@ func WithKey(key crypto.Signer, algorithm, keyID string) Method {
 const (
 	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" // RFC 7523, Section 2.2
 	assertionLife = time.Minute
-	// maxAssertion is how many bytes of an assertion Auth0 reads.
+	// maxAssertion is the most bytes of an assertion that Auth0 reads.
 	maxAssertion = 2048
 )
 
-// CheckSize reports an error if tenants do not read an assertion because of its
-// size. The size depends on the key, the client id and the issuer.
+// CheckSize reports an error if an assertion is too large for a tenant. The size
+// depends on the key, the client id and the issuer.
 func (m Method) CheckSize(id, issuer string, now time.Time) error {
 	if m.Name != privateKeyJWT {
 		return nil
@@ -64,9 +64,9 @@ func (m Method) assertion(id, issuer string, now time.Time) (string, error) {
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// assertionInput returns what an assertion signs. Its audience is the issuer as a
-// single string: another server, which lies about its endpoints, could use an
-// assertion that also names an endpoint.
+// assertionInput returns the signing input. Its audience is the issuer as a
+// single string. With an endpoint in the audience, a server that lies about its
+// endpoints could replay the assertion.
 func (m Method) assertionInput(id, issuer string, now time.Time) (string, error) {
 	jti := make([]byte, 16)
 	rand.Read(jti)                     // never fails, see crypto/rand
@@ -85,10 +85,10 @@ func (m Method) assertionInput(id, issuer string, now time.Time) (string, error)
 	return input, nil
 }
 
-// ParseKeyPEM reads an RSA or EC key in the forms that openssl writes. Its errors
-// quote nothing of the text.
+// ParseKeyPEM reads an RSA or EC key in the formats that openssl writes. Its
+// errors quote no part of the text.
 func ParseKeyPEM(text string) (crypto.Signer, error) {
-	// A line of an environment file cannot have line breaks.
+	// A line of an environment file cannot contain line breaks.
 	block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n")))
 	if block == nil {
 		return nil, errors.New("is not a key in PEM form")

@@ -1,7 +1,7 @@
-// Package clientcert finds the certificate that the client of a request has presented:
-// in the TLS connection, or in a header that a proxy has set.
+// Package clientcert finds the client certificate of a request: in the TLS connection,
+// or in a header that a proxy has set.
 //
-// The package does not know tokens, and which certificate a request needs.
+// The package knows neither tokens nor the certificate that a request requires.
 package clientcert
 
 import (
@@ -27,8 +27,8 @@ func FromTLS(r *http.Request) *x509.Certificate {
 	return r.TLS.PeerCertificates[0]
 }
 
-// A Header is the header in which a proxy sends the certificate of the client. Anybody
-// can send such a header, so it counts in requests from the proxies alone.
+// A Header is the header in which a proxy sends the client certificate. Anyone can send
+// that header, so it counts only in requests from the proxies.
 type Header struct {
 	name    string
 	proxies []netip.Prefix
@@ -40,20 +40,20 @@ func NewHeader(name string, proxies []netip.Prefix) (Header, error) {
 		return Header{}, errors.New("the name is not the name of a header")
 	}
 	if len(proxies) == 0 {
-		return Header{}, errors.New("there are no proxies, and anybody can send the header")
+		return Header{}, errors.New("there are no proxies, and anyone can send the header")
 	}
 	var mistakes []error
 	networks := peer.Networks(proxies, func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf("proxies"+format, args...)) })
 	return Header{name, networks}, errors.Join(mistakes...)
 }
 
-// maxValue bounds the header. Certificates of clients have one to three kilobytes, and
+// maxValue bounds the header. Client certificates have one to three kilobytes, and
 // escaped PEM is half as long again.
 const maxValue = 8 << 10
 
 // Certificate returns the certificate in the header of a request, nil for a request
-// without the header. The error says for the log why the header cannot be used. It has
-// no text of the header.
+// without the header. The error tells the log why the header is unusable. It quotes no
+// text of the header.
 func (h Header) Certificate(r *http.Request) (*x509.Certificate, error) {
 	lines := r.Header.Values(h.name)
 	switch {
@@ -96,8 +96,8 @@ func fromBytes(value string) ([]byte, error) {
 	return der, nil
 }
 
-// fromPEM reads percent-encoded PEM. Some load balancers leave the + of base64 as it is,
-// so + does not stand for a space.
+// fromPEM reads percent-encoded PEM. Some load balancers leave the + of base64
+// unescaped, so + does not stand for a space.
 func fromPEM(value string) ([]byte, error) {
 	text, err := url.PathUnescape(value)
 	if err != nil {

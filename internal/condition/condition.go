@@ -1,8 +1,8 @@
-// Package condition decides whether an authentication is what a login, or a page, asks
-// for: how recent it is, how strong, and in which organization. A callback and a guard
-// ask this package alone, so a login that the callback lets through satisfies the guard.
+// Package condition decides whether an authentication meets the requirements of a login,
+// or of a page: how recent it is, how strong, and in which organization. Callback and
+// guard use only this package, so a login that the callback accepts satisfies the guard.
 //
-// The package does not know where the facts come from: an ID token or a session.
+// The package does not know the source of the facts: an ID token or a session.
 package condition
 
 import (
@@ -13,24 +13,24 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// MultiFactor is the authentication context class with which Auth0 is asked for a second
-// factor (OpenID Provider Authentication Policy Extension 1.0, Section 4).
+// MultiFactor is the authentication context class that requests a second factor from
+// Auth0 (OpenID Provider Authentication Policy Extension 1.0, Section 4).
 const MultiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
-// Facts are what an ID token says about an authentication.
+// Facts are the properties of an authentication.
 type Facts struct {
-	Time           float64 // auth_time in Unix seconds, 0 if it is unknown
+	Time           float64 // auth_time in Unix seconds, 0 if unknown
 	ACR            string
 	AMR            []string
 	OrgID, OrgName string // of the organization, empty for none
 }
 
-// A Demand is what is asked for. The zero Demand is met by any authentication.
+// A Demand is a set of requirements. Any authentication meets the zero Demand.
 type Demand struct {
-	MaxAge *int  // seconds since the authentication; 0 asks for one in the login
-	Began  int64 // when the login began, in Unix seconds
+	MaxAge *int  // seconds since the authentication; 0 requires one in this login
+	Began  int64 // start of the login, in Unix seconds
 	ACR    []string
-	// Organizations are ids and names, of which one is enough.
+	// Organizations are ids and names, one of which suffices.
 	Organizations []string
 }
 
@@ -46,8 +46,8 @@ func (d Demand) Check(f Facts, now time.Time, leeway time.Duration) *fault.Fault
 	return nil
 }
 
-// And returns the demand that meets both. It reports false if nothing can: it compares
-// organizations as they are written, and cannot know whether a name and an id mean one.
+// And returns the demand that requires both. It reports false if nothing can meet it: it
+// compares organizations as written, and cannot know whether a name and an id mean one.
 func (d Demand) And(other Demand) (Demand, bool) {
 	if d.MaxAge == nil || other.MaxAge != nil && *other.MaxAge < *d.MaxAge {
 		d.MaxAge = other.MaxAge
@@ -58,7 +58,7 @@ func (d Demand) And(other Demand) (Demand, bool) {
 	return d, ok[0] && ok[1]
 }
 
-// common returns the texts that are in both lists. An empty list stands for all texts.
+// common returns the texts in both lists. An empty list stands for all texts.
 func common(a, b []string) (both []string, ok bool) {
 	switch {
 	case len(a) == 0:
@@ -74,7 +74,7 @@ func common(a, b []string) (both []string, ok bool) {
 	return both, len(both) > 0
 }
 
-// CheckOrganization is the part of Check about the organization.
+// CheckOrganization is the organization check of Check.
 func (d Demand) CheckOrganization(f Facts) *fault.Fault {
 	if len(d.Organizations) == 0 || slices.ContainsFunc(d.Organizations, func(asked string) bool { return isIn(asked, f) }) {
 		return nil
@@ -98,8 +98,8 @@ func isIn(asked string, f Facts) bool {
 // isID tells an id of an organization from a name, as Auth0 does.
 func isID(asked string) bool { return strings.HasPrefix(asked, "org_") }
 
-// checkACR requires one of the authentication context classes. Auth0 says that a second
-// factor shows in amr.
+// checkACR requires one of the authentication context classes. Auth0 reports a second
+// factor in amr.
 func (d Demand) checkACR(f Facts) *fault.Fault {
 	switch {
 	case len(d.ACR) == 0, slices.Contains(d.ACR, f.ACR):
@@ -110,8 +110,8 @@ func (d Demand) checkACR(f Facts) *fault.Fault {
 	return fault.ACR.Because("acr is %.100q and amr is %.100q, want one of %.300q; at Auth0 an Action must turn acr_values into a second factor", f.ACR, f.AMR, d.ACR)
 }
 
-// checkAge requires an authentication that is not too old. An age of 0 asks for one
-// after the login began.
+// checkAge requires a recent authentication. An age of 0 requires one after the login
+// began.
 func (d Demand) checkAge(f Facts, now time.Time, leeway time.Duration) *fault.Fault {
 	if d.MaxAge == nil {
 		return nil
@@ -119,9 +119,9 @@ func (d Demand) checkAge(f Facts, now time.Time, leeway time.Duration) *fault.Fa
 	age, slack := float64(now.UnixMilli())/1000-f.Time, leeway.Seconds()
 	switch {
 	case f.Time == 0:
-		return fault.AuthTime.Because("there is no auth_time, which max_age needs")
+		return fault.AuthTime.Because("auth_time is missing, which max_age requires")
 	case *d.MaxAge == 0 && f.Time < float64(d.Began)-slack:
-		return fault.AuthTime.Because("auth_time is before the login was begun")
+		return fault.AuthTime.Because("auth_time is before the start of the login")
 	case *d.MaxAge > 0 && age > float64(*d.MaxAge)+slack:
 		return fault.AuthTime.Because("auth_time is %.0f s ago, max_age is %d", age, *d.MaxAge)
 	}

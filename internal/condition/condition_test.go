@@ -66,10 +66,10 @@ func TestCheck(t *testing.T) {
 		{"young", age(300), Facts{Time: at - 1}, nil, ""},
 		{"as old as allowed, with leeway", age(300), Facts{Time: at - 360}, nil, ""},
 		{"older", age(300), Facts{Time: at - 360.5}, fault.AuthTime, "auth_time is 360 s ago, max_age is 300"},
-		{"unknown time", age(300), Facts{}, fault.AuthTime, "no auth_time"},
+		{"unknown time", age(300), Facts{}, fault.AuthTime, "auth_time is missing"},
 		{"in the login", age(0), Facts{Time: at - 70}, nil, ""},
-		{"before the login", age(0), Facts{Time: at - 70.5}, fault.AuthTime, "before the login was begun"},
-		{"unknown time, new one asked for", age(0), Facts{}, fault.AuthTime, "no auth_time"},
+		{"before the login", age(0), Facts{Time: at - 70.5}, fault.AuthTime, "before the start of the login"},
+		{"unknown time, new one asked for", age(0), Facts{}, fault.AuthTime, "auth_time is missing"},
 
 		{"acr", acr("a", "b"), Facts{ACR: "b"}, nil, ""},
 		{"other acr", acr("a", "b"), Facts{ACR: "c"}, fault.ACR, `acr is "c" and amr is [], want one of ["a" "b"]`},

@@ -1,9 +1,9 @@
 // Package directory lists the connections with which users log in to an application
-// or an organization. It knows the sources of such lists, caches what they return,
-// puts connections in order and fills in what users know them by.
+// or an organization. It reads the sources of these lists, caches them, sorts the
+// connections and adds display names.
 //
-// It must not know the routes and options of a login, and what an error means for a
-// visitor.
+// The package knows neither the routes and options of a login nor the visitor's texts
+// for an error.
 package directory
 
 import (
@@ -33,49 +33,50 @@ type Entry struct {
 // An Item is an entry of a list.
 type Item struct {
 	Entry
-	// Button reports whether a login page shows it as a button. An enterprise is
-	// often found by the domain of an email address instead.
+	// Button reports whether a login page shows the connection as a button. An
+	// enterprise connection is often found by the domain of an email address instead.
 	Button bool
 
-	id string // at the tenant, empty if the source does not tell
+	id string // at the tenant, empty if the source omits it
 }
 
-// A Config says where lists come from.
+// A Config names the sources of lists.
 type Config struct {
-	// Given is the list of the configuration. If it is not nil, no other source is
-	// asked, and its order stays.
+	// Given is the configured list. If it is not nil, it is the only source, and its
+	// order stays.
 	Given []Entry
 
 	// ClientID is the client_id of the application.
 	ClientID string
-	// Get reads a document of the Management API into out. If it is nil, NoAPI says
-	// why.
+	// Get reads a document of the Management API into out. If it is nil, NoAPI is the
+	// reason.
 	Get   func(ctx context.Context, path string, query url.Values, out any) error
 	NoAPI error
-	// FileBase is the URL below which the tenant publishes client files, empty for
-	// no use of them. Client requests the file.
+	// FileBase is the URL below which the tenant publishes client files, empty to
+	// disable them. Client requests the file.
 	FileBase string
 	Client   *http.Client
 
 	// Admit is called before the list of an organization is requested. Its error is
-	// the result. Strangers can cause such requests, because they choose the name.
+	// the result. Strangers can cause these requests, because they choose the name.
 	Admit func() error
-	// Settle is told why such a request failed.
+	// Settle is called with the error of a failed request.
 	Settle func(error)
-	// Failed is told of each failed fetch, and whether a stale list serves meanwhile.
+	// Failed is called after each failed fetch, and learns whether a stale list
+	// serves meanwhile.
 	Failed func(err error, stale bool)
-	// Unavailable makes the error for callers of what each source said.
+	// Unavailable makes the callers' error from the error of each source.
 	Unavailable func([]error) error
 }
 
-// A List is the connections of the application, and of organizations. Create it
+// A List holds the connections of the application, and of organizations. Create it
 // with [New].
 type List struct {
 	config Config
 	given  []Item // nil if none are configured
 	all    *cached.Value[[]Item]
 	byOrg  *cached.Group[[]Item]
-	unread unread // of all; only its fetch uses it, and there is one at a time
+	unread unread // of all; only its fetch uses it, and one runs at a time
 }
 
 // maxOrganizations bounds the lists of organizations in the cache.
@@ -84,7 +85,8 @@ const maxOrganizations = 100
 const (
 	due, duePerPage = 5 * time.Minute, 30 * time.Second
 	stale           = 24 * time.Hour
-	// turn is how long the list of the application is read at once, for all callers.
+	// turn is the time limit of one reading of the application's list, for all
+	// callers.
 	turn = 5 * time.Minute
 )
 
@@ -93,7 +95,7 @@ func (l *List) patience() time.Duration {
 	return fetch.Limit(l.config.Client, 15*time.Second, 5)
 }
 
-// New returns a List. It requests nothing before it is asked.
+// New returns a List. It makes no request.
 func New(c Config) *List {
 	l := &List{config: c}
 	if c.Given != nil {
@@ -144,7 +146,7 @@ func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
 var errBeingRead = errors.New("the list of connections is long or the tenant is slow; it is being read, and will be there in a moment")
 
 // CouldBe reports whether a connection can have the name: whether a cached list
-// contains it, and without a cached list whether it has the form of a name. It makes
+// contains it, or, without a cached list, whether the name is well-formed. It makes
 // no request.
 func (l *List) CouldBe(name, org string) bool {
 	if name == "" {
@@ -162,7 +164,7 @@ func (l *List) CouldBe(name, org string) bool {
 		return true
 	}
 	if org != "" {
-		// An organization can have connections that the application does not have.
+		// An organization can have connections that the application lacks.
 		list, ok := l.byOrg.Peek(org)
 		return !ok && syntax.IsConnectionName(name) || slices.ContainsFunc(list, named)
 	}
@@ -203,8 +205,8 @@ func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {
 		l.config.Settle(err)
 		return nil, l.config.Unavailable([]error{err})
 	}
-	// The list of an organization has names only. The list of the application adds
-	// icons and domains; without it, the names are enough.
+	// The organization's list has names only. The application's list adds icons and
+	// domains. Without it, the names suffice.
 	known, _ := l.all.Get(ctx)
 	for i, item := range list {
 		for _, full := range known {

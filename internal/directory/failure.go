@@ -12,9 +12,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// Remedy returns what the owner of the application has to change in the dashboard if
-// the Management API rejects the request for a list, and nothing for another
-// failure.
+// Remedy returns the change that the dashboard needs if the Management API rejects the
+// request for a list, and an empty text for another failure.
 func Remedy(err error) string {
 	const where = "in the dashboard under Applications, APIs, Auth0 Management API, "
 	answered, ok := tenanterror.Of(err)
@@ -34,8 +33,8 @@ func Remedy(err error) string {
 	return ""
 }
 
-// LogFailures returns a function for [Config].Failed. It logs each cause once in an hour
-// at level Warn, since a cause can be there for as long as the application runs.
+// LogFailures returns a function for [Config].Failed. It logs each cause once an hour at
+// level Warn, because a cause can last as long as the application runs.
 func LogFailures(log *slog.Logger) func(err error, stale bool) {
 	var mu sync.Mutex
 	var last string

@@ -22,7 +22,8 @@ func sorted(list []Item) []Item {
 	return list
 }
 
-// distinguishNames adds the name where two connections would read the same.
+// distinguishNames adds the connection's name where two connections would look the
+// same.
 func distinguishNames(list []Item) {
 	count := map[string]int{}
 	for _, item := range list {
@@ -35,8 +36,8 @@ func distinguishNames(list []Item) {
 	}
 }
 
-// describe fills in the name that users know, removes an icon URL that must not be
-// put into a page, and normalizes the domains.
+// describe fills in the display name, removes an icon URL that must not be put
+// into a page, and normalizes the domains.
 func describe(e Entry) Entry {
 	if e.DisplayName == "" {
 		e.DisplayName = strategies[e.Strategy].display

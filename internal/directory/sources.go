@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
-// A listed connection has, of what the Management API sends, only what is used. The
-// options contain secrets of identity providers, so no other member is decoded.
+// A listed connection holds the members of the Management API's response that are used.
+// The options contain secrets of identity providers, so no other member is decoded.
 type listed struct {
 	ID             string `json:"id"`
 	Name           string `json:"name"`
@@ -52,14 +52,13 @@ func (c listed) item() Item {
 	return Item{
 		Entry: describe(Entry{Name: c.Name, Strategy: c.Strategy, DisplayName: c.DisplayName, IconURL: c.Options.IconURL.value, DomainAliases: aliases}),
 		id:    c.ID,
-		// An enterprise is found by the domain of an email address, unless the
-		// tenant asks for its button.
+		// An enterprise connection is found by the domain of an email address, unless
+		// the tenant requests a button.
 		Button: kindOf(c.Strategy) != enterprise || c.ShowAsButton != nil && *c.ShowAsButton,
 	}
 }
 
-// An unread is a list of the application of which some pages were read. The next fetch
-// goes on there.
+// An unread is a partly read list of the application. The next fetch continues it.
 type unread struct {
 	begin time.Time
 	list  []Item
@@ -69,14 +68,14 @@ type unread struct {
 
 const (
 	maxPages = 200 // of 100 connections
-	// keepUnread is how long the first page of a list is good for the rest.
+	// keepUnread is how long the pages already read stay valid for the rest.
 	keepUnread = 15 * time.Minute
 )
 
 // ofClient lists the connections of the application with which users can log in. It
-// leaves out those that only lend their tokens (authentication.active is false). If it
-// fails, the next call goes on with the page that failed, unless the tenant has answered
-// that it never will be there.
+// leaves out those for token access only (authentication.active is false). After a
+// failure, the next call continues with the page that failed, unless the tenant has
+// answered with a permanent error.
 func (l *List) ofClient(ctx context.Context) ([]Item, int, error) {
 	u := l.unread
 	l.unread = unread{}
@@ -101,7 +100,7 @@ func (l *List) ofClient(ctx context.Context) ([]Item, int, error) {
 	return nil, 0, fmt.Errorf("the list of connections has more than %d pages; list the ones to show in Config.Connections", maxPages)
 }
 
-// page reads one page and notes where the next one is.
+// page reads one page and notes the next one.
 func (l *List) page(ctx context.Context, u *unread) ([]Item, error) {
 	query := url.Values{"take": {"100"}, "fields": {"id,name,display_name,strategy,show_as_button,authentication,options"}, "include_fields": {"true"}}
 	if u.from != "" {
@@ -122,8 +121,8 @@ func (l *List) page(ctx context.Context, u *unread) ([]Item, error) {
 	return items(page.Connections), nil
 }
 
-// get reads the page with a number. If the tenant has had enough requests in the middle
-// of a list, it waits as long as the tenant says.
+// get reads the page with a number. If the tenant's rate limit interrupts a list, it
+// waits as long as the tenant says.
 func (l *List) get(ctx context.Context, number int, path string, query url.Values, out any) error {
 	for {
 		err := l.config.Get(ctx, path, query, out)
@@ -170,7 +169,7 @@ func isTemporary(err error) bool {
 }
 
 // ofOrganization lists the connections of an organization, given by id or name. An
-// enterprise has a button there, unless the organization turned it off.
+// enterprise connection has a button there, unless the organization turned it off.
 func (l *List) ofOrganization(ctx context.Context, org string) ([]Item, error) {
 	if !strings.HasPrefix(org, "org_") {
 		var found struct {
@@ -210,7 +209,7 @@ func (l *List) ofOrganization(ctx context.Context, org string) ([]Item, error) {
 }
 
 // ofFile reads the public file in which a tenant describes an application to Auth0's
-// Lock. Auth0 does not document it, so it is a source only if it is configured.
+// Lock. Auth0 does not document it, so it is a source only if configured.
 func (l *List) ofFile(ctx context.Context) ([]Item, error) {
 	const perCall = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, fetch.Limit(l.config.Client, perCall, 1))
@@ -230,8 +229,8 @@ func (l *List) ofFile(ctx context.Context) ([]Item, error) {
 	return parseFile(resp.Body)
 }
 
-// parseFile reads the argument of the one function call in the file. The file is not
-// run.
+// parseFile reads the argument of the only function call in the file. It does not run
+// the file.
 func parseFile(body []byte) ([]Item, error) {
 	text := string(body)
 	const call = "Auth0.setClient("

@@ -1,7 +1,7 @@
-// Package discovery reads the metadata of an OpenID provider (OpenID Connect
-// Discovery 1.0) and decides whether it may be believed.
+// Package discovery reads the metadata of an OpenID provider (OpenID Connect Discovery
+// 1.0) and validates them.
 //
-// The package does not know how metadata are kept, nor who uses them.
+// The package neither caches metadata nor knows their users.
 package discovery
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
-// Metadata are the members that a relying party uses.
+// Metadata holds the members that a relying party uses.
 type Metadata struct {
 	Issuer                string            `json:"issuer"`
 	AuthorizationEndpoint string            `json:"authorization_endpoint"`
@@ -37,8 +37,7 @@ type Metadata struct {
 	IssuerInResponse bool `json:"authorization_response_iss_parameter_supported"`
 }
 
-// Endpoint returns an endpoint by the name of its member, of those at which a
-// client authenticates.
+// Endpoint returns an endpoint that authenticates clients, by the name of its member.
 func (m Metadata) Endpoint(name string) string {
 	switch name {
 	case "token_endpoint":
@@ -51,10 +50,9 @@ func (m Metadata) Endpoint(name string) string {
 	return ""
 }
 
-// MTLSAlias returns where an endpoint takes client certificates (RFC 8705,
-// Section 5), or nothing if it has no alias. An alias must be on the issuer's
-// host or on one below it, which is where Auth0 puts it, or on one of further
-// origins.
+// MTLSAlias returns the URL at which an endpoint accepts client certificates (RFC 8705,
+// Section 5), or nothing if it has no alias. An alias must be on the issuer's host or
+// on one below it, which is where Auth0 puts it, or on one of further origins.
 func (m Metadata) MTLSAlias(name string, origins []string) (string, error) {
 	alias := m.MTLSAliases[name]
 	if alias == "" {
@@ -76,11 +74,11 @@ func (m Metadata) MTLSAlias(name string, origins []string) (string, error) {
 	return alias, nil
 }
 
-// Fetch gets the metadata of the provider at issuer, an absolute URL. The
-// document must name that issuer, one slash at the end aside (Section 4.3;
-// people leave out the slash that Auth0 writes). Its endpoints must be on the
-// issuer's origin or on one of further origins, so that a document that was
-// tampered with cannot send credentials, or the search for keys, elsewhere.
+// Fetch gets the metadata of the provider at issuer, an absolute URL. The document must
+// name that issuer (Section 4.3). A slash at the end may differ, because many
+// configurations omit the slash that Auth0 writes. Its endpoints must be on the
+// issuer's origin or on one of further origins, so that a forged document cannot
+// redirect credentials, or the search for keys, to another server.
 func Fetch(ctx context.Context, client *http.Client, issuer string, origins []string) (Metadata, error) {
 	var m Metadata
 	location := strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
@@ -153,8 +151,8 @@ func isASCII(s string) bool {
 }
 
 // asciiForm returns the ASCII form of an internationalized host name (RFC 5890, Section
-// 2.3.2.1), as the end of a sentence, or nothing if it has none. Package net/http has
-// the conversion, and shows the result to the dialer of a request.
+// 2.3.2.1), as the end of a sentence, or nothing if it has none. Package net/http
+// converts it, and passes the result to the dialer of a request.
 func asciiForm(host string) string {
 	var form string
 	transport := &http.Transport{DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
@@ -168,8 +166,8 @@ func asciiForm(host string) string {
 	return ": " + form
 }
 
-// CheckASCII returns an error for a host name with other characters than ASCII. The
-// error has the form to use.
+// CheckASCII returns an error for a host name with characters beyond ASCII. The error
+// contains the form to use.
 func CheckASCII(host string) error {
 	if isASCII(host) {
 		return nil

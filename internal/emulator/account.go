@@ -17,8 +17,8 @@ type accountRoute struct {
 	handle          func(accountCall) (any, *problem)
 }
 
-// A myAccountAPI answers the My Account API, at which users connect accounts that
-// they have at third parties. Every call is about the user of the access token.
+// A myAccountAPI answers the My Account API, at which users connect their
+// third-party accounts. Every call is about the user of the access token.
 type myAccountAPI struct {
 	*site
 	connector *connector

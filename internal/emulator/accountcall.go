@@ -19,8 +19,8 @@ type accountCall struct {
 	subject string
 }
 
-// decode reads the body, in which nothing may be that the operation does not
-// take.
+// decode reads the body, and rejects members that the operation does not
+// accept.
 func (call accountCall) decode(out any) *problem {
 	dec := json.NewDecoder(bytes.NewReader(call.body))
 	dec.DisallowUnknownFields()
@@ -35,7 +35,7 @@ func (call accountCall) decode(out any) *problem {
 }
 
 // accountPage returns the part of a list that follows the item named by from,
-// and the name for the next call, which the last page does not have.
+// and the name for the next call, empty on the last page.
 func accountPage[T any](call accountCall, list []T, name func(T) string) (page []T, next string, p *problem) {
 	take := defaultAccounts
 	if text := call.query.Get("take"); text != "" {

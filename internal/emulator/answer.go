@@ -31,8 +31,8 @@ func writeNotFound(w http.ResponseWriter) {
 	writeJSON(w, http.StatusNotFound, apiError{Status: http.StatusNotFound, Message: "Not Found"})
 }
 
-// marshal encodes a document as Auth0 does, with <, > and & as they are. A
-// value that cannot be encoded gives null: only an edit function can put one in.
+// marshal encodes a document as Auth0 does, with <, > and & unescaped. A value
+// that cannot be encoded becomes null: only an edit function can insert one.
 func marshal(v any) []byte {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -49,7 +49,7 @@ func (a *authorization) orgPrompt() string {
 	return behavior
 }
 
-// orgOptional reports whether the login may go on without an organization.
+// orgOptional reports whether the login may continue without an organization.
 func (a *authorization) orgOptional() bool { return a.client.OrganizationUsage == "allow" }
 
 // orgID returns the id of the organization of the request, or "".

@@ -5,7 +5,7 @@ import (
 	"net/url"
 )
 
-// An authorizeEndpoint begins a login.
+// An authorizeEndpoint starts a login.
 type authorizeEndpoint struct {
 	*site
 	flow           *loginFlow
@@ -16,7 +16,7 @@ type authorizeEndpoint struct {
 	settings       *settings
 }
 
-// authorize answers the authorization endpoint: check the request, then take
+// authorize answers the authorization endpoint: check the request, then send
 // the browser to a page or straight back to the application.
 func (e *authorizeEndpoint) authorize(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A backchannel ends sessions and tells the application (OpenID Connect
+// A backchannel ends sessions and notifies the application (OpenID Connect
 // Back-Channel Logout 1.0).
 type backchannel struct {
 	sessions  *browserSessions
@@ -19,11 +19,11 @@ type backchannel struct {
 	tokens    *tokens
 }
 
-// BackchannelLogout ends the sessions of a user at the tenant and tells the
+// BackchannelLogout ends the sessions of a user at the tenant and notifies the
 // application, with one logout token for each (OpenID Connect Back-Channel
-// Logout 1.0, Section 2.5), as Auth0 does when a password was changed. The
-// tokens are posted to each of the application's BackchannelLogoutURLs with the
-// given client. The error says which of them the application has not accepted.
+// Logout 1.0, Section 2.5), as Auth0 does after a password change. The tokens
+// are posted to each of the application's BackchannelLogoutURLs with the given
+// client. The error names those that the application has not accepted.
 func (b *backchannel) BackchannelLogout(client *http.Client, clientID, user string, edits ...TokenEdit) error {
 	c, ok := b.directory.client(clientID)
 	if !ok || len(c.BackchannelLogoutURLs) == 0 {

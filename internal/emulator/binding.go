@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A binding is what the holder of a token must show: the key of a DPoP proof (RFC
+// A binding is the proof required of a token's holder: the key of a DPoP proof (RFC
 // 9449, Section 6), or a certificate (RFC 8705, Section 3.1). It is zero for a bearer
 // token.
 type binding struct {
@@ -34,8 +34,8 @@ func (b binding) tokenType() string {
 	return "Bearer"
 }
 
-// noKey is the thumbprint of no key. It stands for a cnf that cannot be used, so that
-// nothing satisfies it.
+// noKey is the thumbprint of no key. It stands for an unusable cnf, so that nothing
+// satisfies it.
 const noKey = "-"
 
 // bindingOf reads the cnf claim of an access token.
@@ -56,10 +56,10 @@ func bindingOf(claims map[string]any) binding {
 // are bound to the application that gets them.
 type ProofOfPossession struct {
 	// Mechanism is "dpop" or "mtls". Empty means that access tokens of the API are
-	// bearer tokens, whatever the application shows.
+	// always bearer tokens.
 	Mechanism string
 
-	// Required refuses requests that show nothing.
+	// Required rejects requests without a proof.
 	Required bool
 
 	// RequiredFor is "all_clients" (also the empty string) or "public_clients".
@@ -78,12 +78,12 @@ func (p ProofOfPossession) check() error {
 	return nil
 }
 
-// requiredOf reports whether the API demands a bound token of a client.
+// requiredOf reports whether the API requires a sender-constrained token of a client.
 func (p ProofOfPossession) requiredOf(public bool) bool {
 	return p.Required && (public || p.RequiredFor != "public_clients")
 }
 
-// accepted returns the part of what a request shows to which the API binds tokens.
+// accepted returns the part of a request's proof to which the API binds tokens.
 func (p ProofOfPossession) accepted(shown binding) binding {
 	switch p.Mechanism {
 	case "dpop":

@@ -72,8 +72,8 @@ func decodeBasic(r *http.Request) (id, secret string, ok bool) {
 	return id, secret, ok && err1 == nil && err2 == nil
 }
 
-// clientCertificate returns the thumbprint of the certificate that came with a
-// request to the mTLS alias of the tenant. The tenant's own host asks for none.
+// clientCertificate returns the thumbprint of the client certificate of a request
+// to the tenant's mTLS alias. The tenant's own host requests no certificate.
 func clientCertificate(r *http.Request) string {
 	if !strings.HasPrefix(r.Host, "mtls.") || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return ""
@@ -213,7 +213,7 @@ func assertedBy(keys []ClientKey, raw string) bool {
 	return false
 }
 
-// clientRequest reads a request of an application to an endpoint beside the
+// clientRequest reads a request of an application to an endpoint other than the
 // token endpoint.
 func (ca *clientAuth) clientRequest(r *http.Request) (*Client, url.Values, *tokenError) {
 	form, err := requestForm(r)

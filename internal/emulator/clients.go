@@ -17,8 +17,8 @@ import (
 type Client struct {
 	ID, Secret, Name string
 
-	// Public marks a single-page or native application, which has no secret to
-	// show at the token endpoint and must use PKCE.
+	// Public marks a single-page or native application, which has no client secret
+	// and must use PKCE.
 	Public bool
 
 	// AuthMethod is how a confidential client authenticates:
@@ -30,15 +30,15 @@ type Client struct {
 	Keys         []ClientKey // two at most
 	Certificates []string    // their x5t#S256, see Thumbprint
 
-	// RequirePushedRequests refuses authorization requests that were not pushed.
+	// RequirePushedRequests rejects authorization requests that were not pushed.
 	RequirePushedRequests bool
 
 	// ThirdParty marks an application of another owner, whose users must consent.
 	ThirdParty bool
 
-	// Strict marks a third party with the enhanced security controls that such
-	// applications have since 2026: PKCE, no scopes of OpenID Connect, a client grant
-	// for every API, and errors on pages of the tenant instead of redirects.
+	// Strict marks a third party with the enhanced security controls of third-party
+	// applications since 2026: PKCE, no scopes of OpenID Connect, a client grant for
+	// every API, and errors on pages of the tenant instead of redirects.
 	Strict bool
 
 	// CallbackURLs are matched exactly. A "*" may stand for one sub-domain
@@ -56,13 +56,13 @@ type Client struct {
 	Connections []string
 
 	// GrantTypes are those enabled for the application. Empty means
-	// authorization_code, implicit and refresh_token, and client_credentials
-	// for a confidential client. Device code, CIBA and jwt-bearer are refused in any
-	// case, because this tenant has turned them off.
+	// authorization_code, implicit and refresh_token, and client_credentials for a
+	// confidential client. Device code, CIBA and jwt-bearer are always rejected,
+	// because this tenant has turned them off.
 	GrantTypes []string
 
-	// ResourceServer is the identifier of the API that this application is, for
-	// one that may exchange the access tokens it receives.
+	// ResourceServer is the identifier of the API that this application is, if it may
+	// exchange the access tokens that it receives.
 	ResourceServer string
 
 	// OrganizationUsage is "deny" (also the empty string), "allow" or "require".
@@ -70,12 +70,12 @@ type Client struct {
 
 	// OrganizationRequireBehavior is for logins that name no organization:
 	// "no_prompt" (also the empty string), "pre_login_prompt", which asks for the
-	// name of one, or "post_login_prompt", which lists those of the user.
-	// With OrganizationUsage "allow" they may also go on without one.
+	// name of one, or "post_login_prompt", which lists those of the user. With
+	// OrganizationUsage "allow" the user may also continue without one.
 	OrganizationRequireBehavior string
 
-	// HourlyTokens limits how many tokens the application gets for itself in an
-	// hour. Zero is no limit.
+	// HourlyTokens limits the tokens per hour for the application itself. Zero is no
+	// limit.
 	HourlyTokens int
 
 	// Grants are the APIs that the application may call for itself, and, for
@@ -91,10 +91,10 @@ type Client struct {
 	RefreshTokenPolicies []ClientGrant
 
 	// TrustForwardedFor makes auth0-forwarded-for the address of the user, if the
-	// application has shown its secret.
+	// application has authenticated with its secret.
 	TrustForwardedFor bool
 
-	// RequireProofOfPossession refuses token requests without a DPoP proof or a
+	// RequireProofOfPossession rejects token requests without a DPoP proof or a
 	// certificate, to which their access tokens are bound. See also
 	// [API.ProofOfPossession].
 	RequireProofOfPossession bool
@@ -103,8 +103,8 @@ type Client struct {
 	shown  binding // the key and the certificate that it shows
 
 	// IDTokenAlg is "RS256" (also the empty string) or "HS256", keyed with Secret,
-	// or, with SecretEncoded, as in old applications, with what Secret stands for
-	// in base64url.
+	// or, with SecretEncoded, as in old applications, with Secret decoded from
+	// base64url.
 	IDTokenAlg    string
 	SecretEncoded bool
 }
@@ -132,14 +132,14 @@ type API struct {
 	// Lifetime of access tokens. Zero means 24 hours.
 	Lifetime time.Duration
 
-	// PerAppAuthorization demands a ClientGrant of every application.
+	// PerAppAuthorization requires a ClientGrant of every application.
 	PerAppAuthorization bool
 
 	// ThirdPartyScopes is the client grant of all third-party applications that are
 	// Strict. Nil is none.
 	ThirdPartyScopes []string
 
-	// ProofOfPossession says whether access tokens are bound to a key or to a
+	// ProofOfPossession is the setting that binds access tokens to a key or to a
 	// certificate of the application.
 	ProofOfPossession ProofOfPossession
 }

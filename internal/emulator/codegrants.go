@@ -121,7 +121,7 @@ func (cg *codeGrants) clientCredentials(c *Client, form url.Values) (map[string]
 	return cg.tokens.tokenSet(c, g)
 }
 
-// revoke ends a refresh token and its family (RFC 7009). Unknown tokens are no
+// revoke ends a refresh token and its family (RFC 7009). Unknown tokens are not an
 // error, and access tokens cannot be revoked.
 func (cg *codeGrants) revoke(w http.ResponseWriter, r *http.Request) {
 	if err := cg.revokeToken(r); err != nil {

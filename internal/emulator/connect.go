@@ -92,7 +92,7 @@ var connectExpiredPage = pageError{http.StatusBadRequest, "This page has expired
 	"The account was connected, or that was given up. Start again from the application."}
 
 // connectingOf returns the account of a ticket or a page and its connection, unless
-// the time is up. A ticket works once.
+// it has expired. A ticket works once.
 func (cn *connector) connectingOf(ticket string, take bool) (connecting, *Connection, bool) {
 	cn.mu.Lock()
 	session, ok := cn.tickets.get(ticket)
@@ -108,8 +108,7 @@ func (cn *connector) connectingOf(ticket string, take bool) (connecting, *Connec
 	return c, conn, conn != nil
 }
 
-// followTicket takes the browser to the provider, or to the page that stands
-// for it.
+// followTicket sends the browser to the provider, or to the page that simulates it.
 func (cn *connector) followTicket(w http.ResponseWriter, r *http.Request) {
 	c, conn, ok := cn.connectingOf(r.URL.Query().Get("ticket"), true)
 	if !ok {
@@ -141,7 +140,7 @@ func (cn *connector) followTicket(w http.ResponseWriter, r *http.Request) {
 	redirect(w, cn.path+"/u/connect?"+url.Values{"state": {page}}.Encode())
 }
 
-// connectPage stands for the provider.
+// connectPage simulates the provider.
 func (cn *connector) connectPage(w http.ResponseWriter, r *http.Request) {
 	page := r.URL.Query().Get("state")
 	c, conn, ok := cn.connectingOf(page, false)
@@ -205,7 +204,7 @@ func simulatedAccount(c connecting, conn *Connection, u *storedUser) thirdParty 
 	return thirdParty{provided: u.ID, email: u.Email, token: "simulated-" + randomID(32), scope: scope}
 }
 
-// connectCallback takes the answer of the provider of a live connection.
+// connectCallback handles the response of the provider of a live connection.
 func (cn *connector) connectCallback(w http.ResponseWriter, r *http.Request, login upstreamLogin) {
 	cn.mu.Lock()
 	c, open := cn.connects.get(login.connecting)
@@ -245,7 +244,7 @@ func (cn *connector) finishConnect(w http.ResponseWriter, c connecting, account 
 	c.deliver(w, url.Values{"connect_code": {c.code}})
 }
 
-// refuseConnect sends the browser back with an error, and it is over.
+// refuseConnect sends the browser back with an error, and ends the connecting.
 func (cn *connector) refuseConnect(w http.ResponseWriter, c connecting, err oauthError) {
 	cn.mu.Lock()
 	cn.connects.delete(c.session)

@@ -12,8 +12,8 @@ import (
 // script, the tenant is a real OAuth2 client of its provider: it sends the
 // browser to authorizationURL, is called back at /login/callback, gets tokens
 // from tokenURL, and keeps them. It cannot run the script. Instead, with the
-// access token as bearer token it asks the first absolute URL that stands in
-// quotes in the script, and takes the JSON object in the answer for the profile:
+// access token as bearer token it requests the first absolute URL in quotes in
+// the script, and reads the profile from the JSON object in the response:
 // user_id (or sub, or id), email, name, given_name, family_name, nickname,
 // picture. [Config].FetchUserProfile replaces that.
 type Connection struct {
@@ -60,7 +60,7 @@ func kindOf(strategy string) kind {
 	return social
 }
 
-// label returns what a login button calls the connection.
+// label returns the connection's name on a login button.
 func (c *Connection) label() string {
 	if c.DisplayName != "" {
 		return c.DisplayName
@@ -103,15 +103,15 @@ func (c *Connection) onButton(org *Organization) bool {
 	return show == nil && byDefault || show != nil && *show
 }
 
-// takesAccounts reports whether accounts can be connected. That a connection
-// cannot be used to log in does not matter.
+// takesAccounts reports whether accounts can be connected, even if the
+// connection cannot be used to log in.
 func (c *Connection) takesAccounts() bool {
 	k := kindOf(c.Strategy)
 	return c.ConnectedAccounts && (k == social || k == enterprise)
 }
 
 // isLive reports whether the tenant is an OAuth2 client of the connection's
-// provider, instead of showing a page that stands for it: a custom connection
+// provider, instead of showing a page that simulates it: a custom connection
 // with a script that gets the profile.
 func (c *Connection) isLive() bool { return c.Strategy == "oauth2" && c.script() != "" }
 

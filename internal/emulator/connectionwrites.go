@@ -26,8 +26,7 @@ func invalidBody(format string, args ...any) *apiError {
 	return &apiError{Status: http.StatusBadRequest, Message: "Payload validation error: " + fmt.Sprintf(format, args...), Code: "invalid_body"}
 }
 
-// decode reads the body, in which nothing may be that the operation does not
-// take.
+// decode reads the body, and rejects members that the operation does not accept.
 func (call managementCall) decode(out any) *apiError {
 	dec := json.NewDecoder(bytes.NewReader(call.body))
 	dec.UseNumber()
@@ -62,7 +61,7 @@ type activity struct {
 
 func (s connectionSettings) apply(c *Connection) {
 	if s.Options != nil {
-		// What is not sent is gone.
+		// An option that is not sent is deleted.
 		c.Options, c.IconURL, c.Scope, c.DomainAliases = maps.Clone(*s.Options), "", nil, nil
 	}
 	if s.IsDomain != nil {
@@ -127,8 +126,8 @@ func (m *managementAPI) createConnection(call managementCall) (any, *apiError) {
 	return item, nil
 }
 
-// updateConnection replaces the options as a whole, and a display name that is
-// not sent is the name again.
+// updateConnection replaces the options as a whole, and resets a display name
+// that is not sent to the name.
 func (m *managementAPI) updateConnection(call managementCall) (any, *apiError) {
 	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
@@ -153,7 +152,7 @@ func (m *managementAPI) updateConnection(call managementCall) (any, *apiError) {
 	return call.item(c), nil
 }
 
-// deleteConnection takes the users of the connection with it.
+// deleteConnection deletes the connection and its users.
 func (m *managementAPI) deleteConnection(call managementCall) (any, *apiError) {
 	c, err := m.directory.connectionByID(call.path[1])
 	if err != nil {
@@ -203,8 +202,8 @@ func (m *managementAPI) updateConnectionClients(call managementCall) (any, *apiE
 	return nil, nil
 }
 
-// getUser returns a user. The tokens of identity providers need a scope of their
-// own, and those in the Token Vault are not returned.
+// getUser returns a user. The tokens of identity providers require their own
+// scope, and those in the Token Vault are not returned.
 func (m *managementAPI) getUser(call managementCall) (any, *apiError) {
 	subject := call.path[1]
 	u, ok := m.directory.user(subject)

@@ -10,8 +10,8 @@ type Demo struct {
 	Audience               string // of the API; empty for none
 }
 
-// demoPassword opens the database accounts of the demonstration, and the login
-// page tells it.
+// demoPassword opens the database accounts of the demonstration. The login page shows
+// it.
 const demoPassword = "correct horse"
 
 // AddDemo fills the tenant for a demonstration: a regular web application that

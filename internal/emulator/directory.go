@@ -101,7 +101,7 @@ func (dir *directory) databases(req *authorization) []*Connection {
 	return list
 }
 
-// signupConnection returns the database connection that takes new users.
+// signupConnection returns the database connection for new users.
 func (dir *directory) signupConnection(req *authorization) *Connection {
 	for _, c := range dir.databases(req) {
 		if c.Options["disable_signup"] != true {
@@ -127,7 +127,7 @@ func (dir *directory) domainConnection(req *authorization, address string) *Conn
 	return nil
 }
 
-// checkPassword returns the account that the identifier and the password open.
+// checkPassword returns the account with the identifier and the password.
 func (dir *directory) checkPassword(req *authorization, identifier, password string) (subject, connection string, ok bool) {
 	for _, c := range dir.databases(req) {
 		dir.mu.Lock()
@@ -459,10 +459,10 @@ func (dir *directory) AddMember(user, organization string, m Membership) error {
 	return nil
 }
 
-// SetRolesClaim sets the claim in which ID tokens, /userinfo and JWT access
-// tokens carry the names of the user's roles, those of the organization of the
-// login among them. Auth0 has no such claim of its own: an Action adds it. The
-// empty name, the default, means none.
+// SetRolesClaim sets the claim in which ID tokens, /userinfo and JWT access tokens
+// carry the names of the user's roles, including those of the organization of the
+// login. Auth0 has no claim for them: an Action adds it. The empty name, the default,
+// means none.
 func (dir *directory) SetRolesClaim(name string) {
 	dir.mu.Lock()
 	defer dir.mu.Unlock()

@@ -16,9 +16,9 @@ type apiError struct {
 	Code    string `json:"errorCode,omitempty"`
 }
 
-// A problem is the error body of the My Account API, which is near to RFC 9457.
-// The end of its type identifies it. Auth0 documents only those for a bad token and
-// for a conflict; a client must not depend on the others.
+// A problem is the error body of the My Account API, which resembles RFC 9457. The
+// end of its type identifies it. Auth0 documents only those for a bad token and for
+// a conflict; a client must not depend on the others.
 type problem struct {
 	Type       string       `json:"type"`
 	Title      string       `json:"title"`

@@ -78,8 +78,8 @@ func (x *tokenExchange) exchangeToken(c *Client, form url.Values) (map[string]an
 	return body, err
 }
 
-// onBehalfOf gives an API a token for another API and the same user. The act
-// claim says through whose hands it went (RFC 8693, Section 4.1).
+// onBehalfOf gives an API a token for another API and the same user. The act claim
+// names the APIs that have handled it (RFC 8693, Section 4.1).
 func (x *tokenExchange) onBehalfOf(c *Client, form url.Values) (map[string]any, *tokenError) {
 	claims, invalid := x.keys.verify(form.Get("subject_token"))
 	audience := x.settings.audienceOf(form)

@@ -103,14 +103,13 @@ func (sw *faults) LastTokenRequest() url.Values {
 	return maps.Clone(sw.lastToken)
 }
 
-// Fail makes every answer of the endpoint have the status, until it is called
-// with 0. The body is what Auth0 sends with it: JSON, text or a page, and for
-// 5xx the HTML of an edge server. 429 comes with Retry-After and x-ratelimit
-// headers.
+// Fail makes every response of the endpoint have the status, until it is called
+// with 0. The body is Auth0's for that status: JSON, text or a page, and for 5xx
+// the HTML of an edge server. 429 comes with Retry-After and x-ratelimit headers.
 func (sw *faults) Fail(e Endpoint, status int) { sw.set(func(f *faults) { f.status[e] = status }) }
 
 // Delay makes the endpoint wait before it answers, or until the request is
-// cancelled.
+// canceled.
 func (sw *faults) Delay(e Endpoint, d time.Duration) { sw.set(func(f *faults) { f.delays[e] = d }) }
 
 // Replace makes h answer instead of the endpoint. Nil restores it.

@@ -8,7 +8,7 @@ import (
 )
 
 // loginForms answer the pages of a login: a show method writes the page, a
-// submit method takes its form.
+// submit method handles its form.
 type loginForms struct {
 	*site
 	sessions       *browserSessions
@@ -95,7 +95,7 @@ func (lf *loginForms) submitSSO(w http.ResponseWriter, r *http.Request, tx trans
 }
 
 // chosenConnection returns the connection of a page: the one that the
-// application asked for, or else the one that the user clicked.
+// application requested, or else the one that the user clicked.
 func (lf *loginForms) chosenConnection(r *http.Request, tx transaction, path string) *Connection {
 	name := tx.req.connection
 	if name == "" {
@@ -120,8 +120,8 @@ func (lf *loginForms) showProvider(w http.ResponseWriter, r *http.Request, tx tr
 	lf.views.providerPage(w, tx, c)
 }
 
-// submitProvider takes the account that was chosen at the simulated provider,
-// or the refusal.
+// submitProvider handles the account chosen at the simulated provider, or the
+// user's refusal.
 func (lf *loginForms) submitProvider(w http.ResponseWriter, r *http.Request, tx transaction) {
 	c := lf.chosenConnection(r, tx, "/u/provider")
 	if c == nil || c.isLive() {
@@ -150,7 +150,7 @@ func (lf *loginForms) showPasswordless(w http.ResponseWriter, r *http.Request, t
 	lf.views.passwordlessPage(w, tx, c, http.StatusOK, tx.req.loginHint, "")
 }
 
-// submitPasswordless takes first the address, then the code that went there.
+// submitPasswordless handles first the address, then the code sent to it.
 func (lf *loginForms) submitPasswordless(w http.ResponseWriter, r *http.Request, tx transaction) {
 	c := lf.chosenConnection(r, tx, "/u/passwordless")
 	switch {
@@ -207,7 +207,7 @@ func (lf *loginForms) takePasswordlessCode(w http.ResponseWriter, r *http.Reques
 }
 
 // codeMatches compares the typed code, and counts failures. With the last try
-// the transaction is over and answered.
+// the transaction ends and is answered.
 func (lf *loginForms) codeMatches(w http.ResponseWriter, r *http.Request, tx *transaction) bool {
 	typed := strings.ReplaceAll(strings.TrimSpace(r.PostForm.Get("code")), " ", "")
 	if tx.code != "" && subtle.ConstantTimeCompare([]byte(typed), []byte(tx.code)) == 1 {

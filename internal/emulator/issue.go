@@ -13,7 +13,7 @@ const (
 	codeLifetime    = 10 * time.Minute
 )
 
-// multiFactor is the acr value that asks for, and tells of, a second factor.
+// multiFactor is the acr value that requests, and reports, a second factor.
 const multiFactor = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 // A grant is an authorization of an application. Tokens get all claims from it.
@@ -41,9 +41,9 @@ func (g grant) has(scope string) bool { return slices.Contains(g.scope, scope) }
 var oidcScopes = []string{"openid", "profile", "email", "address", "phone", "name", "given_name", "family_name",
 	"nickname", "email_verified", "picture", "created_at", "identities"}
 
-// grantedScopes drops the requested scopes that are not to be had: those the
-// API does not know, those the user may not use, and offline_access where
-// refresh tokens are off.
+// grantedScopes drops the requested scopes that cannot be granted: those unknown to
+// the API, those the user may not use, and offline_access where refresh tokens are
+// off.
 func grantedScopes(requested []string, c *Client, u *storedUser, orgID string, api *API) []string {
 	var granted []string
 	for _, scope := range requested {
@@ -74,7 +74,7 @@ type tokens struct {
 }
 
 // tokenSet issues the tokens of a grant as the members of a token response. The access
-// token is bound to what the request of the application shows.
+// token is bound to the proof in the application's request.
 func (ts *tokens) tokenSet(c *Client, g grant) (map[string]any, *tokenError) {
 	api, _ := ts.directory.api(g.audience)
 	bound, err := boundTo(c, api)
@@ -96,9 +96,9 @@ func (ts *tokens) tokenSet(c *Client, g grant) (map[string]any, *tokenError) {
 	return body, nil
 }
 
-// boundTo returns what an access token is bound to, for an application and an API, or
-// for /userinfo without one. Whether an application that must show something gets a
-// token depends on both, as in the table of Auth0.
+// boundTo returns the binding of an access token, for an application and an API, or
+// for /userinfo without one. Both decide whether an application without a proof gets a
+// token, as in the table of Auth0.
 func boundTo(c *Client, api *API) (binding, *tokenError) {
 	bound, required := binding{jkt: c.shown.jkt}, c.RequireProofOfPossession
 	switch {
@@ -128,9 +128,9 @@ func (ts *tokens) issueAccessToken(g grant, api *API) string {
 	return ts.keys.Sign(header, claims)
 }
 
-// issueOpaqueToken returns an access token that only /userinfo understands. It
-// has the five parts of a JWE in compact form, as at Auth0, but nothing in it:
-// the grant stays with the tenant.
+// issueOpaqueToken returns an access token that only /userinfo understands. It has the
+// five parts of a JWE in compact form, as at Auth0, but no content: the grant stays
+// with the tenant.
 func (ts *tokens) issueOpaqueToken(g grant) string {
 	header := marshal(map[string]any{"alg": "dir", "enc": "A256GCM", "iss": ts.Issuer()})
 	token := b64(header) + ".." + randomID(16) + "." + randomID(86) + "." + randomID(22)
@@ -181,8 +181,8 @@ func (ts *tokens) accessTokenClaims(g grant, api *API) (header, claims map[strin
 	return header, claims
 }
 
-// permissions returns the permissions claim: all that the user has for the API,
-// whatever scopes were asked for.
+// permissions returns the permissions claim: all of the user's for the API, regardless
+// of the requested scopes.
 func (ts *tokens) permissions(g grant, api *API) []string {
 	list := []string{}
 	if g.user == "" {
@@ -204,7 +204,7 @@ func (ts *tokens) addOrganization(claims map[string]any, g grant) {
 	}
 }
 
-// addRoles adds the names of the user's roles, where an Action does.
+// addRoles adds the names of the user's roles, as an Action would.
 func (ts *tokens) addRoles(claims map[string]any, g grant) {
 	u, ok := ts.directory.user(g.user)
 	ts.mu.Lock()
@@ -269,9 +269,9 @@ func (ts *tokens) idTokenClaims(g grant) (header, claims map[string]any) {
 	return map[string]any{}, claims
 }
 
-// profileClaims returns the user's custom claims and those that the scopes
-// allow (OpenID Connect Core 1.0, Section 5.4). Auth0 grants single claims as
-// scopes, too, and tells updated_at as text.
+// profileClaims returns the user's custom claims and those that the scopes allow
+// (OpenID Connect Core 1.0, Section 5.4). Auth0 also grants single claims as scopes,
+// and sends updated_at as text.
 func (ts *tokens) profileClaims(g grant) map[string]any {
 	claims := map[string]any{}
 	u, ok := ts.directory.user(g.user)

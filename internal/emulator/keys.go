@@ -31,13 +31,13 @@ const (
 	maxPrevious = poolSize - 3
 )
 
-// pool holds the RSA keys of all tenants of the process. Making one takes a tenth
-// of a second, which a test suite with hundreds of tenants would feel. Key ids
-// differ by tenant, so that no two tenants accept each other's tokens.
+// pool holds the RSA keys of all tenants of the process. Making one takes a tenth of a
+// second, too long for a test suite with hundreds of tenants. Key ids differ by
+// tenant, so that no two tenants accept each other's tokens.
 var pool = newKeyPool()
 
-// A keyPool makes each key when it is first needed. Concurrent callers make
-// different keys at the same time.
+// A keyPool makes each key on first use. Concurrent callers make different keys at the
+// same time.
 type keyPool struct {
 	keys    [poolSize]func() *rsa.PrivateKey
 	foreign func() *rsa.PrivateKey // a key that is in no tenant's key set
@@ -58,9 +58,9 @@ type certificateOf struct {
 
 const maxCertificates = 256
 
-// KeysFrom takes RSA keys from source instead of generating them, for test suites of
+// KeysFrom gets RSA keys from source instead of generating them, for test suites of
 // many processes: generating ten keys takes a second. KeysFrom calls source for each i
-// from 0 to 8 once at most. Call it before the first tenant is made.
+// from 0 to 8 at most once. Call it before the first tenant is made.
 func KeysFrom(source func(i int) *rsa.PrivateKey) {
 	for i := range pool.keys {
 		pool.keys[i] = sync.OnceValue(func() *rsa.PrivateKey { return source(i) })
@@ -292,7 +292,7 @@ func (ks *keys) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	for _, k := range keys {
 		jwk, err := publicJWK(k)
 		if err != nil {
-			continue // unreachable: AddKey refuses such keys
+			continue // unreachable: AddKey rejects such keys
 		}
 		if k.signer == nil {
 			cert := k.certificate(ks.now())

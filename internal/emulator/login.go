@@ -18,7 +18,7 @@ var silentErrors = map[step]oauthError{
 	stepConsent: {"consent_required", "Consent required"},
 }
 
-// A loginFlow takes a transaction from page to page and to its end.
+// A loginFlow moves a transaction from page to page and to its end.
 type loginFlow struct {
 	*site
 	sessions  *browserSessions
@@ -32,7 +32,7 @@ type loginFlow struct {
 	consents *bounded[[]string]
 }
 
-// proceed takes a transaction to its next page, or to its end.
+// proceed moves a transaction to its next page, or to its end.
 func (f *loginFlow) proceed(w http.ResponseWriter, r *http.Request, tx transaction) {
 	if tx.user == "" {
 		f.resume(r, &tx)
@@ -115,8 +115,8 @@ func (f *loginFlow) nextStep(r *http.Request, tx transaction) (step, *oauthError
 			return 0, &noMembership
 		}
 	}
-	// An application that asks for a second factor gets a challenge every time,
-	// and so an amr claim; a user who must have one is asked once per session.
+	// An application that requests a second factor gets a challenge every time, and so
+	// an amr claim. A user with mandatory MFA is challenged once per session.
 	if !tx.mfaDone && (req.mfa || user.MFA && !tx.sessionMFA) {
 		return stepMFA, nil
 	}
@@ -126,7 +126,7 @@ func (f *loginFlow) nextStep(r *http.Request, tx transaction) (step, *oauthError
 	return stepDone, nil
 }
 
-// checkUser denies the login to a user who is blocked, or not a member.
+// checkUser denies the login to a blocked user, or to a nonmember.
 func (f *loginFlow) checkUser(u *storedUser, tx transaction) *oauthError {
 	org := tx.req.org
 	invitation := Invitation{}
@@ -163,7 +163,7 @@ func (f *loginFlow) hasConsented(tx transaction, u *storedUser) bool {
 	return ok
 }
 
-// finish ends a transaction well: keep the session, issue, answer.
+// finish completes a transaction: keep the session, issue, answer.
 func (f *loginFlow) finish(w http.ResponseWriter, r *http.Request, tx transaction) {
 	if !f.endTransaction(tx) {
 		f.pages.errorPage(w, expiredPage)
@@ -277,7 +277,7 @@ func pathOf(c *Connection) string {
 }
 
 // page returns the handler of a page. It finds the transaction, and rejects a form
-// that another site has posted.
+// posted by another site.
 func (f *loginFlow) page(show, submit func(http.ResponseWriter, *http.Request, transaction)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -300,7 +300,7 @@ func (f *loginFlow) page(show, submit func(http.ResponseWriter, *http.Request, t
 	}
 }
 
-// authenticate records the user and goes on.
+// authenticate records the user and continues.
 func (f *loginFlow) authenticate(w http.ResponseWriter, r *http.Request, tx transaction, subject, connection string) {
 	tx.user = subject
 	tx.connection = connection
@@ -310,8 +310,8 @@ func (f *loginFlow) authenticate(w http.ResponseWriter, r *http.Request, tx tran
 	f.proceed(w, r, tx)
 }
 
-// leadsUpstream reports whether the request is for a connection whose provider
-// asks the questions.
+// leadsUpstream reports whether the request is for a connection whose provider shows the
+// login page.
 func (f *loginFlow) leadsUpstream(req *authorization) bool {
 	c := f.directory.usableConnection(req, req.connection)
 	return c != nil && c.isLive()
@@ -351,8 +351,8 @@ func (s *site) pageURL(path string, tx transaction, connection string) string {
 	return s.path + path + "?" + query.Encode()
 }
 
-// enter makes the login one to the organization. A user who has logged in by a
-// connection that is not enabled for the organization logs in again.
+// enter makes the login one to the organization. A user who logged in with a connection
+// that is not enabled for the organization logs in again.
 func (f *loginFlow) enter(tx *transaction, org *Organization) *oauthError {
 	req := *tx.req // stored transactions share it
 	req.org = org

@@ -50,8 +50,8 @@ func (lo *logoutAPI) legacyLogout(w http.ResponseWriter, r *http.Request) {
 	lo.logout(w, r, location)
 }
 
-// matchesLogout compares without query and fragment, which this endpoint does
-// not look at.
+// matchesLogout compares without query and fragment, which this endpoint
+// ignores.
 func matchesLogout(entry, location string) bool {
 	bare := func(s string) string { return s[:strings.IndexAny(s+"?", "?#")] }
 	return bare(entry) == bare(location) || matchesWildcard(bare(entry), bare(location))
@@ -81,8 +81,8 @@ func (p *pages) messagePage(w http.ResponseWriter, title, text string) {
 }
 
 // oidcLogout answers /oidc/logout (OpenID Connect RP-Initiated Logout 1.0,
-// Section 2), with Auth0's additions: logout_hint is the sid, and a request
-// that does not prove whose session it means is confirmed by the user.
+// Section 2), with Auth0's additions: logout_hint is the sid, and the user
+// confirms a request that does not prove its session.
 func (lo *logoutAPI) oidcLogout(w http.ResponseWriter, r *http.Request) {
 	r.ParseForm()
 	params := r.URL.Query()
@@ -106,8 +106,8 @@ func (lo *logoutAPI) oidcLogout(w http.ResponseWriter, r *http.Request) {
 	lo.askLogout(w, client, location)
 }
 
-// identifyLogout finds the application and the session that a request means,
-// and insists that its hints agree.
+// identifyLogout finds the application and the session of a request, and
+// requires that its hints agree.
 func (lo *logoutAPI) identifyLogout(params url.Values) (client *Client, sid, problem string) {
 	id, sid := params.Get("client_id"), params.Get("logout_hint")
 	if hint := params.Get("id_token_hint"); hint != "" {
@@ -135,7 +135,7 @@ func (lo *logoutAPI) identifyLogout(params url.Values) (client *Client, sid, pro
 	return client, sid, ""
 }
 
-// checkLogoutURL demands that the URL is registered as it is, query included.
+// checkLogoutURL requires that exactly this URL is registered, query included.
 func (lo *logoutAPI) checkLogoutURL(client *Client, params url.Values) (problem string) {
 	location := params.Get("post_logout_redirect_uri")
 	if location == "" || slices.Contains(lo.logoutURLs(client, params), location) {
@@ -144,8 +144,8 @@ func (lo *logoutAPI) checkLogoutURL(client *Client, params url.Values) (problem 
 	return `The "post_logout_redirect_uri" parameter "` + location + `" is not defined as a valid URL in "Allowed Logout URLs"`
 }
 
-// logoutURLs returns the list that applies: the application's, if a hint tells
-// whose session it is, else the tenant's.
+// logoutURLs returns the list that applies: the application's, if a hint
+// identifies the session, else the tenant's.
 func (lo *logoutAPI) logoutURLs(client *Client, params url.Values) []string {
 	if client != nil && (params.Get("id_token_hint") != "" || params.Get("logout_hint") != "") {
 		return client.LogoutURLs

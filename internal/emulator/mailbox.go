@@ -24,8 +24,8 @@ func (mb *mailbox) send(connection, address string, sent sentCode) {
 	mb.sent.put("\x00"+address, sent) // for Mail
 }
 
-// Mail returns the code and the link that went to an address last, by email or
-// text message. They are empty if nothing did.
+// Mail returns the code and the link of the last message to an address, by
+// email or text message. They are empty without a message.
 func (mb *mailbox) Mail(address string) (code, link string) {
 	mb.mu.Lock()
 	defer mb.mu.Unlock()

@@ -29,7 +29,7 @@ type managementRoute struct {
 	write   managementWrite // zero for reading
 }
 
-// A managementWrite has the method and the status of an operation that writes.
+// A managementWrite holds the method and the status of a writing operation.
 type managementWrite struct {
 	method string
 	status int // of success; 204 has no body
@@ -135,7 +135,7 @@ func invalidQuery(message string) *apiError {
 	return &apiError{Status: http.StatusBadRequest, Message: message, Code: "invalid_query_string"}
 }
 
-// checkQuery rejects a query parameter that the operation does not have.
+// checkQuery rejects a query parameter unknown to the operation.
 func (call managementCall) checkQuery(params []string) *apiError {
 	for name := range call.query {
 		if !slices.Contains(params, name) {
@@ -199,7 +199,7 @@ func cut[T any](p offsetPage, list []T) []T {
 }
 
 // checkpointPage returns the part of the list that follows the item named by
-// from, and the name for the next call, which the last page does not have.
+// from, and the name for the next call, empty on the last page.
 func checkpointPage[T any](call managementCall, list []T, name func(T) string) (page []T, next string, err *apiError) {
 	take, err := call.number("take", defaultPage, 1, maxPage)
 	if err != nil {
@@ -218,8 +218,7 @@ func checkpointPage[T any](call managementCall, list []T, name func(T) string) (
 	return list[:take], name(list[take-1]), nil
 }
 
-// project applies fields and include_fields. is_domain_connection stays in any
-// case.
+// project applies fields and include_fields. is_domain_connection always stays.
 func (call managementCall) project(item map[string]any) map[string]any {
 	text := call.query.Get("fields")
 	if text == "" {

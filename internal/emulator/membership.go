@@ -14,7 +14,7 @@ func (lf *loginForms) showOrganization(w http.ResponseWriter, r *http.Request, t
 	lf.views.organizationPage(w, tx, http.StatusOK, "", "")
 }
 
-// submitOrganization takes the name of an organization.
+// submitOrganization handles the entered name of an organization.
 func (lf *loginForms) submitOrganization(w http.ResponseWriter, r *http.Request, tx transaction) {
 	if tx.lacksOrganization(preLogin) {
 		if r.PostForm.Has("skip") && tx.req.orgOptional() {
@@ -51,7 +51,7 @@ func (lf *loginForms) showMemberships(w http.ResponseWriter, r *http.Request, tx
 	lf.views.membershipsPage(w, tx, user)
 }
 
-// submitMemberships takes a choice among the organizations of the user.
+// submitMemberships handles the user's choice of an organization.
 func (lf *loginForms) submitMemberships(w http.ResponseWriter, r *http.Request, tx transaction) {
 	user, ok := lf.directory.user(tx.user)
 	if ok && tx.lacksOrganization(postLogin) {

@@ -49,8 +49,8 @@ var (
 // factorKinds are the names of the factors in mfa_requirements.
 var factorKinds = map[string]string{"otp": "otp", "sms": "phone", "email": "email", "push": "push-notification", "recovery-code": "recovery-code"}
 
-// secondFactors is the MFA API: it demands a second factor, sends challenges and
-// checks the answers.
+// secondFactors is the MFA API: it requires a second factor, sends challenges
+// and checks the answers.
 type secondFactors struct {
 	*site
 	clientAuth    *clientAuth
@@ -61,7 +61,7 @@ type secondFactors struct {
 	pending *bounded[mfaAttempt] // by mfa_token
 }
 
-// demandFactor puts a grant aside until a second factor is shown.
+// demandFactor suspends a grant until the user has passed a second factor.
 func (sf *secondFactors) demandFactor(g grant, user *storedUser) (map[string]any, *tokenError) {
 	token := "Fe26.2*" + randomID(86)
 	sf.mu.Lock()
@@ -128,7 +128,7 @@ func (sf *secondFactors) listAuthenticators(w http.ResponseWriter, r *http.Reque
 	writeJSON(w, http.StatusOK, list)
 }
 
-// factorAddress is where a code goes.
+// factorAddress is the address for a code.
 func (u *User) factorAddress(factor string) string {
 	if factor == "sms" {
 		return cmp.Or(u.Phone, "+15555550100")
@@ -255,7 +255,7 @@ func (sf *secondFactors) recoveryFactor(c *Client, form url.Values) (map[string]
 }
 
 // showFactor issues the tokens of an attempt if check agrees. The ID token does
-// not tell of the second factor.
+// not report the second factor.
 func (sf *secondFactors) showFactor(c *Client, form url.Values, check func(*mfaAttempt, *storedUser) *tokenError) (map[string]any, *tokenError) {
 	token := form.Get("mfa_token")
 	m, user, err := sf.mfaAttempt(token)

@@ -13,7 +13,7 @@ type Organization struct {
 	Invitations       []Invitation
 }
 
-// An Invitation is one to become a member, good for one login.
+// An Invitation invites a user to an organization. It is valid for one login.
 type Invitation struct {
 	Ticket  string    // its id, in the link of the email
 	Email   string    // the only address that may accept it, if not empty
@@ -38,7 +38,7 @@ func (o *Organization) connection(name string) (OrganizationConnection, bool) {
 	return OrganizationConnection{}, false
 }
 
-// invitation finds one that was not used.
+// invitation finds an unused invitation.
 func (o *Organization) invitation(ticket string) (Invitation, bool) {
 	for _, in := range o.Invitations {
 		if ticket != "" && in.Ticket == ticket {

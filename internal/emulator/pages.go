@@ -78,9 +78,9 @@ type view interface{ securityPolicy() string }
 
 // frame returns the common part of a page of the transaction.
 //
-// form-action names schemes, not hosts: browsers apply it to every redirect
-// that follows a form, and where the application sends its user after the
-// callback is not known here.
+// form-action names schemes, not hosts: browsers apply it to every redirect that
+// follows a form, and the application's redirect after the callback is unknown
+// here.
 func (p *pages) frame(title string, tx transaction) frame {
 	f := frame{Title: title, Host: p.host, Style: p.style}
 	f.policy = "form-action 'self' http: https:"
@@ -97,8 +97,8 @@ func (p *pages) frame(title string, tx transaction) frame {
 	return f
 }
 
-// render writes a page. The templates escape everything; the policy is the
-// second line.
+// render writes a page. The templates escape everything, and the policy is the
+// second line of defense.
 func (p *pages) render(w http.ResponseWriter, status int, name string, v view) {
 	var buf bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&buf, name, v); err != nil {
@@ -156,7 +156,7 @@ func accountOf(subject string, u *storedUser) account {
 // maxAccounts bounds the list of a provider page.
 const maxAccounts = 50
 
-// A providerView is the page that stands for a provider. On it the user logs in, or
+// A providerView is the page that simulates a provider. On it the user logs in, or
 // consents to connecting the account.
 type providerView struct {
 	frame

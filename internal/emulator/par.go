@@ -39,7 +39,7 @@ func (pr *pushedRequests) takesPushed() bool {
 	return pr.on
 }
 
-// A parEndpoint takes pushed authorization requests (RFC 9126).
+// A parEndpoint accepts pushed authorization requests (RFC 9126).
 type parEndpoint struct {
 	*site
 	clientAuth     *clientAuth
@@ -62,7 +62,7 @@ func (e *parEndpoint) pushRequest(w http.ResponseWriter, r *http.Request) {
 }
 
 // keepRequest checks a request as the authorization endpoint would (RFC 9126,
-// Section 2.1), so that its mistakes come to light here.
+// Section 2.1), so that its errors are reported here.
 func (e *parEndpoint) keepRequest(r *http.Request) (uri string, err *tokenError) {
 	form, err := requestForm(r)
 	if err != nil {
@@ -103,8 +103,8 @@ func (e *parEndpoint) keepRequest(r *http.Request) (uri string, err *tokenError)
 	return uri, nil
 }
 
-// takePushed returns the parameters that were pushed, in place of those of the
-// URL (RFC 9126, Section 4). They serve once.
+// takePushed returns the pushed parameters, in place of those of the URL (RFC
+// 9126, Section 4). They work once.
 func (pr *pushedRequests) takePushed(params url.Values) (url.Values, *pageError) {
 	pr.mu.Lock()
 	defer pr.mu.Unlock()

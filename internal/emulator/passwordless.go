@@ -76,8 +76,8 @@ func (pl *passwordlessAPI) sendPasswordless(r *http.Request) (map[string]any, *t
 	return map[string]any{"_id": id, "email": address, "email_verified": false}, nil
 }
 
-// takeAuthParams reads the one member that is no text and takes it out of the
-// body.
+// takeAuthParams reads the only member other than a text and removes it from
+// the body.
 func takeAuthParams(r *http.Request) (url.Values, *tokenError) {
 	body, _ := io.ReadAll(r.Body) // is in memory
 	params := url.Values{}
@@ -127,8 +127,8 @@ func (pl *passwordlessAPI) passwordlessCode(c *Client, form url.Values) (map[str
 	return pl.grantLogins.loginByGrant(c, form, user, subject, "")
 }
 
-// takeSent checks a code that was sent, uses it up, and returns whose it is: a
-// new user, if the address is new.
+// takeSent checks a code from a message, uses it up, and returns its user, who
+// is new if the address is new.
 func (pl *passwordlessAPI) takeSent(conn *Connection, address, code string) (*storedUser, string, bool) {
 	key := conn.Name + "\x00" + address
 	pl.mu.Lock()

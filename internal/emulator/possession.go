@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A NonceDemand says when the tenant wants a nonce in DPoP proofs.
+// A NonceDemand says when the tenant requires a nonce in DPoP proofs.
 type NonceDemand string
 
 const (
@@ -20,10 +20,10 @@ const (
 	NonceUntold    NonceDemand = "untold" // likewise, without the header that has it
 )
 
-// nonceLife is how long a nonce is the current one. The one before is good too.
+// nonceLife is how long a nonce is the current one. The previous one is valid too.
 const nonceLife = 5 * time.Minute
 
-// A Proof is a DPoP proof that the tenant has received, with a good signature.
+// A Proof is a DPoP proof that the tenant has received, with a valid signature.
 type Proof struct {
 	Scheme     string // of the Authorization header beside it
 	Thumbprint string // of its key
@@ -31,7 +31,7 @@ type Proof struct {
 	Accepted   bool
 }
 
-// possession checks that applications have the keys that their tokens are bound to.
+// possession checks that applications have the keys of their tokens.
 type possession struct {
 	*site
 
@@ -53,7 +53,7 @@ func newPossession(site *site) *possession {
 	return ps
 }
 
-// UseNonces sets when the tenant wants a nonce in proofs.
+// UseNonces sets when the tenant requires a nonce in proofs.
 func (ps *possession) UseNonces(demand NonceDemand) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -61,8 +61,8 @@ func (ps *possession) UseNonces(demand NonceDemand) {
 }
 
 // Proofs returns the DPoP proofs that an endpoint has received, in order: [Token],
-// [UserInfo] or [MyAccount]. Those that are malformed or whose signature is bad are
-// not among them.
+// [UserInfo] or [MyAccount]. It leaves out malformed proofs and those with an invalid
+// signature.
 func (ps *possession) Proofs(e Endpoint) []Proof {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -75,8 +75,8 @@ func (ps *possession) Proofs(e Endpoint) []Proof {
 	return list
 }
 
-// shownIn returns what a token request shows: the key of its proof, if it has one,
-// and its certificate. A tenant without the feature takes no notice of proofs.
+// shownIn returns the proof in a token request: the key of its DPoP proof, if any, and
+// its certificate. A tenant without the feature ignores proofs.
 func (ps *possession) shownIn(w http.ResponseWriter, r *http.Request, public bool) (binding, *tokenError) {
 	shown := binding{x5t: clientCertificate(r)}
 	if !ps.provesPossession() || r.Header.Values("DPoP") == nil {
@@ -90,7 +90,7 @@ func (ps *possession) shownIn(w http.ResponseWriter, r *http.Request, public boo
 	return shown, nil
 }
 
-// admits checks that a request to a resource shows what its access token is bound to
+// admits checks that a request to a resource proves the binding of its access token
 // (RFC 9449, Section 7.1; RFC 8705, Section 3). It returns the error of the challenge:
 // the zero value if there is none.
 func (ps *possession) admits(w http.ResponseWriter, r *http.Request, e Endpoint, token string, to binding) *oauthError {
@@ -116,7 +116,7 @@ func schemeOf(r *http.Request) string {
 	return strings.ToLower(scheme)
 }
 
-// challenge sets the challenge of a resource, for the scheme that the token needs.
+// challenge sets the challenge of a resource, for the scheme that the token requires.
 func challenge(w http.ResponseWriter, realm string, to binding, fault oauthError) {
 	value := `Bearer realm="` + realm + `", error="` + fault.Code + `"`
 	if to.jkt != "" {
@@ -171,8 +171,8 @@ func (ps *possession) judge(w http.ResponseWriter, r *http.Request, e Endpoint, 
 	return &oauthError{"use_dpop_nonce", "Authorization server requires nonce in DPoP proof"}
 }
 
-// nonce returns the nonce of an endpoint, or the one that was current before. Those of
-// the token endpoint are of no use elsewhere (RFC 9449, Section 8.2).
+// nonce returns the nonce of an endpoint, or the previous one. Those of the token
+// endpoint are useless elsewhere (RFC 9449, Section 8.2).
 func (ps *possession) nonce(e Endpoint, before int64) string {
 	role := "resource"
 	if e == Token {

@@ -19,8 +19,8 @@ const (
 	proofSkew = 30 * time.Second // of a clock that is ahead
 )
 
-// A receivedProof is a DPoP proof whose form and signature are good (RFC 9449, Section
-// 4.2).
+// A receivedProof is a well-formed DPoP proof with a valid signature (RFC 9449,
+// Section 4.2).
 type receivedProof struct {
 	thumbprint string
 	claims     map[string]any
@@ -65,8 +65,8 @@ func proofOf(r *http.Request) (receivedProof, error) {
 	return p, nil
 }
 
-// publicKeyOf reads a key of P-256. A private key is refused: whoever sends it has
-// given it away.
+// publicKeyOf reads a key of P-256. It rejects a private key, because the sender has
+// disclosed it.
 func publicKeyOf(jwk map[string]any) (*ecdsa.PublicKey, error) {
 	if jwk["kty"] != "EC" || jwk["crv"] != "P-256" {
 		return nil, errors.New("jwk must be a key of the curve P-256")
@@ -121,7 +121,7 @@ func (p receivedProof) fits(method, address, token string, now time.Time) error 
 	return nil
 }
 
-// normalURL drops what does not count in htu: query, fragment, the case of scheme and
+// normalURL drops the parts that htu ignores: query, fragment, the case of scheme and
 // host, the default port.
 func normalURL(raw string) string {
 	u, err := url.Parse(raw)

@@ -169,8 +169,8 @@ func (ps *providers) upstreamClient() *http.Client {
 	return &client
 }
 
-// userOf reads the profile that a script gives its callback, or that a provider
-// with the usual names answers with.
+// userOf reads the profile that a script passes to its callback, or the response of
+// a provider with the usual names.
 func userOf(c *Connection, profile map[string]any) (User, error) {
 	text := func(names ...string) string {
 		for _, name := range names {
@@ -202,8 +202,8 @@ func userOf(c *Connection, profile map[string]any) (User, error) {
 	return u, nil
 }
 
-// withProfile returns the user with the profile that the provider has sent now. The
-// rest, such as the permissions, stays.
+// withProfile returns the user with the provider's current profile. The rest, such
+// as the permissions, stays.
 func (u User) withProfile(p User) User {
 	u.Email, u.EmailVerified, u.Name, u.GivenName = p.Email, p.EmailVerified, p.Name, p.GivenName
 	u.FamilyName, u.Nickname, u.Picture = p.FamilyName, p.Nickname, p.Picture

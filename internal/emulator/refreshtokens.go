@@ -118,10 +118,9 @@ func (rf *refreshTokens) useRefreshToken(c *Client, token string) (refreshToken,
 	return rt, nil
 }
 
-// narrow applies scope and audience of a refresh request. Scopes beyond the
-// grant are dropped without a word, and so is an audience for which the
-// application has no refresh token policy: the token is then for the audience of
-// the login.
+// narrow applies scope and audience of a refresh request. Scopes beyond the grant
+// are dropped silently, and so is an audience for which the application has no
+// refresh token policy: the token is then for the audience of the login.
 func (rf *refreshTokens) narrow(g grant, c *Client, form url.Values) grant {
 	allowed, audience := g.scope, rf.settings.audienceOf(form)
 	for _, policy := range c.RefreshTokenPolicies {

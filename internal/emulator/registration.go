@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// maxRegistered bounds the applications that anybody can register.
+// maxRegistered bounds the applications that anyone can register.
 const maxRegistered = 200
 
 // A registration answers the registration endpoint.
@@ -19,8 +19,8 @@ type registration struct {
 	ids *bounded[struct{}]
 }
 
-// A registered application is what it says of itself, and its credentials (RFC 7591,
-// Sections 2 and 3.2.1).
+// A registered application holds its registered metadata and its credentials (RFC
+// 7591, Sections 2 and 3.2.1).
 type registered struct {
 	ID            string   `json:"client_id"`
 	Secret        string   `json:"client_secret,omitempty"`
@@ -40,8 +40,8 @@ func badRedirect(description string) *tokenError {
 	return &tokenError{http.StatusBadRequest, oauthError{"invalid_redirect_uri", description}}
 }
 
-// serveRegistration answers POST /oidc/register. Nobody authenticates there: it is
-// open or shut.
+// serveRegistration answers POST /oidc/register, without authentication: the
+// endpoint is open or closed.
 func (rg *registration) serveRegistration(w http.ResponseWriter, r *http.Request) {
 	app, err := rg.register(r)
 	w.Header().Set("Cache-Control", "no-store")
@@ -104,7 +104,7 @@ func (app registered) check() *tokenError {
 	return nil
 }
 
-// keep remembers an application. The oldest makes room.
+// keep stores an application. Beyond the limit it drops the oldest.
 func (rg *registration) keep(id string) {
 	rg.mu.Lock()
 	defer rg.mu.Unlock()

@@ -32,7 +32,7 @@ func bufferBody(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// requestForm reads the parameters, which Auth0 also takes as a JSON object.
+// requestForm reads the parameters, which Auth0 also accepts as a JSON object.
 func requestForm(r *http.Request) (url.Values, *tokenError) {
 	if contentType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); contentType == "application/json" {
 		return jsonForm(r)
@@ -70,8 +70,8 @@ func jsonForm(r *http.Request) (url.Values, *tokenError) {
 	return form, nil
 }
 
-// allowsMethod reports whether a list like "GET POST" has the method. HEAD goes
-// with GET, and an empty list leaves the decision to the handler.
+// allowsMethod reports whether a list like "GET POST" contains the method. GET
+// includes HEAD, and an empty list leaves the decision to the handler.
 func allowsMethod(methods, method string) bool {
 	if method == http.MethodHead {
 		method = http.MethodGet

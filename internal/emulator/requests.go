@@ -176,9 +176,9 @@ func checkScope(req *authorization, params url.Values) *oauthError {
 	return nil
 }
 
-// checkChallenge reads the PKCE challenge (RFC 7636, Section 4.3). A public
-// client must send one (RFC 9700, Section 2.1.1). Auth0 insists on it only for
-// some; a client that forgets it should be found out here, not by a thief.
+// checkChallenge reads the PKCE challenge (RFC 7636, Section 4.3). A public client
+// must send one (RFC 9700, Section 2.1.1). Auth0 requires it only of some. A test
+// should find a client that omits it before an attacker does.
 func checkChallenge(req *authorization, params url.Values) *oauthError {
 	req.challenge, req.challengeMethod = params.Get("code_challenge"), params.Get("code_challenge_method")
 	switch {
@@ -191,8 +191,8 @@ func checkChallenge(req *authorization, params url.Values) *oauthError {
 }
 
 // checkPossession reads the thumbprint of the key that must redeem the code (RFC 9449,
-// Section 10). Access tokens from the authorization endpoint are bound to nothing, so
-// that who must have bound ones gets none there.
+// Section 10). Access tokens from the authorization endpoint are bearer tokens, so an
+// application that requires bound ones gets none there.
 func (rq *requests) checkPossession(req *authorization, params url.Values) *oauthError {
 	if rq.provesPossession() {
 		req.jkt = params.Get("dpop_jkt")

@@ -74,7 +74,7 @@ func (rs *responses) issueCode(req *authorization, g grant) string {
 	return code
 }
 
-// refuse delivers an error to the application, unless it is one that must not redirect
+// reject delivers an error to the application, unless it is one that must not redirect
 // with an error.
 func (rs *responses) refuse(w http.ResponseWriter, req *authorization, err oauthError) {
 	if req.client.Strict {

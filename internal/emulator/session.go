@@ -109,11 +109,10 @@ func (ss *browserSessions) setSessionCookie(w http.ResponseWriter, value string,
 	http.SetCookie(w, c)
 }
 
-// SignIn turns on the automatic mode: from now on, wherever a page would ask
-// the browser's user something, the named user answers at once, and /authorize
-// redirects without pages. An account to connect is the one with the same email
-// address, or else the first that the connection has. The user is named by email
-// address or subject. The empty name returns to pages.
+// SignIn turns on the automatic mode: from now on the named user answers every
+// page at once, and /authorize redirects without pages. An account to connect is
+// the one with the same email address, or else the first of the connection. The
+// user is named by email address or subject. The empty name returns to pages.
 func (ss *browserSessions) SignIn(user string) error {
 	subject := ""
 	if user != "" {

@@ -24,8 +24,8 @@ func (st *settings) AllowRegistration(on bool) { st.set(&st.register, on) }
 // whose ID is the URL.
 func (st *settings) AllowMetadataDocuments(on bool) { st.set(&st.documents, on) }
 
-// IgnoreResource turns off the Resource Parameter Compatibility Profile, which new
-// tenants have: resource is then no other name of audience, and does nothing.
+// IgnoreResource turns off the Resource Parameter Compatibility Profile of new
+// tenants: resource is then not a synonym of audience, and has no effect.
 func (st *settings) IgnoreResource(on bool) { st.set(&st.noResource, on) }
 
 // UseErrorPage sets the URL of a page for the errors of the authorization endpoint that

@@ -14,8 +14,8 @@ var strictParams = []string{"acr_values", "audience", "authorization_details", "
 	"response_type", "scope", "state", "ui_locales"}
 
 // checkStrict applies the rules for strict third-party applications: few parameters,
-// PKCE, a client grant for every API, and no scope that the grant does not have. They
-// get no scopes of OpenID Connect, and so no ID tokens.
+// PKCE, a client grant for every API, and no scope outside the grant. They get no
+// scopes of OpenID Connect, and so no ID tokens.
 func checkStrict(req *authorization, params url.Values) *oauthError {
 	if !req.client.Strict {
 		return nil

@@ -1,7 +1,7 @@
-// Package emulator is an Auth0-shaped tenant that runs inside a process: login
-// pages, tokens, keys, logout, the parts of the Management API and of the My
-// Account API that relying parties use, and switches for the faults that a
-// relying party must survive.
+// Package emulator is a tenant that behaves like Auth0 and runs inside a
+// process: login pages, tokens, keys, logout, the parts of the Management API
+// and of the My Account API that relying parties use, and switches for the
+// faults that a relying party must survive.
 //
 // A [Tenant] is an [http.Handler]. It never listens and starts no goroutine, so
 // it works equally behind a TCP listener with a real browser, behind an
@@ -15,15 +15,16 @@
 // The tenant is for tests and local demonstrations. It keeps passwords in clear
 // text and prints one-time codes on its own pages.
 //
-// The package must not know the library: it imports no other package of the
-// module, so that a mistake in the library cannot be repeated here.
+// The package does not know the library: it imports no other package of the
+// module, so that an error in the library cannot be repeated here.
 package emulator
 
-// A Tenant is an Auth0-shaped tenant. All methods are safe for concurrent use.
+// A Tenant behaves like an Auth0 tenant. All methods are safe for concurrent
+// use.
 //
-// It has no state itself: each group of endpoints is a small type with the state
-// that it owns and pointers to the groups that it uses. The groups with methods
-// for tests are embedded.
+// It has no state itself: each group of endpoints is a small type with its state
+// and pointers to the groups that it uses. The groups with methods for tests are
+// embedded.
 type Tenant struct {
 	*site
 	*router
@@ -42,7 +43,7 @@ type Tenant struct {
 	*settings
 }
 
-// New returns a tenant with two signing keys and nothing else in it.
+// New returns a tenant with two signing keys and no other content.
 func New(cfg Config) (*Tenant, error) {
 	site, err := newSite(cfg)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A grantHandler answers one grant type for an authenticated client. A map that it
-// returns beside an error has further members of the error response.
+// A grantHandler answers one grant type for an authenticated client. A map
+// returned with an error holds further members of the error response.
 type grantHandler func(c *Client, form url.Values) (map[string]any, *tokenError)
 
 // A tokenEndpoint authenticates the application and hands the request to the

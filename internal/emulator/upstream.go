@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// upstreamLogins takes a login to a provider and back.
+// upstreamLogins sends a login to a provider and completes it after the return.
 type upstreamLogins struct {
 	*site
 	connector *connector
@@ -28,7 +28,7 @@ func (u *upstreamLogins) startUpstream(w http.ResponseWriter, tx transaction, c 
 	redirect(w, target)
 }
 
-// upstreamCallback takes the provider's answer.
+// upstreamCallback handles the provider's response.
 func (u *upstreamLogins) upstreamCallback(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	u.mu.Lock()
@@ -60,7 +60,7 @@ func (u *upstreamLogins) upstreamCallback(w http.ResponseWriter, r *http.Request
 	u.flow.authenticate(w, r, tx, subject, c.Name)
 }
 
-// takeUpstream keeps both that the provider has: the user, and the tokens.
+// takeUpstream stores the provider's user and tokens.
 func (u *upstreamLogins) takeUpstream(ctx context.Context, c *Connection, login upstreamLogin, code string) (subject string, err error) {
 	tokens, user, err := u.providers.askUpstream(ctx, c, login, code)
 	if err != nil {

@@ -29,12 +29,12 @@ type User struct {
 	DenyReason string // denies every login with this reason, as an Action does
 	MFA        bool   // demands a second factor
 
-	// MFAOnRefresh demands a second factor at every refresh, as an Action can.
+	// MFAOnRefresh requires a second factor at every refresh, as an Action can.
 	MFAOnRefresh bool
 
 	// Factors are "otp", "sms", "email", "push" and "recovery-code". Nil means
-	// otp and recovery-code; with an empty list the user has none to show. The
-	// code of otp is [OneTimeCode], for everybody.
+	// otp and recovery-code. With an empty list the user has not enrolled. The
+	// code of otp is always [OneTimeCode].
 	Factors      []string
 	RecoveryCode string // made up if empty
 
@@ -80,7 +80,7 @@ func (s *site) pictureOf(u *storedUser) string {
 
 func unknownUser(name string) error { return fmt.Errorf("tenant: there is no user %q", name) }
 
-// minPassword is the length that the sign-up page demands.
+// minPassword is the length that the sign-up page requires.
 const minPassword = 8
 
 // initials returns at most two letters that stand for a name.

@@ -1,6 +1,6 @@
-// Package errorpage makes the page that tells a person why a request was refused, and
-// what to do next. It also keeps the status of a refusal in a response that a function
-// of the application writes.
+// Package errorpage writes the page that tells a user why a request failed, and what to
+// do next. It also keeps the status of a refusal in a response that a function of the
+// application writes.
 //
 // The package does not know how a refusal came about, or how a link keeps the options of
 // a login.
@@ -17,21 +17,21 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
-// A Refusal is a refused request as a person sees it.
+// A Refusal is a refusal as the user sees it.
 type Refusal struct {
 	refusal.Row
 	Op       string // of the operation, as in the log
-	ReturnTo string // the page that was asked for, if it is known
+	ReturnTo string // the requested page, if known
 	Login    refusal.Link
 }
 
-// New returns the page of a refused request.
+// New returns the page for a rejected request.
 func New(where *site.Site, r *http.Request, e Refusal, reference string) browser.Page {
 	return browser.Page{Title: title(r, e), Text: text(r, e), Links: links(where, r, e), Reference: reference}
 }
 
-// isUnsentForm reports whether a form of a person was refused for want of a session, or
-// of one that is enough.
+// isUnsentForm reports whether a user's form was rejected because the session is missing
+// or too weak.
 func isUnsentForm(r *http.Request, e Refusal) bool {
 	switch e.Reason {
 	case refusal.LoginRequired.Reason, refusal.OrganizationLogin.Reason, refusal.StepUp.Reason:
@@ -43,19 +43,19 @@ func isUnsentForm(r *http.Request, e Refusal) bool {
 func title(r *http.Request, e Refusal) string {
 	switch {
 	case e.Reason == refusal.StepUp.Reason:
-		return "Please confirm that it is you"
+		return "Confirm that it is you"
 	case isUnsentForm(r, e):
 		return "Your form was not sent"
 	case e.Op == "connect":
 		return "Your account was not connected"
 	case e.Status == http.StatusUnauthorized:
-		return "Please log in"
+		return "You need to log in"
 	case e.Op == "logout" && e.Status >= http.StatusInternalServerError:
 		return "The logout is not complete"
 	case e.Op == "logout":
 		return "You are still logged in"
 	case e.Status == http.StatusServiceUnavailable:
-		return "Please try again in a minute"
+		return "Try again in a minute"
 	case e.Op == "callback" || e.Op == "login" || e.Code == refusal.LoginRequired.Code:
 		return "The login did not work"
 	case e.Status == http.StatusForbidden:
@@ -67,16 +67,16 @@ func title(r *http.Request, e Refusal) string {
 }
 
 func text(r *http.Request, e Refusal) string {
-	const again = " Then come back to this tab, go back to your form, and send it again."
+	const again = ", then go back in this tab and send the form again."
 	switch {
 	case isUnsentForm(r, e) && e.Reason == refusal.StepUp.Reason:
-		return "Your form was not sent, because it needs a more recent or a stronger login than yours. Confirm in a new tab that it is you." + again
+		return "Your form needs a more recent or stronger login. Confirm in a new tab" + again
 	case isUnsentForm(r, e) && e.Reason == refusal.OrganizationLogin.Reason:
-		return "It is for an organization that you are not logged in to. Log in to it in a new tab." + again
+		return "Your form needs a login to another organization. Use a new tab to log in" + again
 	case isUnsentForm(r, e):
-		return "Your session has ended, or you are not logged in. Log in in a new tab." + again
+		return "You are not logged in. Use a new tab to log in" + again
 	case e.Reason == refusal.StepUp.Reason:
-		return "This page needs a more recent or a stronger login than yours."
+		return "This page requires a more recent or stronger login."
 	case e.Reason == refusal.Organization.Reason:
 		return "This page is for an organization that you are not logged in to."
 	}
@@ -84,7 +84,7 @@ func text(r *http.Request, e Refusal) string {
 	return string(unicode.ToUpper(first)) + e.Description[size:] + "."
 }
 
-// links returns what a person can do about an error. Each link must lead to
+// links returns what a user can do about an error. Each link must lead to
 // something that can work.
 func links(where *site.Site, r *http.Request, e Refusal) []browser.Link {
 	base, err := where.Of(r)

@@ -1,8 +1,8 @@
 // Package fault lists the faults of JSON Web Tokens. A fault is a value, so that
 // the program compares faults and not texts.
 //
-// The package does not know who verifies a token. It has no HTTP status and no text
-// for a visitor.
+// The package does not know the verifier of a token. It has no HTTP status and no
+// text for a visitor.
 package fault
 
 import "fmt"
@@ -11,7 +11,7 @@ import "fmt"
 // challenge for an access token (RFC 6750, Section 3).
 type Fault struct {
 	// Reason is a word for metrics and logs. Description contains no text of the
-	// token. Cause has details for the log only, and can be nil.
+	// token. Cause is for the log only, and can be nil.
 	Reason, Description string
 	Cause               error
 }
@@ -23,7 +23,7 @@ func (f *Fault) Error() string {
 	return f.Description
 }
 
-// Is reports whether target is the row of the table that f was made of.
+// Is reports whether target is the row of the table from which f was made.
 func (f *Fault) Is(target error) bool {
 	row, ok := target.(*Fault)
 	return ok && row.Cause == nil && row.Reason == f.Reason && row.Description == f.Description
@@ -54,8 +54,8 @@ func (c *cause) Unwrap() error {
 	return nil
 }
 
-// The faults. Some share a description and differ in the reason, so that a client
-// learns no more than it needs.
+// The faults. Some share a description and differ in the reason, to reveal no more
+// than necessary to a client.
 var (
 	Malformed    = &Fault{"token_malformed", "token malformed", nil}
 	Size         = &Fault{"token_too_large", "token malformed", nil}
@@ -79,7 +79,7 @@ var (
 	Bound        = &Fault{"dpop_required", "token is sender-constrained", nil}
 	NoKey        = &Fault{"dpop_binding_mismatch", "token not bound to a key", nil}
 	OtherKey     = &Fault{"dpop_binding_mismatch", "token not bound to this key", nil}
-	Keys         = &Fault{"keys_unavailable", "token keys unavailable", nil}
+	Keys         = &Fault{"keys_unavailable", "signing keys unavailable", nil}
 	Nonce        = &Fault{"nonce_mismatch", "nonce does not belong to this login", nil}
 	AuthTime     = &Fault{"auth_too_old", "authentication is too old", nil}
 	ACR          = &Fault{"invalid_acr", "authentication is not strong enough", nil}

@@ -13,15 +13,15 @@ import (
 // ErrNotJSON is matched by the errors of [Response.NotJSON].
 var ErrNotJSON = errors.New("the answer is not the expected JSON")
 
-// A notJSON says what came instead of JSON.
+// A notJSON describes a body other than JSON.
 type notJSON string
 
 func (e notJSON) Error() string { return ErrNotJSON.Error() + ": " + string(e) }
 
 func (e notJSON) Is(target error) bool { return target == ErrNotJSON }
 
-// NotJSON returns the error for a response that is not the expected JSON. It says what
-// came and what to look at, and quotes nothing of the body.
+// NotJSON returns the error for a response that is not the expected JSON. It describes
+// the body and the likely cause, and quotes nothing of the body.
 func (r *Response) NotJSON() error {
 	body := bytes.TrimLeft(r.Body, " \t\r\n")
 	encoding := strings.ToLower(r.Header.Get("Content-Encoding"))
@@ -29,7 +29,7 @@ func (r *Response) NotJSON() error {
 	case len(body) == 0:
 		return notJSON("it is empty")
 	case encoding != "" && encoding != "identity":
-		return notJSON(fmt.Sprintf("it has the Content-Encoding %.40q, which was not asked for; look at the proxy or the server", encoding))
+		return notJSON(fmt.Sprintf("it has the Content-Encoding %.40q, which was not requested; check the proxy or the server", encoding))
 	case bytes.HasPrefix(body, []byte("\x1f\x8b")):
 		return notJSON("it is compressed with gzip, and has no Content-Encoding; look at the proxy or the server")
 	case bytes.HasPrefix(body, []byte("\xef\xbb\xbf")):

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// dialer returns nil: browsers and their like cannot dial, and package net/http fetches
-// only if a transport has no dialer.
+// dialer returns nil: browsers and similar hosts cannot dial, and package net/http uses
+// the Fetch API only for a transport without a dialer.
 func dialer() func(ctx context.Context, network, addr string) (net.Conn, error) { return nil }
 
 // usesFetchAPI reports whether a transport may use the Fetch API, which follows

@@ -1,10 +1,10 @@
-// Package fetch makes requests to servers that are trusted to be who they are,
-// and with nothing else: every answer has a size limit and a time limit, no
-// redirect is followed, no cookie is kept, and errors hold neither the query
-// of a URL nor a byte of a body.
+// Package fetch makes requests to servers of which it trusts the identity and nothing
+// else. Every response has a size limit and a time limit, no redirect is followed, no
+// cookie is kept, and errors contain neither the query of a URL nor any part of a
+// body.
 //
-// The package does not know what is fetched. It repeats no request of its own accord:
-// whether a request may be sent twice depends on what it does, see [Repeatable].
+// The package does not know the purpose of a request. It repeats no request by itself:
+// whether a request may be sent twice depends on its effect, see [Repeatable].
 package fetch
 
 import (
@@ -21,19 +21,19 @@ import (
 )
 
 const (
-	// MaxBody is the longest answer that is read. The largest honest one, a
-	// page of a hundred connections, stays far below.
+	// MaxBody is the longest response that is read. The largest legitimate one, a page
+	// of a hundred connections, is far smaller.
 	MaxBody = 1 << 20
 
-	// Timeout bounds a request with its answer, unless the caller's client has
-	// a limit of its own.
+	// Timeout bounds a request with its response, unless the caller's client has a
+	// timeout.
 	Timeout = 5 * time.Second
 )
 
 // ErrBodyTooLarge is returned by reads beyond [MaxBody].
 var ErrBodyTooLarge = errors.New("answer is longer than 1 MiB")
 
-// Options are what a client adds to its requests.
+// Options are added to a client's requests.
 type Options struct {
 	UserAgent string
 	// Header is added to requests for Host only.
@@ -41,10 +41,10 @@ type Options struct {
 	Header http.Header
 }
 
-// NewClient returns a client with the limits of this package around base, or
-// around a transport of its own if base is nil. Of base it keeps Transport and
-// Timeout. A cookie jar is left out, and redirects are returned as they are:
-// following one would hand credentials, or the choice of keys, to another host.
+// NewClient returns a client with the limits of this package around base, or around a
+// new transport if base is nil. It uses Transport and Timeout of base. It leaves out
+// the cookie jar, and returns redirects unfollowed: following one would hand
+// credentials, or the choice of keys, to another host.
 func NewClient(base *http.Client, o Options) *http.Client {
 	c := &http.Client{Timeout: Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t := transport{options: o}
@@ -63,8 +63,8 @@ func NewClient(base *http.Client, o Options) *http.Client {
 	return c
 }
 
-// Limit returns how long to wait for requests that are made one after the other: ours,
-// or more if the caller of [NewClient] has allowed each request more time.
+// Limit returns the time limit of consecutive requests: ours, or more if the caller of
+// [NewClient] has allowed each request more time.
 func Limit(client *http.Client, ours time.Duration, requests int) time.Duration {
 	if t, ok := client.Transport.(transport); ok {
 		return max(ours, time.Duration(requests)*t.timeout)
@@ -72,12 +72,11 @@ func Limit(client *http.Client, ours time.Duration, requests int) time.Duration 
 	return ours
 }
 
-// newTransport returns a transport that gives up dead connections soon. The peer of an
-// idle connection can vanish without a word: a router forgets it, a machine sleeps. So
-// an idle connection is kept for a short time only, which is shorter than the time of
-// common servers and proxies, so that they do not close it while a request is written.
-// A connection of HTTP/2 carries all requests, so it is checked while a response is
-// awaited.
+// newTransport returns a transport that detects dead connections soon. The peer of an
+// idle connection can vanish silently: a router drops it, a machine sleeps. So an idle
+// connection is kept for less time than common servers and proxies keep it. They then
+// do not close it while a request is being written. A connection of HTTP/2 carries all
+// requests, so it is checked while a response is awaited.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -102,7 +101,7 @@ func Repeatable(h http.Header) { h["Idempotency-Key"] = []string{} }
 type transport struct {
 	base    http.RoundTripper
 	options Options
-	timeout time.Duration // that the caller has set, or 0
+	timeout time.Duration // set by the caller, or 0
 }
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -114,8 +113,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	if usesFetchAPI(t.base) {
-		// The Fetch API of a browser follows redirects unless it is told not to. Its
-		// value "error" is not known everywhere.
+		// The Fetch API of a browser follows redirects unless told otherwise. Not
+		// every implementation supports its value "error".
 		r.Header["js.fetch:redirect"] = []string{"manual"}
 	}
 	resp, err := t.base.RoundTrip(r)
@@ -131,25 +130,25 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// dropIdle closes the idle connections after a request that got no response: if the
+// dropIdle closes the idle connections after a request without a response: if the
 // network or the machine was away, all of them are dead, and each would cost another
-// request its time.
+// request its timeout.
 func (t transport) dropIdle(ctx context.Context) {
 	if pool, ok := t.base.(interface{ CloseIdleConnections() }); ok && !errors.Is(ctx.Err(), context.Canceled) {
 		pool.CloseIdleConnections()
 	}
 }
 
-// wasRedirected reports whether a response came from another URL than the request was
-// for, or is a redirect that a browser hides (status 0).
+// wasRedirected reports whether a response came from another URL than the requested
+// one, or is a redirect that a browser hides (status 0).
 func wasRedirected(r *http.Request, resp *http.Response) bool {
 	return resp.StatusCode == 0 || resp.Request != nil && resp.Request.URL.String() != r.URL.String()
 }
 
 var errRedirected = errors.New("the answer is a redirect, and redirects are not followed")
 
-// limitedBody fails where io.LimitReader would end: a document that was cut
-// must not look like a shorter one.
+// limitedBody fails where io.LimitReader would end: a truncated document must not look
+// like a shorter one.
 type limitedBody struct {
 	io.ReadCloser
 	left int
@@ -167,15 +166,15 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A Response is an answer read to its end.
+// A Response is a completely read response.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// An Error says that a request had no usable answer. If there was an answer,
-// Response holds it, for callers who know what its body means.
+// An Error says that a request had no usable response. If there was a response,
+// Response holds it, for callers that know what its body means.
 type Error struct {
 	Method   string
 	URL      string // without query and fragment
@@ -183,17 +182,17 @@ type Error struct {
 	Err      error
 }
 
-// Error does not quote the answer.
+// Error does not quote the response.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s %s: %v", e.Method, e.URL, e.Err)
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// MarshalText keeps the answer out of logs that are written as JSON.
+// MarshalText keeps the response out of JSON logs.
 func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
-// RetryAfter returns how long the server asked to be left alone, or 0.
+// RetryAfter returns the wait that the server requested, or 0.
 func (e *Error) RetryAfter() time.Duration {
 	if e.Response == nil {
 		return 0
@@ -201,9 +200,9 @@ func (e *Error) RetryAfter() time.Duration {
 	return RetryAfter(e.Response.Header, time.Now())
 }
 
-// RetryAfter reads Retry-After (RFC 9110, Section 10.2.3) and, if it is not
-// there, X-RateLimit-Reset, the time in Unix seconds that Auth0 sends, when no
-// requests are left.
+// RetryAfter reads Retry-After (RFC 9110, Section 10.2.3) and, if that is missing,
+// X-RateLimit-Reset, the time in Unix seconds that Auth0 sends when no requests are
+// left.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	if s := h.Get("Retry-After"); s != "" {
 		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -221,7 +220,7 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 
 func clamp(d time.Duration) time.Duration { return max(0, min(d, 24*time.Hour)) }
 
-// Do sends a request and reads the answer, whatever its status.
+// Do sends a request and reads the response, whatever its status.
 func Do(client *http.Client, r *http.Request) (*Response, error) {
 	resp, err := client.Do(r)
 	if err != nil {
@@ -235,8 +234,8 @@ func Do(client *http.Client, r *http.Request) (*Response, error) {
 	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
 
-// JSON sends a request and decodes the answer into out. Anything but status
-// 200 with one JSON value is an [*Error].
+// JSON sends a request and decodes the response into out. Anything but status 200 with
+// one JSON value is an [*Error].
 func JSON(client *http.Client, r *http.Request, out any) (http.Header, error) {
 	r.Header.Set("Accept", "application/json")
 	resp, err := Do(client, r)
@@ -273,8 +272,8 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// Cause takes the URL out of an error of net/http: its query may hold what
-// does not belong in a log.
+// Cause removes the URL from an error of net/http, because its query can contain
+// secrets.
 func Cause(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// An appToken is an access token for the application itself.
+// An appToken is an access token of the application itself.
 type appToken struct {
 	value   secret.Text
 	key     prover.Key
@@ -30,25 +30,25 @@ func (t appToken) token() *oauth2.Token {
 	return prover.Attach(token, t.key, map[string]any{"scope": t.scope})
 }
 
-// An AppTokens is a source of access tokens for the application itself. However many
-// callers ask, one request gets a token, and the next token is requested in the
-// background before the first expires.
+// An AppTokens is a source of access tokens for the application itself (client
+// credentials). Concurrent callers share one request (single-flight), and the next token
+// is requested in the background before the current one expires.
 type AppTokens struct {
 	find func() *cached.Value[appToken]
 }
 
-// Get returns the token. It requests one if there is none, and returns the error of that
-// request.
+// Get returns the token. It requests one if none is cached, and returns the error of
+// that request.
 func (s AppTokens) Get(ctx context.Context) (*oauth2.Token, error) {
 	return tokenOf(s.find().Get(ctx))
 }
 
-// Renew returns a new token, or the one that there is unless that is older than age.
+// Renew returns a new token, or the cached one unless it is older than age.
 func (s AppTokens) Renew(ctx context.Context, age time.Duration) (*oauth2.Token, error) {
 	return tokenOf(s.find().Renew(ctx, age))
 }
 
-// Drop forgets the token if it is the given one, which an API has rejected.
+// Drop deletes the cached token if it is the given one, which an API has rejected.
 func (s AppTokens) Drop(rejected string) {
 	s.find().Drop(func(t appToken) bool { return t.value.Reveal() == rejected })
 }
@@ -60,22 +60,22 @@ func tokenOf(t appToken, err error) (*oauth2.Token, error) {
 	return t.token(), nil
 }
 
-// NewAppTokens returns the source of the tokens of a client for an API, with all
-// scopes that are granted.
+// NewAppTokens returns the source of a client's tokens for an API, with all granted
+// scopes.
 func NewAppTokens(c *provider.Client, audience string) AppTokens {
 	v := appCredentials{Audience: audience}.cached(c)
 	return AppTokens{func() *cached.Value[appToken] { return v }}
 }
 
-// AppTokens returns the source of the tokens for an API. Sources for the same share
-// the token.
+// AppTokens returns the source of the tokens for an API. Sources with the same arguments
+// share the token.
 func (g *Grants) AppTokens(audience, organization string, scopes []string) AppTokens {
 	key, _ := json.Marshal(appCredentials{audience, organization, slices.Sorted(slices.Values(scopes))}) // texts, so it cannot fail
 	return AppTokens{func() *cached.Value[appToken] { return g.apps.Value(string(key)) }}
 }
 
-// maxAppTokens bounds the tokens of one application. Beyond it, the token that was
-// used longest ago is requested again when it is next needed.
+// maxAppTokens bounds the tokens of one application. Beyond it, the least recently used
+// token is dropped, and requested again on its next use.
 const maxAppTokens = 1000
 
 // newAppTokens returns the tokens of a client by their appCredentials as JSON.
@@ -103,7 +103,7 @@ func (a appCredentials) key(c *provider.Client) prover.Key {
 	return c.Proofs.ForProgram()
 }
 
-// cached keeps a token. It is renewed after four fifths of its life.
+// cached keeps a token. It is refreshed after four fifths of its life.
 func (a appCredentials) cached(c *provider.Client) *cached.Value[appToken] {
 	return cached.New(func(ctx context.Context) (appToken, cached.Life, error) {
 		if c.Auth.Name == clientauth.PublicClient {
@@ -122,7 +122,7 @@ func (a appCredentials) cached(c *provider.Client) *cached.Value[appToken] {
 		t := appToken{secret.OfText(got.AccessToken), got.Key, got.Granted(scope), time.Now().Add(life).Round(0)}
 		return t, cached.Life{Due: life * 4 / 5, Stale: life - life/20}, nil
 	}, cached.Policy{
-		Timeout:    fetch.Limit(c.HTTP, fetch.Timeout, 2), // discovery can be first
+		Timeout:    fetch.Limit(c.HTTP, fetch.Timeout, 2), // discovery can come first
 		MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryAfter: time.Minute,
 	})
 }

@@ -1,8 +1,8 @@
-// Package grants makes the token requests of OAuth 2.0 that need no browser, and the
-// requests for codes, links and second factors that belong to them. It builds the
-// forms, sends them, and returns what the tenant answers, or a refusal.
+// Package grants makes the token requests of OAuth 2.0 that need no browser, and their
+// requests for codes, links and second factors. It builds the forms, sends them, and
+// returns the tenant's response, or a refusal.
 //
-// The package does not know what a login or a session is. It verifies no token.
+// The package knows neither logins nor sessions. It verifies no token.
 package grants
 
 import (
@@ -24,14 +24,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// Config is what all requests of an application have in common.
+// Config holds the settings common to all requests of an application.
 type Config struct {
 	Client   *provider.Client
-	Scopes   []string // of a login that names none
+	Scopes   []string // of a login without scopes
 	Audience string   // likewise
 	Keyring  seal.Keyring
 	Now      func() time.Time
-	// MFA returns [refusal.Refusal].Next for a request that needs a second factor.
+	// MFA returns [refusal.Refusal].Next for a request that requires a second factor.
 	MFA func(MFA) any
 }
 
@@ -44,9 +44,9 @@ type Grants struct {
 // New returns the requests of an application.
 func New(c Config) *Grants { return &Grants{c, newAppTokens(c.Client)} }
 
-// A Wish is what requests have in common that log a person in. Scopes and Audience
-// replace those of the Config. ForwardedFor is the address of the person: the tenant
-// then counts attempts by it.
+// A Wish holds the common parameters of requests that log a user in. Scopes and
+// Audience replace those of the Config. ForwardedFor is the user's IP address: the
+// tenant then counts attempts by it.
 type Wish struct {
 	Scopes       []string
 	Audience     string
@@ -54,24 +54,24 @@ type Wish struct {
 	Login        string // see [Purpose]
 }
 
-// A Purpose is what a request asks for, beside an identity. The last part is set for
-// a second factor that a refresh needs: the session, and whose it is.
+// A Purpose holds the requested properties of a token. The last part is set for a
+// second factor that a refresh requires: the session, and its user.
 type Purpose struct {
 	Scope        string `json:"scope"`
 	Audience     string `json:"aud,omitempty"`
 	Organization string `json:"org,omitempty"`
-	// Login is the rest of what the caller asks of the login, in its own form. What a
-	// login requires, it requires also if it goes on with a second factor.
+	// Login holds the other requirements of the caller's login, in the caller's
+	// format. They also hold if the login continues with a second factor.
 	Login string `json:"login,omitempty"`
 
 	Session string `json:"session,omitempty"`
 	Issuer  string `json:"iss,omitempty"`
 	Subject string `json:"sub,omitempty"`
-	// ProofKey is the key of that session, as package prover keeps it.
+	// ProofKey is the key of that session, in the format of package prover.
 	ProofKey string `json:"dpop,omitempty"`
 }
 
-// A Request is a token request that was checked. Formatting it shows nothing of it.
+// A Request is a checked token request. Formatting it reveals nothing.
 type Request struct {
 	form   url.Values
 	header http.Header
@@ -81,18 +81,18 @@ type Request struct {
 	login string
 }
 
-// Format hides the form, which can have a password, from every verb of package fmt.
+// Format hides the form, which can contain a password, from every verb of package fmt.
 func (r *Request) Format(f fmt.State, _ rune) { fmt.Fprint(f, "grants.Request") }
 
-// Purpose returns what the request asks for.
+// Purpose returns the requested properties.
 func (r *Request) Purpose() Purpose {
 	return Purpose{
 		Scope: r.form.Get("scope"), Audience: r.form.Get("audience"), Organization: r.form.Get("organization"), Login: r.login,
 	}
 }
 
-// Send makes a request, once. If the tenant demands a second factor, the refusal says
-// how to go on.
+// Send makes a request, once. If the tenant requires a second factor, the refusal
+// contains the next step.
 func (g *Grants) Send(ctx context.Context, r *Request) (provider.TokenResponse, error) {
 	got, err := g.Client.AnyToken(ctx, r.key(g.Client.Proofs), r.form, r.header)
 	if err == nil {
@@ -106,7 +106,7 @@ func (g *Grants) Send(ctx context.Context, r *Request) (provider.TokenResponse, 
 	return provider.TokenResponse{}, refused
 }
 
-// Custom returns a request with a grant type that no other function has.
+// Custom returns a request with a grant type for which there is no other function.
 func Custom(grantType string, params url.Values) (*Request, error) {
 	if grantType == "" || grantType == "authorization_code" || !syntax.CleanText(grantType) {
 		return nil, refusal.GrantRequest.Because("the grant type %q is not for Grant", grantType)
@@ -115,10 +115,10 @@ func Custom(grantType string, params url.Values) (*Request, error) {
 	return r, r.add(params)
 }
 
-// clientParams say who asks. Only this module sets them.
+// clientParams identify the application. Only this module sets them.
 var clientParams = []string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
-// add adds what a caller has chosen. It replaces nothing.
+// add adds the caller's parameters. It replaces none.
 func (r *Request) add(params url.Values) error {
 	for name, values := range params {
 		switch {
@@ -132,7 +132,7 @@ func (r *Request) add(params url.Values) error {
 	return nil
 }
 
-// login begins a request that logs a person in.
+// login starts a request that logs a user in.
 func (g *Grants) login(grantType string, w Wish) (*Request, error) {
 	scopes := w.Scopes
 	if scopes == nil {
@@ -153,7 +153,7 @@ func (g *Grants) login(grantType string, w Wish) (*Request, error) {
 	return r, nil
 }
 
-// forwarded returns the header that tells Auth0 for whom a request is made.
+// forwarded returns the header that tells Auth0 the user's IP address.
 func forwarded(addr netip.Addr) http.Header {
 	if !addr.IsValid() {
 		return nil
@@ -162,7 +162,7 @@ func forwarded(addr netip.Addr) http.Header {
 }
 
 // Password returns a request with a password (RFC 6749, Section 4.3). With a
-// connection it is one of a grant of Auth0.
+// connection it uses Auth0's password-realm grant.
 func (g *Grants) Password(username, password, connection string, w Wish) (*Request, error) {
 	if username == "" || password == "" {
 		return nil, refusal.Credentials.Because("no user name or no password")
@@ -181,7 +181,7 @@ func (g *Grants) Password(username, password, connection string, w Wish) (*Reque
 	return r, nil
 }
 
-// A Recipient is the address that a code or a link goes to: one of the two.
+// A Recipient is the address for a code or a link: one of the two.
 type Recipient struct{ Email, PhoneNumber string }
 
 // realm returns the connection and the address to use.
@@ -195,10 +195,10 @@ func (to Recipient) realm() (realm, address string, err error) {
 	return "sms", to.PhoneNumber, nil
 }
 
-// CheckLink refuses a recipient that a link cannot be sent to.
+// CheckLink rejects a recipient that a link cannot be sent to.
 func (to Recipient) CheckLink() error {
 	if to.Email == "" {
-		return refusal.GrantRequest.Because("a link can only be sent by e-mail")
+		return refusal.GrantRequest.Because("a link can only be sent by email")
 	}
 	_, _, err := to.realm()
 	return err
@@ -210,11 +210,12 @@ func (g *Grants) SendCode(ctx context.Context, to Recipient, forwardedFor netip.
 }
 
 // SendLink makes the tenant send a link for an authorization request. The request is
-// never pushed: it would be good for a minute, and mail takes longer.
+// never pushed, because its request_uri would expire after a minute, and mail takes
+// longer.
 func (g *Grants) SendLink(ctx context.Context, to Recipient, forwardedFor netip.Addr, request url.Values) error {
 	params := map[string]any{}
 	for name := range request {
-		if name != "client_id" && name != "connection" { // the body has them beside the parameters
+		if name != "client_id" && name != "connection" { // the body has them separately
 			params[name] = request.Get(name)
 		}
 	}
@@ -239,7 +240,7 @@ func (g *Grants) start(ctx context.Context, to Recipient, forwardedFor netip.Add
 	return tenanterror.Meaning(tenanterror.Grant, err)
 }
 
-// Code returns a request with a code that SendCode has sent to the same recipient.
+// Code returns a request with a code that SendCode sent to the same recipient.
 func (g *Grants) Code(to Recipient, code string, w Wish) (*Request, error) {
 	realm, address, err := to.realm()
 	if err != nil {
@@ -295,7 +296,7 @@ func (x Exchange) Request() (*Request, error) {
 	r.form.Set("subject_token_type", x.SubjectTokenType)
 	if x.SubjectTokenType == "" {
 		r.form.Set("subject_token_type", tokenTypeAccessToken)
-		r.form.Set("requested_token_type", tokenTypeAccessToken) // Auth0 insists on it here
+		r.form.Set("requested_token_type", tokenTypeAccessToken) // Auth0 requires it here
 	}
 	for _, p := range []struct{ name, value string }{
 		{"requested_token_type", x.RequestedTokenType},
@@ -307,13 +308,13 @@ func (x Exchange) Request() (*Request, error) {
 	} {
 		provider.SetText(r.form, p.name, p.value)
 		if x.Extra.Has(p.name) {
-			return nil, refusal.GrantRequest.Because("Extra has %s, which is a field of its own", p.name)
+			return nil, refusal.GrantRequest.Because("Extra has %s, which has its own field", p.name)
 		}
 	}
 	return r, r.add(x.Extra)
 }
 
-// ExchangeForLogin returns the request of an exchange that logs a person in.
+// ExchangeForLogin returns the request of an exchange that logs a user in.
 func (g *Grants) ExchangeForLogin(x Exchange) (*Request, error) {
 	r, err := g.login(grantTokenExchange, Wish{Scopes: x.Scopes, Audience: x.Audience, ForwardedFor: x.ForwardedFor})
 	if err != nil {

@@ -162,13 +162,13 @@ func TestRefusedRequests(t *testing.T) {
 		{"a kind without an actor", exchange(Exchange{SubjectToken: "t", ActorTokenType: "a"}), refusal.GrantRequest,
 			"ActorToken and ActorTokenType go together"},
 		{"a bad scope of an exchange", exchange(Exchange{SubjectToken: "t", Scopes: []string{"a\"b"}}), refusal.GrantRequest, "scope"},
-		{"a kind in Extra", extra("requested_token_type"), refusal.GrantRequest, "Extra has requested_token_type, which is a field of its own"},
-		{"an actor in Extra", extra("actor_token"), refusal.GrantRequest, "Extra has actor_token, which is a field of its own"},
+		{"a kind in Extra", extra("requested_token_type"), refusal.GrantRequest, "Extra has requested_token_type, which has its own field"},
+		{"an actor in Extra", extra("actor_token"), refusal.GrantRequest, "Extra has actor_token, which has its own field"},
 		{"the kind of an actor in Extra", extra("actor_token_type"), refusal.GrantRequest,
-			"Extra has actor_token_type, which is a field of its own"},
-		{"an audience in Extra", extra("audience"), refusal.GrantRequest, "Extra has audience, which is a field of its own"},
-		{"a scope in Extra", extra("scope"), refusal.GrantRequest, "Extra has scope, which is a field of its own"},
-		{"an organization in Extra", extra("organization"), refusal.GrantRequest, "Extra has organization, which is a field of its own"},
+			"Extra has actor_token_type, which has its own field"},
+		{"an audience in Extra", extra("audience"), refusal.GrantRequest, "Extra has audience, which has its own field"},
+		{"a scope in Extra", extra("scope"), refusal.GrantRequest, "Extra has scope, which has its own field"},
+		{"an organization in Extra", extra("organization"), refusal.GrantRequest, "Extra has organization, which has its own field"},
 		{"a token in Extra", extra("subject_token"), refusal.GrantRequest, `the parameter "subject_token" is set by the library`},
 		{"the kind of a token in Extra", extra("subject_token_type"), refusal.GrantRequest,
 			`the parameter "subject_token_type" is set by the library`},
@@ -312,8 +312,8 @@ func TestPasswordlessErrors(t *testing.T) {
 	checkRefused(t, "no address", g.SendCode(t.Context(), Recipient{}, netip.Addr{}), refusal.GrantRequest, one)
 	checkRefused(t, "two addresses", g.SendLink(t.Context(), Recipient{"a@example.com", "+1"}, netip.Addr{}, nil), refusal.GrantRequest, one)
 	for to, part := range map[Recipient]string{
-		{}:                       "a link can only be sent by e-mail",
-		{PhoneNumber: "+1"}:      "a link can only be sent by e-mail",
+		{}:                       "a link can only be sent by email",
+		{PhoneNumber: "+1"}:      "a link can only be sent by email",
 		{"a@example.com", "+1"}:  one,
 		{Email: "a@example.com"}: "",
 	} {

@@ -15,18 +15,18 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// An MFA is a request that the tenant lets go on with a second factor. Formatting it
-// shows nothing of it.
+// An MFA is a request that the tenant continues after a second factor. Formatting it
+// reveals nothing.
 type MFA struct{ state secret.Box[mfaState] }
 
-// Shown are the members of an MFA that a program may see.
+// Shown are the public members of an MFA.
 type Shown struct {
-	// Challenge are the kinds of factors that the person can use, and Enroll the kinds
-	// that the person can add.
+	// Challenge lists the factors that the user can use, and Enroll the factors that
+	// the user can add.
 	Challenge []string `json:"challenge,omitempty"`
 	Enroll    []string `json:"enroll,omitempty"`
 	// Type is "otp" or "oob" after a challenge. BindingMethod is then "prompt" if the
-	// person has to enter a code that was sent, else empty.
+	// user has to enter a code from a message, else empty.
 	Type          string `json:"type,omitempty"`
 	BindingMethod string `json:"binding,omitempty"`
 }
@@ -42,17 +42,17 @@ type mfaState struct {
 	ClientID string `json:"client"`
 }
 
-// Shown returns a copy of the members that a program may see.
+// Shown returns a copy of the public members.
 func (m MFA) Shown() Shown {
 	s := m.state.Reveal().Shown
 	s.Challenge, s.Enroll = slices.Clone(s.Challenge), slices.Clone(s.Enroll)
 	return s
 }
 
-// Purpose returns what was asked for.
+// Purpose returns the requested properties.
 func (m MFA) Purpose() Purpose { return m.state.Reveal().Purpose }
 
-// Began returns when the tenant has demanded the second factor, in Unix seconds.
+// Began returns when the tenant required the second factor, in Unix seconds.
 func (m MFA) Began() int64 { return m.state.Reveal().IssuedAt }
 
 // Demanded returns the MFA for a demand of the tenant.
@@ -65,8 +65,8 @@ func (g *Grants) Demanded(d *tenanterror.MFADemand, p Purpose) MFA {
 
 const (
 	purposeMFA = "mfa"
-	// mfaLife is shorter than the ten minutes for which the tenant's token is good,
-	// because a browser keeps what is sealed.
+	// mfaLife is shorter than the ten minutes of the tenant's token, because a
+	// browser keeps the sealed MFA.
 	mfaLife = 5 * time.Minute
 )
 
@@ -76,7 +76,7 @@ func (g *Grants) Seal(m MFA) string {
 	return g.Keyring.Seal(purposeMFA, purposeMFA, plain)
 }
 
-// Open opens an MFA that an instance of the same application has sealed.
+// Open opens an MFA that an instance of the same application sealed.
 func (g *Grants) Open(sealed string) (MFA, error) {
 	var st mfaState
 	plain, _, ok := g.Keyring.Open(purposeMFA, purposeMFA, sealed)
@@ -89,11 +89,11 @@ func (g *Grants) Open(sealed string) (MFA, error) {
 	return MFA{secret.Of(st)}, nil
 }
 
-// A Factor is a second factor that somebody has set up. Its fields are those of the
-// public type Factor in the same order, so that one converts to the other.
+// A Factor is an enrolled second factor. Its fields are those of the public type
+// Factor in the same order, so that one converts to the other.
 type Factor struct{ ID, Type, Channel, Name string }
 
-// Factors returns the factors that can be used now.
+// Factors returns the usable factors.
 func (g *Grants) Factors(ctx context.Context, m MFA) ([]Factor, error) {
 	var listed []struct {
 		ID      string `json:"id"`
@@ -119,8 +119,8 @@ func (g *Grants) Factors(ctx context.Context, m MFA) ([]Factor, error) {
 	return list, nil
 }
 
-// Challenge makes the tenant ask for a factor. Without an id the tenant chooses one.
-// It returns the MFA that takes the answer.
+// Challenge makes the tenant challenge a factor. Without an id the tenant chooses
+// one. It returns the MFA that accepts the user's code.
 func (g *Grants) Challenge(ctx context.Context, m MFA, factorID string) (MFA, error) {
 	st := m.state.Reveal()
 	body := map[string]any{"mfa_token": st.Token, "challenge_type": "oob otp"}
@@ -176,7 +176,7 @@ func (m MFA) OOB(bindingCode string) (*Request, error) {
 func (m MFA) begin(grant string) *Request {
 	r := &Request{form: provider.GrantForm("http://auth0.com/oauth/grant-type/" + grant), where: tenanterror.Grant, key: (*prover.Keys).ForLogin}
 	r.form.Set("mfa_token", m.state.Reveal().Token)
-	if p := m.Purpose(); p.Session != "" { // a refresh goes on, whose session has its key
+	if p := m.Purpose(); p.Session != "" { // this continues a refresh, whose session has its key
 		r.key = func(k *prover.Keys) prover.Key { return k.Open(p.ProofKey) }
 	}
 	return r

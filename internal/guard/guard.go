@@ -1,8 +1,8 @@
-// Package guard decides which requests a guard of pages lets pass, and answers the
-// others: with a login, or with a refusal that says where the login is.
+// Package guard decides which requests a page guard admits, and answers the others: with a
+// login, or with a refusal that links to the login.
 //
-// The package does not know how a login is made, texts for a visitor, or which users a
-// page is for.
+// The package does not know how a login works, the texts for a visitor, or which users a page
+// is for.
 package guard
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
-// A Config is what guards need.
+// A Config holds the dependencies of guards.
 type Config struct {
 	Site   *site.Site
 	Visits *visit.Visits
@@ -43,8 +43,8 @@ type Guards struct{ c Config }
 // New returns the guards.
 func New(c Config) *Guards { return &Guards{c} }
 
-// A Demand is what a guard of pages asks of a session, and of the login that helps if
-// there is none, or if it is not enough. The zero Demand asks for a session.
+// A Demand is what a page guard requires of a session, and the login for a session that is
+// missing or too weak. The zero Demand requires a session.
 type Demand struct {
 	options   []authrequest.Option // of the login, nil for the login route
 	saved     authrequest.Saved    // the same, for a ticket
@@ -52,13 +52,12 @@ type Demand struct {
 	challenge string // further parameters of WWW-Authenticate
 }
 
-// demandLife is the time for which a link that a guard gives to a script can be used.
+// demandLife is the life of a login link that a guard gives to a script.
 const demandLife = 10 * time.Minute
 
-// NewDemand returns the demand of a guard. Options of the login that can be conditions,
-// its age, its acr and its organization, are conditions for the session too. A session
-// must be in one of the organizations, if there are any. NewDemand refuses options that
-// a guard cannot have.
+// NewDemand returns the demand of a guard. Login options that can be conditions, namely age,
+// acr and organization, are conditions for the session too. If organizations are given, a
+// session must be in one of them. NewDemand rejects options that a guard cannot use.
 func (g *Guards) NewDemand(options []authrequest.Option, organizations ...string) (Demand, error) {
 	if err := g.c.Signin.Check(options); err != nil {
 		return Demand{}, err
@@ -70,7 +69,7 @@ func (g *Guards) NewDemand(options []authrequest.Option, organizations ...string
 	return d, g.check(d, own)
 }
 
-// demandOf returns the demand of options, and the request that they make.
+// demandOf returns the demand of options, and their request.
 func demandOf(options []authrequest.Option, organizations []string) (Demand, *authrequest.Request, error) {
 	own, err := authrequest.New(options...)
 	if err != nil {
@@ -106,9 +105,9 @@ func (g *Guards) hold(r *http.Request, d Demand) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), heldKey{g}, &heldDemand{d, outer}))
 }
 
-// whole returns a demand with those of the guards outside. The inner options outweigh
-// the outer ones, except that all conditions hold. It fails if no session can meet them.
-// A login that only confirms who the user is stays in the organization of the session.
+// whole returns a demand combined with those of the outer guards. Inner options override outer
+// ones, but all conditions hold. It fails if no session can meet them. A login that only
+// confirms the user stays in the organization of the session.
 func (g *Guards) whole(r *http.Request, d Demand, record *session.Record) (Demand, error) {
 	outer, _ := r.Context().Value(heldKey{g}).(*heldDemand)
 	stay := organizationOf(record)
@@ -136,7 +135,7 @@ func (g *Guards) whole(r *http.Request, d Demand, record *session.Record) (Deman
 	return whole, err
 }
 
-// check refuses a demand that no session can meet, or that does not fit into a link.
+// check rejects a demand that no session can meet, or that does not fit into a link.
 func (g *Guards) check(d Demand, own *authrequest.Request) error {
 	longest, _, err := demandOf(append([]authrequest.Option{authrequest.Organization("org_0123456789abcdef")}, d.options...), nil)
 	switch {
@@ -180,9 +179,9 @@ func organizationOf(record *session.Record) []authrequest.Option {
 }
 
 // Admit decides about the session of a request, which [visit.Visits.Load] has loaded. It
-// returns the request for the next handler, or nil: then it has answered, or returns
-// the refusal. A page can be answered with a login. Other requests cannot follow the
-// redirects of one.
+// returns the request for the next handler. Otherwise it has written the response, or returns
+// the refusal. A page can be answered with a login. Other requests cannot follow its
+// redirects.
 func (g *Guards) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bool) (admitted *http.Request, err error) {
 	v := g.c.Visits.In(r.Context())
 	switch {
@@ -203,7 +202,7 @@ func (g *Guards) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bo
 	row := refusal.StepUp
 	switch isOrganization := bad.Is(fault.Organization); {
 	case isOrganization && len(d.condition.Organizations) > 1:
-		// Which of them to log in to cannot be known.
+		// The organization to log in to is unknown.
 		return nil, refusal.Organization.Wrap(bad)
 	case isOrganization:
 		row = refusal.OrganizationLogin
@@ -211,8 +210,8 @@ func (g *Guards) Admit(w http.ResponseWriter, r *http.Request, d Demand, page bo
 	return nil, g.ask(w, r, d, page, v.Record, row.Wrap(bad))
 }
 
-// ask answers a request that another login helps: with the login, or with a refusal that
-// says where the login is. The record is nil if nobody is logged in.
+// ask answers a request that another login helps: with the login, or with a refusal that links
+// to it. The record is nil if nobody is logged in.
 func (g *Guards) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool, record *session.Record, why *refusal.Refusal) error {
 	base, err := g.c.Site.Of(r)
 	if err == nil {
@@ -242,7 +241,7 @@ func (g *Guards) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool
 	return &transaction.Failure{Err: why, Links: []refusal.Link{{Text: text, URL: base.Origin + login}}}
 }
 
-// LoginLink returns the way to go on after a request that a login helps.
+// LoginLink returns the link after a rejected request that a login helps.
 func (g *Guards) LoginLink(r *http.Request) []refusal.Link {
 	base, err := g.c.Site.Of(r)
 	if err != nil {
@@ -261,9 +260,9 @@ func (g *Guards) LoginRequired(w http.ResponseWriter, r *http.Request) error {
 	return g.c.Site.LoginRequired(w, r, base, g.c.Site.LoginFor(base, r))
 }
 
-// sendToLogin redirects to the login route, which leads back here. If a browser loses
-// the session cookie each time, the redirects would never end, because the tenant
-// lets it through without a page. After three times the visitor gets a page instead.
+// sendToLogin redirects to the login route, which returns here. If a browser loses the session
+// cookie each time, the redirects would never end, because single sign-on shows no page. After
+// three times the visitor gets a page instead.
 func (g *Guards) sendToLogin(w http.ResponseWriter, r *http.Request, base browser.Base) error {
 	here := site.Here(base, r)
 	if err := g.checkLoop(w, r, base, here); err != nil {
@@ -284,8 +283,8 @@ func (g *Guards) checkLoop(w http.ResponseWriter, r *http.Request, base browser.
 	return &transaction.Failure{Err: refusal.Loop.New(), ReturnTo: g.c.Site.ReturnTo(base, here)}
 }
 
-// beginFor begins a login that leads back to the page. What the page asks for is in no
-// URL of the application, so that no link can weaken it.
+// beginFor starts a login that returns to the page. The page's requirements are in no URL of
+// the application, so that no link can weaken them.
 func (g *Guards) beginFor(w http.ResponseWriter, r *http.Request, base browser.Base, d Demand, record *session.Record) error {
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)

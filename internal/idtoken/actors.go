@@ -5,8 +5,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
-// Actors returns the sub of an act claim, then the sub of the act inside it, and so on
-// (RFC 8693, Section 4.1). An empty text has none.
+// Actors returns the sub of an act claim, then the sub of the nested act, and so on (RFC
+// 8693, Section 4.1). It returns nothing for an empty text.
 func Actors(act string) (list []string, err error) {
 	for act != "" {
 		subject, next, err := actor(act)
@@ -18,8 +18,8 @@ func Actors(act string) (list []string, err error) {
 	return list, nil
 }
 
-// actor reads one act claim. Two readers could choose different ones of two members with
-// the same name.
+// actor reads one act claim. Of two members with the same name, two parsers could choose
+// different ones.
 func actor(text string) (subject, next string, err error) {
 	err = jsonscan.Object(text, func(name, value string) error {
 		switch {

@@ -2,14 +2,14 @@
 // tokens (OpenID Connect Back-Channel Logout 1.0, Section 2.6), and tells the kinds of
 // tokens apart.
 //
-// The package does not know cookies, sessions or login transactions: the caller
-// passes the values that a token must have.
+// The package does not know cookies, sessions or login transactions: the caller passes
+// the expected values of a token.
 //
-// One issuer signs tokens of several kinds with one key, so each verifier tells its
-// own kind from the others (RFC 8725, Section 3.12). It uses three marks: typ in the
-// header, a claim by which the token names its kind, and claims that only one kind
-// has. Some issuers put a mark of one kind into tokens of another. Such a mark
-// decides only if no stronger mark is there.
+// One issuer signs several kinds of tokens with one key, so each verifier tells its kind
+// from the others (RFC 8725, Section 3.12). It uses three marks: typ in the header, a
+// claim that names the kind, and claims that only one kind has. Some issuers put a mark
+// of one kind into tokens of another. That mark decides only if no stronger mark is
+// there.
 package idtoken
 
 import (
@@ -35,15 +35,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// maxSubject is the most bytes of a sub (OpenID Connect Core 1.0, Section 2). It is
-// used for sid too.
+// maxSubject is the most bytes of a sub (OpenID Connect Core 1.0, Section 2). It also
+// bounds sid.
 const maxSubject = 255
 
-// optional are claims that decide nothing. An acr that a login has asked for is
-// required by checkAuthentication.
+// optional are claims that decide nothing. checkAuthentication requires an acr that the
+// login requested.
 const optional = jwt.ACR | jwt.AMR
 
-// An Identity is an ID token that was verified.
+// An Identity is a verified ID token.
 type Identity struct {
 	Claims    jwt.Claims
 	algorithm string
@@ -54,21 +54,21 @@ type Identity struct {
 // A Verifier checks ID tokens and logout tokens for one application.
 type Verifier struct {
 	ClientID   string
-	Algorithms []string // values of alg that are accepted
+	Algorithms []string // accepted values of alg
 	Leeway     time.Duration
 	Keys       *keys.Set
 	Now        func() time.Time
 }
 
-// An Expect has the values that an ID token must have to belong to a login.
+// An Expect holds the values that tie an ID token to a login.
 type Expect struct {
 	Nonce  string
 	ACR    []string // acr must be one of them, unless there are none
-	MaxAge *int     // seconds since the authentication; 0 asks for one in this login
-	Began  int64    // when the login began, in Unix seconds
+	MaxAge *int     // seconds since the authentication; 0 requires one in this login
+	Began  int64    // start of the login, in Unix seconds
 }
 
-// Verify checks the ID token of a login in the browser. Origin tells who sent it. The
+// Verify checks the ID token of a login in the browser. Origin names its sender. The
 // numbers in this file are the items of OpenID Connect Core 1.0, Section 3.1.3.7.
 func (v *Verifier) Verify(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin, e Expect) (Identity, error) {
 	id, err := v.Check(ctx, ep, raw, origin)
@@ -86,8 +86,8 @@ func (v *Verifier) Verify(ctx context.Context, ep discovery.Metadata, raw string
 	return id, nil
 }
 
-// VerifyGranted checks the ID token of a grant without a browser. No nonce was sent,
-// so a token that has one belongs to another login.
+// VerifyGranted checks the ID token of a grant without a browser. The grant sent no
+// nonce, so a token with one belongs to another login.
 func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw string, e Expect) (Identity, error) {
 	id, err := v.Check(ctx, ep, raw, keys.FromTenant)
 	if err != nil {
@@ -102,14 +102,14 @@ func (v *Verifier) VerifyGranted(ctx context.Context, ep discovery.Metadata, raw
 }
 
 // Check makes the checks of an ID token that do not depend on a login. This package
-// decides, because it reads each claim by its exact name and allows for clocks that
-// differ. Package go-oidc must then come to the same result.
+// decides, because it reads claim names case-sensitively and allows for clock skew.
+// Package go-oidc must then reach the same result.
 func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string, origin keys.Origin) (Identity, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
 		return Identity{}, err
 	}
-	// RFC 8725, Section 3.11: other kinds of tokens have a typ of their own.
+	// RFC 8725, Section 3.11: other kinds of tokens have their own typ.
 	if m.Type != "" && !strings.EqualFold(m.Type, "JWT") {
 		return Identity{}, fault.Type.Because("typ is %.40q", m.Type)
 	}
@@ -157,16 +157,15 @@ func (v *Verifier) Check(ctx context.Context, ep discovery.Metadata, raw string,
 }
 
 // A signedPayload is the payload of a token whose signature was checked. Go-oidc
-// compares it with its own reading of the token, and needs no keys.
+// compares it with the claims that it parsed, and needs no keys.
 type signedPayload string
 
 func (p signedPayload) VerifySignature(context.Context, string) ([]byte, error) {
 	return []byte(p), nil
 }
 
-// checkAudience requires that the token is for this application. If the token is for
-// others too, it must name the party that it was issued to. If it names one, that
-// must be this application.
+// checkAudience requires that the token is for this application. A token with several
+// audiences must have azp. An azp must name this application.
 func checkAudience(c jwt.Claims, clientID string) error {
 	if !slices.Contains(c.Audience, clientID) {
 		return fault.Audience.Because("aud is %.200q, want the client id %q", c.Audience, clientID)
@@ -180,7 +179,7 @@ func checkAudience(c jwt.Claims, clientID string) error {
 	return nil
 }
 
-// CheckTimes requires exp and checks it, and checks nbf and iat if they are there.
+// CheckTimes requires and checks exp, and checks nbf and iat if present.
 func CheckTimes(c *jwt.Claims, now time.Time, leeway time.Duration) error {
 	at, slack := Unix(now), leeway.Seconds()
 	switch {
@@ -208,7 +207,7 @@ func FromUnix(seconds float64) time.Time {
 	return time.UnixMilli(int64(seconds * 1000))
 }
 
-// checkNonce requires the nonce of this login. A token without a nonce is rejected,
+// checkNonce requires the nonce of this login. It rejects a token without a nonce,
 // because every login sends one.
 func checkNonce(c jwt.Claims, nonce string) error {
 	if nonce == "" || subtle.ConstantTimeCompare([]byte(c.Nonce), []byte(nonce)) != 1 {
@@ -217,8 +216,8 @@ func checkNonce(c jwt.Claims, nonce string) error {
 	return nil
 }
 
-// checkNoNonce rejects a token that has a nonce, for a grant that sent none: the
-// token belongs to another login (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
+// checkNoNonce rejects a token with a nonce, for a grant that sent none: the token
+// belongs to another login (OpenID Connect Core 1.0, Section 3.1.3.7, item 11).
 func checkNoNonce(c jwt.Claims) error {
 	if c.Has(jwt.Nonce) {
 		return fault.Nonce
@@ -226,8 +225,8 @@ func checkNoNonce(c jwt.Claims) error {
 	return nil
 }
 
-// checkAuthentication requires that the user has authenticated as the login has asked
-// for: strongly enough, and not too long ago.
+// checkAuthentication requires that the user has authenticated as the login requested:
+// strongly enough, and recently enough.
 func (v *Verifier) checkAuthentication(c jwt.Claims, e Expect) error {
 	demand := condition.Demand{MaxAge: e.MaxAge, Began: e.Began, ACR: e.ACR}
 	if bad := demand.Check(Facts(&c), v.Now(), v.Leeway); bad != nil {
@@ -236,13 +235,13 @@ func (v *Verifier) checkAuthentication(c jwt.Claims, e Expect) error {
 	return nil
 }
 
-// Facts returns what an ID token says about the authentication.
+// Facts returns the properties of the authentication in an ID token.
 func Facts(c *jwt.Claims) condition.Facts {
 	return condition.Facts{Time: c.AuthTime, ACR: c.ACR, AMR: c.AMR, OrgID: c.OrgID, OrgName: c.OrgName}
 }
 
-// CheckHash compares at_hash or c_hash with the access token or code that came with
-// the ID token. A token without the claim is accepted.
+// CheckHash compares at_hash or c_hash with the access token or code that came with the
+// ID token. It accepts a token without the claim.
 func CheckHash(id Identity, name jwt.Name, value string) error {
 	if !id.Claims.Has(name) {
 		return nil
@@ -257,11 +256,11 @@ func CheckHash(id Identity, name jwt.Name, value string) error {
 	return nil
 }
 
-// RequireHash is [CheckHash] for values that came through the browser. The claim is
-// then required (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+// RequireHash is [CheckHash] for values that came through the browser. The claim is then
+// required (OpenID Connect Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
 func RequireHash(id Identity, name jwt.Name, value string) error {
 	if !id.Claims.Has(name) {
-		return fault.Hash.Because("the ID token has no hash of what came with it")
+		return fault.Hash.Because("the ID token has no hash of the code or the access token")
 	}
 	return CheckHash(id, name, value)
 }
@@ -274,8 +273,8 @@ func leftHalfHash(algorithm, value string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
-// VerifyLogout checks a logout token (OpenID Connect Back-Channel Logout 1.0,
-// Section 2.6). The tokens of Auth0 have the typ JWT, and both sid and sub.
+// VerifyLogout checks a logout token (OpenID Connect Back-Channel Logout 1.0, Section
+// 2.6). Auth0's logout tokens have the typ JWT, and both sid and sub.
 func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.Claims, error) {
 	m, err := jwt.Parse(raw)
 	if err != nil {
@@ -287,7 +286,7 @@ func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.C
 	if !slices.Contains(v.Algorithms, m.Algorithm) {
 		return nil, fault.Algorithm.Because("alg is %.40q, Config.Algorithms has %q", m.Algorithm, v.Algorithms)
 	}
-	// The header is checked before the claims are read: anybody can post long claims.
+	// The header is checked before the claims are parsed: anyone can post long claims.
 	c, err := jwt.ParseClaims(m.Payload, true, optional)
 	if err != nil {
 		return nil, err
@@ -310,18 +309,18 @@ func (v *Verifier) VerifyLogout(ctx context.Context, issuer, raw string) (*jwt.C
 	return &c, nil
 }
 
-// isLogoutTokenType reports whether a logout token can have the typ. The one of the
-// specification is logout+jwt, which is only recommended (Section 2.4).
+// isLogoutTokenType reports whether a logout token can have the typ. The specification
+// has logout+jwt, but only recommends it (Section 2.4).
 func isLogoutTokenType(typ string) bool {
 	typ = strings.ToLower(typ)
 	return typ == "" || typ == "jwt" || strings.TrimPrefix(typ, "application/") == "logout+jwt"
 }
 
-// LogoutTokenAge is how long after its iat a logout token is accepted.
+// LogoutTokenAge is the longest accepted time since the iat of a logout token.
 const LogoutTokenAge = 5 * time.Minute
 
-// checkLogoutTimes rejects a logout token that is not new: a token that was held back
-// must not end sessions that began later.
+// checkLogoutTimes rejects an old logout token: a delayed token must not end sessions
+// that began later.
 func (v *Verifier) checkLogoutTimes(c *jwt.Claims) error {
 	if err := CheckTimes(c, v.Now(), v.Leeway); err != nil {
 		return err
@@ -362,7 +361,7 @@ var protocolClaims = []string{
 }
 
 // Kept returns a JSON object with the claims for which keep returns true. If keep is
-// nil, it has all claims except those of the protocol.
+// nil, it contains all claims except those of the protocol.
 func (id Identity) Kept(keep func(name string) bool) json.RawMessage {
 	if keep == nil {
 		keep = func(name string) bool { return !slices.Contains(protocolClaims, name) }
@@ -385,10 +384,10 @@ func (id Identity) Kept(keep func(name string) bool) json.RawMessage {
 	return b.Bytes()
 }
 
-// SessionExpiry returns the time at which the tenant wants the session to end, in
-// Unix seconds, from the claim session_expiry (OpenID Connect IPSIE, SL1). It returns
-// 0 if there is no such claim or no plausible time in it: a mistake of the tenant,
-// such as milliseconds, must not keep everybody out.
+// SessionExpiry returns the time at which the tenant requires the session to end, in
+// Unix seconds, from the claim session_expiry (OpenID Connect IPSIE, SL1). It returns 0
+// if the claim is missing or implausible: an error of the tenant, such as milliseconds,
+// must not lock all users out.
 func (id Identity) SessionExpiry() int64 {
 	raw, _ := RawClaim(id.Payload, "session_expiry")
 	at, err := strconv.ParseInt(raw, 10, 64)
@@ -398,8 +397,8 @@ func (id Identity) SessionExpiry() int64 {
 	return at
 }
 
-// RawClaim returns the JSON text of a claim. If the claim is there twice, it returns
-// the last, as package json does.
+// RawClaim returns the JSON text of a claim. Of a repeated claim it returns the last, as
+// package json does.
 func RawClaim(payload, name string) (raw string, ok bool) {
 	jsonscan.Object(payload, func(member, value string) error {
 		if member == name {
@@ -410,9 +409,9 @@ func RawClaim(payload, name string) (raw string, ok bool) {
 	return raw, ok
 }
 
-// Refused returns the refusal of a login or a refresh for the fault of its ID token.
-// If the keys cannot be fetched, nothing is known about the token, and the refusal is
-// an outage. Refused returns an error that is no fault unchanged.
+// Refused returns the refusal of a login or a refresh for the fault of its ID token. If
+// fetching the keys fails, nothing is known about the token, and the refusal is an
+// outage. Refused returns an error other than a fault unchanged.
 func Refused(err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
 	switch {
@@ -432,8 +431,8 @@ func Refused(err error) error {
 	return row.Wrap(f)
 }
 
-// Outage returns a refusal with a time to retry after, for a fault that is not a fault
-// of the token.
+// Outage returns a refusal with a time to retry after, for a fault that the token did
+// not cause.
 func Outage(f *fault.Fault, row refusal.Row) *refusal.Refusal {
 	return row.Later(5*time.Second, f)
 }

@@ -192,15 +192,15 @@ func TestVerify(t *testing.T) {
 		{"12: other acr", acr(login, "gold", "mfa"), change{"acr": "pwd"}, fault.ACR, `acr is "pwd" and amr is [], want one of ["gold" "mfa"]; at Auth0 an Action must turn acr_values into a second factor`},
 		{"12: no acr", acr(login, "mfa"), nil, fault.ACR, ""},
 
-		{"13: no auth_time", age(login, 300, now-5), nil, fault.AuthTime, "no auth_time"},
-		{"13: no auth_time, max_age 0", age(login, 0, now-5), nil, fault.AuthTime, "no auth_time"},
+		{"13: no auth_time", age(login, 300, now-5), nil, fault.AuthTime, "auth_time is missing"},
+		{"13: no auth_time, max_age 0", age(login, 0, now-5), nil, fault.AuthTime, "auth_time is missing"},
 		{"13: max_age is not asked for", login, withAuthTime(now - 86400), nil, ""},
 		{"13: as old as allowed", age(login, 300, now-5), withAuthTime(now - 300 - leeway), nil, ""},
 		{"13: too old", age(login, 300, now-5), withAuthTime(now - 300 - leeway - 0.5), fault.AuthTime, "auth_time is 360 s ago, max_age is 300"},
 		{"13: older than 1 s", age(login, 1, now-5), withAuthTime(now - 1 - leeway - 0.5), fault.AuthTime, "max_age is 1"},
 		{"13: max_age 0, in this login", age(login, 0, now-500), withAuthTime(now - 400), nil, ""},
 		{"13: max_age 0, before it within the leeway", age(login, 0, now-500), withAuthTime(now - 500 - leeway), nil, ""},
-		{"13: max_age 0, before it", age(login, 0, now-500), withAuthTime(now - 500 - leeway - 0.5), fault.AuthTime, "before the login"},
+		{"13: max_age 0, before it", age(login, 0, now-500), withAuthTime(now - 500 - leeway - 0.5), fault.AuthTime, "before the start of the login"},
 
 		{"2: other iss", login, change{"iss": "https://evil.example/"}, fault.Issuer, ""},
 

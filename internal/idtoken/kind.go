@@ -9,7 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// A tokenKind is a kind of token, as a token names itself.
+// A tokenKind is a kind of token, as named in the token.
 type tokenKind string
 
 const (
@@ -20,8 +20,8 @@ const (
 	otherToken  tokenKind = "refresh token"
 )
 
-// namedKind returns the kind that a token names, and the claim by which it does.
-// Keycloak uses typ, and Cognito uses token_use. A claim with another value means
+// namedKind returns the kind that a token names, and the claim that names it.
+// Keycloak uses typ, and Cognito token_use. With any other value the claim means
 // something else and names no kind.
 func namedKind(c *jwt.Claims) (kind tokenKind, claim string) {
 	switch strings.ToLower(c.TypeClaim) {
@@ -45,7 +45,7 @@ func namedKind(c *jwt.Claims) (kind tokenKind, claim string) {
 	return unnamedKind, ""
 }
 
-// notNamed rejects claims that name another kind than the wanted one.
+// notNamed rejects claims that name another kind than the expected one.
 func notNamed(c *jwt.Claims, wanted tokenKind) error {
 	if kind, claim := namedKind(c); kind != unnamedKind && kind != wanted {
 		return fault.Type.Because("the claim %s says that this is no %s but %s", claim, wanted, withArticle(kind))
@@ -76,8 +76,8 @@ func hashOfIDToken(c *jwt.Claims) string {
 }
 
 // isSecurityEvent reports whether events is an object, as in a Security Event Token
-// (RFC 8417, Section 2.2). Logout tokens are of that kind. In another form, events is
-// a claim of the application.
+// (RFC 8417, Section 2.2), such as a logout token. In another form, events is a claim
+// of the application.
 func isSecurityEvent(c *jwt.Claims) bool { return strings.HasPrefix(c.Events, "{") }
 
 // IsAccessTokenType reports whether typ is the media type of an access token (RFC
@@ -86,8 +86,8 @@ func IsAccessTokenType(typ string) bool {
 	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
-// CheckAccessKind rejects tokens that are no access tokens. Old versions of Keycloak
-// put the nonce of the login into access tokens too. These name their kind, so that a
+// CheckAccessKind rejects tokens other than access tokens. Old versions of Keycloak
+// put the nonce of the login into access tokens too. These name their kind, so a
 // nonce decides only for a token that does not.
 func CheckAccessKind(m jwt.Message, c *jwt.Claims) error {
 	if err := notNamed(c, accessToken); err != nil {
@@ -107,7 +107,7 @@ func CheckAccessKind(m jwt.Message, c *jwt.Claims) error {
 	return nil
 }
 
-// checkIDTokenKind rejects tokens that are no ID tokens. UserInfo is the URL of the
+// checkIDTokenKind rejects tokens other than ID tokens. UserInfo is the URL of the
 // UserInfo endpoint, which Auth0 puts into aud of access tokens.
 func checkIDTokenKind(c *jwt.Claims, userInfo string) error {
 	if err := notNamed(c, idToken); err != nil {
@@ -127,9 +127,9 @@ func checkIDTokenKind(c *jwt.Claims, userInfo string) error {
 	return nil
 }
 
-// accessMarks returns the names of the claims that access tokens have (RFC 9068,
-// Section 2.2; gty and permissions are claims of Auth0). An application can put each
-// of them into its ID tokens, so that one alone decides nothing.
+// accessMarks returns the names of the claims of access tokens (RFC 9068, Section
+// 2.2; gty and permissions are claims of Auth0). An application can put each of them
+// into its ID tokens, so a single one decides nothing.
 func accessMarks(c *jwt.Claims) (names []string) {
 	for _, mark := range [...]struct {
 		has  bool
@@ -145,7 +145,7 @@ func accessMarks(c *jwt.Claims) (names []string) {
 	return names
 }
 
-// checkLogoutKind rejects tokens that are no logout tokens (OpenID Connect
+// checkLogoutKind rejects tokens other than logout tokens (OpenID Connect
 // Back-Channel Logout 1.0, Section 2.4).
 func checkLogoutKind(c *jwt.Claims) error {
 	if err := notNamed(c, logoutToken); err != nil {

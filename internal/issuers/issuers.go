@@ -1,8 +1,8 @@
-// Package issuers keeps the issuers that a function of the application trusts. Anybody
-// can write the name of each of them into a token. So the package limits how many are
-// kept, and how many requests are made for them.
+// Package issuers caches the issuers that a function of the application trusts. Anyone can
+// write an issuer's name into a token. So the package limits the number of cached issuers,
+// and the number of requests for them.
 //
-// The package does not know what an issuer has, or which token is good.
+// The package knows neither the contents of an issuer nor which token is valid.
 package issuers
 
 import (
@@ -14,28 +14,28 @@ import (
 )
 
 const (
-	// maxSettled bounds the issuers that are kept. Beyond it the table drops one that
-	// was not used lately. Its keys are fetched again when they are next needed.
+	// maxSettled bounds the cached issuers. Beyond it the table drops one that was not used
+	// recently. Its keys are fetched again on its next use.
 	maxSettled = 10_000
-	// maxFresh bounds the issuers of which no token was good yet.
+	// maxFresh bounds the issuers without a valid token so far.
 	maxFresh = 1_000
 
-	// Requests for the keys and documents of fresh issuers: sixteen at once, and five
-	// in a second. A request that leads to a good token is given back.
+	// Limits for requests for the keys and documents of fresh issuers: a burst of sixteen,
+	// and five per second. A request that leads to a valid token is given back.
 	lookupBurst    = 16
 	lookupInterval = 200 * time.Millisecond
 )
 
-// A Trial limits the requests for an issuer until one of its tokens was good.
+// A Trial limits the requests for an issuer until its first valid token.
 type Trial struct {
 	lookups *bucket.Bucket // of the table
 	mu      sync.Mutex
 	proven  bool
-	paid    int         // requests that were taken out of lookups
-	used    atomic.Bool // since the table last looked for one to drop
+	paid    int         // requests taken out of lookups
+	used    atomic.Bool // since the table last looked for an entry to drop
 }
 
-// MayLookUp is asked before a request for the keys or the document of the issuer.
+// MayLookUp is called before a request for the keys or the document of the issuer.
 func (t *Trial) MayLookUp() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,7 +49,7 @@ func (t *Trial) MayLookUp() bool {
 	return true
 }
 
-// Use notes that the issuer is used.
+// Use notes a use of the issuer.
 func (t *Trial) Use() {
 	if !t.used.Load() {
 		t.used.Store(true)
@@ -62,8 +62,8 @@ func (t *Trial) isProven() bool {
 	return t.proven
 }
 
-// prove notes that a token of the issuer was good, and gives back the requests that
-// the issuer has taken. It reports whether that is new.
+// prove notes a valid token of the issuer, and gives back the requests that the issuer has
+// taken. It reports whether that is new.
 func (t *Trial) prove() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,27 +77,26 @@ func (t *Trial) prove() bool {
 	return true
 }
 
-// An Issuer is what a Table keeps.
+// An Issuer is an entry of a Table.
 type Issuer[T any] interface {
 	comparable
 	// Trial returns nil for an issuer that the application has configured. The table
 	// does not keep such an issuer.
 	Trial() *Trial
-	// Equal reports whether both were made of the same answer of the application.
+	// Equal reports whether both were made from the same answer of the application.
 	Equal(T) bool
 }
 
-// A Table keeps issuers by the name in their tokens, so that an issuer has one set of
-// keys as long as the answer of the application stays the same. Issuers of which no
-// token was good are kept apart, and few of them, so that they cannot take the place
-// of others. The work for a token does not grow with the table. Its methods may be
-// called concurrently.
+// A Table caches issuers by the name in their tokens, so that an issuer keeps one set of keys
+// as long as the application's answer stays the same. Fresh issuers, without a valid token,
+// are kept separately and in small number, so that they cannot evict the others. The work for
+// a token does not grow with the table. Its methods may be called concurrently.
 type Table[T Issuer[T]] struct {
 	lookups *bucket.Bucket
 
 	mu      sync.RWMutex
 	all     map[string]T
-	fresh   queue[T] // of which no token was good
+	fresh   queue[T] // without a valid token
 	settled queue[T]
 }
 
@@ -112,14 +111,14 @@ func NewTable[T Issuer[T]]() *Table[T] {
 // NewTrial returns the Trial of a new issuer.
 func (r *Table[T]) NewTrial() *Trial { return &Trial{lookups: r.lookups} }
 
-// Held returns the issuer that is kept under a name, the zero T if there is none.
+// Held returns the issuer cached under a name, the zero T if there is none.
 func (r *Table[T]) Held(name string) T {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.all[name]
 }
 
-// Settled returns the issuers of which a token was good, in no order.
+// Settled returns the issuers with a valid token, in no order.
 func (r *Table[T]) Settled() (list []T) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -131,9 +130,9 @@ func (r *Table[T]) Settled() (list []T) {
 	return list
 }
 
-// Admit keeps an issuer whose token is good as far as that is known without a key. It
-// returns the issuer to go on with: of several that were made at the same time, all
-// callers get the first.
+// Admit caches an issuer whose token is valid as far as can be checked without a key. It
+// returns the issuer to continue with: of several made at the same time, all callers get the
+// first.
 func (r *Table[T]) Admit(name string, t T) T {
 	if t.Trial() == nil || r.Held(name) == t {
 		return t
@@ -147,7 +146,7 @@ func (r *Table[T]) Admit(name string, t T) T {
 	return t
 }
 
-// Settle keeps an issuer of which a token was good.
+// Settle moves an issuer with a valid token to the settled ones.
 func (r *Table[T]) Settle(name string, t T) {
 	if t.Trial() == nil || !t.Trial().prove() {
 		return
@@ -160,9 +159,8 @@ func (r *Table[T]) Settle(name string, t T) {
 	r.put(&r.settled, name, t)
 }
 
-// put keeps an issuer, and drops others beyond the limit. A settled issuer that was
-// used since the table last looked at it stays. On average the table looks at one for
-// each that it keeps.
+// put adds an issuer, and drops others beyond the limit. A settled issuer used since the
+// table last looked at it stays. On average the table looks at one per addition.
 func (r *Table[T]) put(q *queue[T], name string, t T) {
 	r.all[name] = t
 	q.push(queued[T]{name, t})
@@ -170,7 +168,7 @@ func (r *Table[T]) put(q *queue[T], name string, t T) {
 		old := q.pop()
 		switch {
 		case r.all[old.name] != old.issuer || q == &r.fresh && old.issuer.Trial().isProven():
-			// The name belongs to another issuer by now, or the issuer is in the other queue.
+			// The name now belongs to another issuer, or the issuer is in the other queue.
 		case q == &r.settled && old.issuer.Trial().used.Swap(false):
 			q.push(old)
 		default:
@@ -179,7 +177,7 @@ func (r *Table[T]) put(q *queue[T], name string, t T) {
 	}
 }
 
-// A queue has first what was pushed first.
+// A queue returns first what was pushed first (FIFO).
 type queue[T any] struct {
 	most  int
 	items []queued[T]

@@ -1,9 +1,8 @@
 // Package logging bounds the log of the library. Strangers decide how many requests
-// are refused, and what texts those requests have. The package clips the texts of
-// each line, and writes the same warning at level Warn once in a minute only.
+// are rejected, and which texts those requests contain. The package clips the texts
+// of each line, and writes the same warning at level Warn only once a minute.
 //
-// It must not know what a refusal is, and which refusal has which level. Its caller
-// says so.
+// The package does not know refusals, or their levels, which its caller passes.
 package logging
 
 import (
@@ -26,7 +25,7 @@ const (
 
 	// interval is the time in which a warning is written once.
 	interval = time.Minute
-	// maxKeys bounds the warnings that are told apart. The library has fewer. The
+	// maxKeys bounds the warnings that are distinguished. The library has fewer. The
 	// errors of an application can have any number of reasons.
 	maxKeys = 256
 )
@@ -47,10 +46,10 @@ func New(log *slog.Logger) *slog.Logger {
 // the line gets level Debug. Neither op nor reason may be a text from a request.
 //
 // The caller writes the line to the returned logger, at the returned level. That
-// logger clips texts and does not lower the level again. It is nil if the caller must
-// leave the line out, because the log does not have lines of level Debug. It then
-// returns the reference of the earlier line, so that a visitor never quotes a
-// reference that the log does not have. It is empty if there is no earlier line.
+// logger clips texts and does not lower the level again. The logger is nil if the
+// caller must omit the line, because the log excludes level Debug. Line then returns
+// the reference of the earlier line, so that a visitor never quotes a reference
+// missing in the log. The reference is empty if there is no earlier line.
 //
 // A log that was not made by [New] has no memory: no level is lowered.
 func Line(ctx context.Context, log *slog.Logger, level slog.Level, op, reason string) (_ *slog.Logger, at slog.Level, reference string) {
@@ -112,10 +111,10 @@ func (h handler) WithGroup(name string) slog.Handler {
 	return h
 }
 
-// A budget is the number of bytes that the further texts of a line may have.
+// A budget is the number of bytes left for the texts of a line.
 type budget int
 
-// text clips a text, and takes its length off the budget.
+// text clips a text, and subtracts its length from the budget.
 func (b *budget) text(s string) slog.Value {
 	s = clip(s, max(leastText, min(maxText, int(*b))))
 	*b -= budget(len(s))
@@ -151,11 +150,11 @@ func (b *budget) attrs(attrs []slog.Attr) []slog.Attr {
 	return clipped
 }
 
-// A warning is what tells warnings apart. A line without a reason has its message as
+// A warning is the identity of a warning. A line without a reason has its message as
 // op.
 type warning struct{ op, reason string }
 
-// warnings are those that were written at level Warn within the last minute.
+// warnings are those written at level Warn within the last minute.
 type warnings struct {
 	mu      sync.Mutex
 	written map[warning]writtenLine
@@ -167,7 +166,7 @@ type writtenLine struct {
 }
 
 // level returns Warn for the first line of a warning within interval, else Debug. The
-// reference stands in the line that was last written at level Warn.
+// reference is that of the last line at level Warn.
 func (w *warnings) level(key warning) (_ slog.Level, reference string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -186,9 +185,9 @@ func (w *warnings) level(key warning) (_ slog.Level, reference string) {
 	return slog.LevelWarn, last.reference
 }
 
-// clip makes a text from outside fit for one line of a log: it has no line breaks,
-// no characters that a terminal acts on or does not show, and at most limit bytes,
-// then "..." if something was cut off.
+// clip makes an untrusted text fit for one line of a log: without line breaks and
+// without characters that a terminal interprets or hides, and with at most limit
+// bytes, then "..." after a cut.
 func clip(s string, limit int) string {
 	cut := len(s) > limit
 	if cut {

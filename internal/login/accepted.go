@@ -8,26 +8,26 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// An Accepted login was completed and verified. Its session has not begun.
+// An Accepted login is complete and verified. Its session has not started.
 type Accepted struct {
 	Result
-	ReturnTo string // where the browser goes next
+	ReturnTo string // the next page of the browser
 	AppState json.RawMessage
 	Data     map[string]string // of the application, for the session
 	// Persistent is the choice of the login, see [authrequest.Kept].
 	Persistent *bool
 
-	Scope    string // that was asked for
+	Scope    string // as requested
 	Audience string
-	Recovery secret.Text // the next recovery code of the person
+	Recovery secret.Text // the user's next recovery code
 	Session  string      // id of the session that the browser had when the login began
 	Cookies  []string    // names of that session's cookies
-	Began    string      // id of the session that the login has begun
-	// Continued is the answer to a refresh that needed a second factor.
+	Began    string      // id of the session that the login has started
+	// Continued is the response to a refresh that required a second factor.
 	Continued *provider.TokenResponse
 }
 
-// Accept returns the login that a transaction has come to.
+// Accept returns the login that completes a transaction.
 func Accept(jar *transaction.Jar, t *transaction.Transaction, got Result, returnTo string) *Accepted {
 	return &Accepted{
 		Result: got, ReturnTo: returnTo, AppState: t.AppState, Scope: t.Scope, Audience: t.Audience, Persistent: t.Persistent,

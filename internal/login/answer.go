@@ -15,8 +15,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// An Answer is the Authentication Response (OpenID Connect Core 1.0, Sections
-// 3.1.2.5 and 3.1.2.6, 3.2.2.5 and 3.3.2.5). Nothing in it has been checked.
+// An Answer is the Authentication Response (OpenID Connect Core 1.0, Sections 3.1.2.5
+// and 3.1.2.6, 3.2.2.5 and 3.3.2.5). None of it has been checked.
 type Answer struct {
 	State, code, issuer string
 
@@ -26,13 +26,13 @@ type Answer struct {
 	ErrorCode, errorDescription string
 }
 
-// ParseAnswer reads the parameters of an answer. It refuses a parameter that is
-// there twice (RFC 6749, Section 3.1), because another program could read the other
-// value. It also refuses long values, and an answer without a state. Beside an error it
-// returns what it could read.
+// ParseAnswer reads the parameters of an answer. It rejects a repeated parameter (RFC
+// 6749, Section 3.1), because another program could read the other value. It also
+// rejects long values, and an answer without a state. With an error it returns the part
+// that it could read.
 func ParseAnswer(v url.Values) (Answer, error) {
 	const limit, tokenLimit = 4096, 32 << 10
-	var unread Answer // that could not be read, apart from its state
+	var unread Answer // returned for an unreadable answer, with its state only
 	if len(v["state"]) == 1 && len(v.Get("state")) <= limit {
 		unread.State = v.Get("state")
 	}
@@ -67,7 +67,7 @@ func ParseAnswer(v url.Values) (Answer, error) {
 }
 
 // Stray adds the tenant's error to the refusal of an answer that belongs to no login.
-// Anybody can have written such an answer, so its texts are for the log only.
+// Anyone can have written that answer, so its texts are for the log only.
 func (a Answer) Stray(err error) error {
 	r, ok := errors.AsType[*refusal.Refusal](err)
 	if !ok || a.ErrorCode == "" {
@@ -85,7 +85,7 @@ func (a Answer) Stray(err error) error {
 // A code is an authorization code from an answer that belongs to its transaction.
 type code string
 
-// A response has the contents of an answer that belongs to its transaction:
+// A response holds the contents of an answer that belongs to its transaction:
 // everything that the response type names, and nothing else.
 type response struct {
 	code        code
@@ -93,9 +93,9 @@ type response struct {
 	accessToken *oauth2.Token
 }
 
-// response checks who has sent an answer, whether it is an error, and whether it is
+// response checks the issuer of an answer, whether it is an error, and whether it is
 // complete (RFC 9207, Section 2.4; OpenID Connect Core 1.0, Section 3.1.2.6). The
-// issuer is checked first: an error from somebody else says nothing about the login.
+// issuer comes first: an error from another issuer says nothing about the login.
 func (a Answer) response(t *transaction.Transaction, ep discovery.Metadata, now time.Time) (response, error) {
 	if a.issuer != "" && a.issuer != ep.Issuer {
 		return response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)

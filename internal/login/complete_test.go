@@ -325,7 +325,7 @@ func TestSecondIDToken(t *testing.T) {
 	t.Parallel()
 	for _, row := range append(slices.Concat(idTokenRows, hashRows),
 		idTokenRow{"no at_hash", idToken{claims: change{"at_hash": nil}}, nil, ""},
-		idTokenRow{"other sub", idToken{claims: change{"sub": "auth0|mallory"}}, fault.Claim, "of different people"},
+		idTokenRow{"other sub", idToken{claims: change{"sub": "auth0|mallory"}}, fault.Claim, "of different users"},
 	) {
 		e := newEnv(t, "code id_token")
 		_, tr := e.begin(strong...)
@@ -353,7 +353,7 @@ func TestIDTokensOfTwoIssuers(t *testing.T) {
 	}
 	first := &idtoken.Identity{Claims: jwt.Claims{Issuer: "https://other.example/", Subject: "auth0|ada"}}
 	_, err = p.redeem(t.Context(), verifiedResponse{code: "c", id: first})
-	expect(t, "other issuer", err, badIDToken(fault.Claim), "of different people")
+	expect(t, "other issuer", err, badIDToken(fault.Claim), "of different users")
 }
 
 // TestOtherTypes has a login of each response type that the tests above do not have.

@@ -1,10 +1,10 @@
-// Package login makes logins with the Authorization Code Flow, the Implicit Flow and
-// the Hybrid Flow of OpenID Connect Core 1.0. It makes the Authentication Request,
-// verifies the tenant's answer, and redeems the code. It also verifies the answers to
-// token requests that log a user in without a browser.
+// Package login runs logins with the Authorization Code Flow, the Implicit Flow and the
+// Hybrid Flow of OpenID Connect Core 1.0. It builds the Authentication Request,
+// verifies the tenant's response, and redeems the code. It also verifies the responses
+// to token requests that log a user in without a browser.
 //
-// The package does not know sessions, or how a request of a browser is answered.
-// Package transaction keeps the logins that are under way.
+// The package does not know sessions, or how a browser's request is answered. Package
+// transaction keeps the login transactions.
 package login
 
 import (
@@ -37,7 +37,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A Config has the settings of all logins of an application.
+// A Config holds the settings of all logins of an application.
 type Config struct {
 	Client       *provider.Client
 	IDTokens     *idtoken.Verifier
@@ -45,18 +45,18 @@ type Config struct {
 	ResponseMode string
 	Scopes       []string // with openid
 	Pushed       bool     // pushed authorization requests (RFC 9126)
-	// CheckOrganization, if not nil, decides about the id of the organization that a
-	// person has logged in to. Every login must then be to an organization.
+	// CheckOrganization, if not nil, decides about the id of the organization that the
+	// user logged in to. Every login must then be to an organization.
 	CheckOrganization func(ctx context.Context, orgID string) error
 	Now               func() time.Time
 }
 
 // A Flow is the Authorization Code Flow, the Implicit Flow and the Hybrid Flow of
-// OpenID Connect Core 1.0, Sections 3.1 to 3.3, all with PKCE where there is a code.
+// OpenID Connect Core 1.0, Sections 3.1 to 3.3, with PKCE wherever there is a code.
 type Flow struct {
 	Config
 	pushing   *ratelimit.Limit // pushed authorization requests
-	redeeming *ratelimit.Limit // codes that the tenant refuses
+	redeeming *ratelimit.Limit // codes that the tenant rejects
 }
 
 // NewFlow returns a flow.
@@ -68,8 +68,8 @@ func NewFlow(c Config) *Flow {
 	}
 }
 
-// Begin returns the URL of the Authentication Request (OpenID Connect Core 1.0,
-// Section 3.1.2.1), and the transaction that the answer must belong to.
+// Begin returns the URL of the Authentication Request (OpenID Connect Core 1.0, Section
+// 3.1.2.1), and the transaction to which the response must belong.
 func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.Request) (
 	authURL string, t *transaction.Transaction, err error,
 ) {
@@ -80,7 +80,7 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 	if r.ForwardedFor.IsValid() {
 		return "", nil, refusal.LoginOption.Because("WithForwardedFor is for a login without a browser")
 	}
-	if err := provider.CheckProofs(ep, f.Client.Proofs.ForProgram()); err != nil { // which has the algorithm of all keys
+	if err := provider.CheckProofs(ep, f.Client.Proofs.ForProgram()); err != nil { // which holds the algorithm of all keys
 		return "", nil, err
 	}
 	query, t := f.Authentication(at, r)
@@ -95,8 +95,8 @@ func (f *Flow) Begin(ctx context.Context, at transaction.Place, r *authrequest.R
 }
 
 // Authentication returns the parameters of an Authentication Request, and the
-// transaction that the answer must belong to. If tokens are bound to a key, the tenant
-// binds the code too (RFC 9449, Section 10).
+// transaction to which the response must belong. If tokens will be sender-constrained,
+// the tenant binds the code to the key too (RFC 9449, Section 10).
 func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url.Values, *transaction.Transaction) {
 	t := f.Transaction(at)
 	t.Nonce = secret.Random()
@@ -126,7 +126,7 @@ func (f *Flow) Authentication(at transaction.Place, r *authrequest.Request) (url
 	return query, t
 }
 
-// ScopesOf returns the scopes that a request asks for.
+// ScopesOf returns the requested scopes.
 func (f *Flow) ScopesOf(r *authrequest.Request) []string {
 	if r.Scopes == nil {
 		return f.Scopes
@@ -134,16 +134,16 @@ func (f *Flow) ScopesOf(r *authrequest.Request) []string {
 	return r.Scopes
 }
 
-// Transaction begins a transaction for an answer that goes to a place.
+// Transaction starts a transaction whose response goes to a place.
 func (f *Flow) Transaction(at transaction.Place) *transaction.Transaction {
 	at.ResponseType = cmp.Or(at.ResponseType, f.ResponseType)
 	return transaction.New(f.Client.Tenant.Issuer, f.Client.ID, at, f.Now())
 }
 
-// push sends an authorization request to the tenant directly and returns the URI
-// that stands for it (RFC 9126). The browser then carries no parameters that an
+// push sends an authorization request to the tenant directly and returns the
+// request_uri for it (RFC 9126). The browser then carries no parameters that an
 // attacker could read or change. The lifetime of the URI is ignored, because the
-// browser uses it at once.
+// browser uses it immediately.
 func (f *Flow) push(ctx context.Context, request url.Values) (requestURI string, err error) {
 	if err := f.pushing.Take(); err != nil {
 		return "", err
@@ -169,7 +169,7 @@ func (f *Flow) push(ctx context.Context, request url.Values) (requestURI string,
 	return got.RequestURI, nil
 }
 
-// CheckPage refuses a request that cannot end at the callback.
+// CheckPage rejects a request that cannot end at the callback.
 func (f *Flow) CheckPage(r *authrequest.Request) error {
 	if r.Popup != nil && slices.Contains(r.Popup.Tokens, "access_token") && !strings.Contains(f.ResponseType, "code") {
 		return refusal.LoginOption.Because("WithPopup hands on an access token, which the response type %q has not", f.ResponseType)
@@ -180,7 +180,7 @@ func (f *Flow) CheckPage(r *authrequest.Request) error {
 	return nil
 }
 
-// CheckPlain refuses a request whose answer goes to a program and not to the
+// CheckPlain rejects a request whose response goes to a program and not to the
 // callback.
 func (f *Flow) CheckPlain(r *authrequest.Request) error {
 	if r.Popup != nil {
@@ -193,7 +193,7 @@ func (f *Flow) CheckPlain(r *authrequest.Request) error {
 // OAuth 2.0 Multiple Response Type Encoding Practices, Section 5).
 var ImplicitTypes = []string{"token", "id_token token"}
 
-// CheckImplicit refuses a request of the implicit grant whose answer could not be
+// CheckImplicit rejects a request of the implicit grant whose response could not be
 // checked.
 func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error {
 	switch {
@@ -208,20 +208,19 @@ func (f *Flow) CheckImplicit(responseType string, r *authrequest.Request) error 
 	return f.CheckPlain(r)
 }
 
-// A Pending login has an answer, and everything that is needed to complete it. Its
-// code has not been sent yet.
+// A Pending login has an answer, and everything needed to complete it. Its code has not
+// been sent yet.
 type Pending struct {
 	flow        *Flow
 	transaction *transaction.Transaction
 	answer      Answer
 	endpoints   discovery.Metadata
-	target      string // where a code is redeemed
+	target      string // the endpoint that redeems a code
 	credentials clientauth.Credentials
 }
 
-// Prepare gets the endpoints and the credentials that an answer needs. If it fails,
-// the transaction and the code are not used up, and the same answer can succeed
-// later.
+// Prepare gets the endpoints and the credentials that an answer needs. If it fails, the
+// transaction and the code remain valid, and the same answer can succeed later.
 func (f *Flow) Prepare(ctx context.Context, t *transaction.Transaction, a Answer) (*Pending, error) {
 	ep, err := f.Client.Endpoints(ctx)
 	if err != nil {
@@ -239,13 +238,13 @@ func (f *Flow) Prepare(ctx context.Context, t *transaction.Transaction, a Answer
 
 // A Result is a verified login.
 type Result struct {
-	// Identity is the ID token of the person who has logged in. It is nil with the
-	// response type token, which brings no ID token.
+	// Identity is the user's ID token. It is nil with the response type token, which
+	// returns no ID token.
 	Identity *idtoken.Identity
 	Token    *oauth2.Token // nil with the response type id_token
 }
 
-// Complete verifies the tenant's answer and returns the login. It redeems the code
+// Complete verifies the tenant's response and returns the login. It redeems the code
 // if there is one.
 func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	response, err := p.answer.response(p.transaction, p.endpoints, p.flow.Now())
@@ -266,7 +265,7 @@ func (p *Pending) Complete(ctx context.Context) (Result, error) {
 	return got, p.flow.checkOrganization(ctx, p.transaction.Organization, *got.Identity)
 }
 
-// A verifiedResponse has the contents of an answer whose ID token, if there is one, was
+// A verifiedResponse holds the contents of an answer whose ID token, if any, was
 // verified. Only a code in a verifiedResponse is redeemed.
 type verifiedResponse struct {
 	code        code
@@ -274,10 +273,10 @@ type verifiedResponse struct {
 	accessToken *oauth2.Token
 }
 
-// verifyResponse checks an ID token that came through the browser, and with its hashes
-// the code and the access token beside it. Here the hashes are required, because
-// nothing else protects these two against an exchange by an attacker (OpenID Connect
-// Core 1.0, Sections 3.2.2.10 and 3.3.2.11).
+// verifyResponse checks an ID token that came through the browser, and by its hashes
+// the code and the access token. Here the hashes are required, because nothing else
+// keeps an attacker from replacing these two (OpenID Connect Core 1.0, Sections
+// 3.2.2.10 and 3.3.2.11).
 func (p *Pending) verifyResponse(ctx context.Context, got response) (verifiedResponse, error) {
 	f, t := verifiedResponse{code: got.code, accessToken: got.accessToken}, p.transaction
 	if !t.HasIDToken() {
@@ -297,7 +296,7 @@ func (p *Pending) verifyResponse(ctx context.Context, got response) (verifiedRes
 	return f, nil
 }
 
-// redeem gets the tokens for a code. Without a code, the front is the result.
+// redeem gets the tokens for a code. Without a code, it returns the verified response.
 func (p *Pending) redeem(ctx context.Context, f verifiedResponse) (Result, error) {
 	if !p.transaction.HasCode() {
 		return Result{f.id, f.accessToken}, nil
@@ -310,16 +309,16 @@ func (p *Pending) redeem(ctx context.Context, f verifiedResponse) (Result, error
 	if err != nil {
 		return Result{}, err
 	}
-	// Section 3.3.3.6: both ID tokens must name one person.
+	// Section 3.3.3.6: both ID tokens must have the same iss and sub.
 	if f.id != nil && (f.id.Claims.Issuer != id.Claims.Issuer || f.id.Claims.Subject != id.Claims.Subject) {
-		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different people"))
+		return Result{}, idtoken.Refused(fault.Claim.Because("the two ID tokens of this login are of different users"))
 	}
 	return Result{&id, tokens.Token(p.flow.Now())}, nil
 }
 
-// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5). It
-// sends the redirect URI of the transaction, because the configuration can have
-// changed meanwhile. It makes one request, because a code is good for one.
+// exchange redeems the code (RFC 6749, Section 4.1.3; RFC 7636, Section 4.5). It sends
+// the redirect URI of the transaction, because the configuration can have changed
+// meanwhile. It makes one request, because a code works once.
 func (p *Pending) exchange(ctx context.Context, code code) (provider.TokenResponse, error) {
 	form := provider.GrantForm("authorization_code")
 	form.Set("code", string(code))
@@ -328,7 +327,7 @@ func (p *Pending) exchange(ctx context.Context, code code) (provider.TokenRespon
 	key := p.flow.Client.Proofs.Open(p.transaction.ProofKey)
 	got, err := p.flow.Client.Redeem(ctx, key, p.target, p.credentials, form)
 	if _, unusable := errors.AsType[*refusal.Refusal](err); err == nil || unusable {
-		p.flow.redeeming.GiveBack() // a stranger cannot make up a good code
+		p.flow.redeeming.GiveBack() // an attacker cannot make up a valid code
 	}
 	if err != nil {
 		err = tenanterror.Meaning(tenanterror.LoginCode, err)
@@ -342,8 +341,7 @@ func (p *Pending) exchange(ctx context.Context, code code) (provider.TokenRespon
 }
 
 // verifyIDToken checks the ID token from the token endpoint. It checks the signature
-// too, although OpenID Connect Core 1.0, Section 3.1.3.7, item 6 allows to rely on
-// TLS.
+// too, although OpenID Connect Core 1.0, Section 3.1.3.7, item 6 allows TLS alone.
 func (p *Pending) verifyIDToken(ctx context.Context, got provider.TokenResponse) (idtoken.Identity, error) {
 	id, err := p.flow.IDTokens.Verify(ctx, p.endpoints, got.IDToken, keys.FromTenant, p.transaction.Expectation())
 	if err == nil {
@@ -355,9 +353,9 @@ func (p *Pending) verifyIDToken(ctx context.Context, got provider.TokenResponse)
 	return id, nil
 }
 
-// Granted verifies the answer to a token request that needs no browser. The request
-// r has the required acr and max_age. Organization is the one that the token request
-// has named; an organization of r replaces it. Began is when the login began, in Unix
+// Granted verifies the response to a token request without a browser. The request r
+// holds the required acr and max_age. Organization is the one named in the token
+// request. An organization of r replaces it. Began is the start of the login in Unix
 // seconds, 0 for now.
 func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization string, began int64, got provider.TokenResponse) (Result, error) {
 	if err := got.CheckUsable(); err != nil {

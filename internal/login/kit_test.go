@@ -282,9 +282,9 @@ func badIDToken(f *fault.Fault) refusal.Row {
 	row := refusal.IDToken
 	switch f { // the person, or the owner of the site, can do something about these
 	case fault.Organization:
-		row = refusal.Row{Status: 403, Code: "access_denied", Description: "your account is not a member of the organization that you wanted to log in to"}
+		row = refusal.Row{Status: 403, Code: "access_denied", Description: "your account is not a member of the organization that you tried to log in to"}
 	case fault.AuthTime, fault.ACR:
-		row = refusal.Row{Status: 403, Code: "insufficient_user_authentication", Description: "the login service did not confirm that it is you in the way that this page needs; please log in again; if it keeps happening, tell the owner of this site"}
+		row = refusal.Row{Status: 403, Code: "insufficient_user_authentication", Description: "the login did not confirm your identity as this page requires. Log in again. If this repeats, contact the site's administrator"}
 	}
 	row.Reason = f.Reason
 	return row

@@ -7,8 +7,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// Confirmations makes and checks the value that the button of the page that asks
-// sends. Another site cannot make it, so a form that has it comes from the page.
+// Confirmations makes and checks the value that the button of the confirmation
+// page sends. Another site cannot forge it, so a form with it comes from the
+// page.
 type Confirmations struct {
 	Keyring seal.Keyring
 	Cookie  string // name of the session cookie
@@ -17,13 +18,13 @@ type Confirmations struct {
 
 const (
 	purpose = "logout"
-	// confirmLife is how long a person may take to press the button.
+	// confirmLife is the user's time to press the button.
 	confirmLife = 10 * time.Minute
 	// ahead is how far the clocks of two instances may differ.
 	ahead = time.Minute
 )
 
-// A confirmation is good for one session, and so for one logout.
+// A confirmation is valid for one session, and so for one logout.
 type confirmation struct {
 	SessionID string `json:"id"`
 	IssuedAt  int64  `json:"iat"` // Unix time

@@ -1,8 +1,8 @@
-// Package logout knows what options ask of a logout, where the browser goes after
-// one, and what the button of the page that asks for a confirmation sends.
+// Package logout knows the options of a logout, the browser's next page, and the value
+// that the button of the confirmation page sends.
 //
-// The package does not know the requests and responses of a browser, its cookies,
-// and how a session ends. It makes no request to the tenant: a function gives it the
+// The package does not know the browser's requests and responses, its cookies, and how
+// a session ends. It makes no request to the tenant: a function supplies the
 // end_session_endpoint.
 package logout
 
@@ -28,19 +28,19 @@ const (
 	Automatic Endpoint = ""      // OIDC if the tenant has that endpoint, else V2
 	OIDC      Endpoint = "oidc"  // end_session_endpoint
 	V2        Endpoint = "v2"    // Auth0's /v2/logout
-	Local     Endpoint = "local" // none: the session at the tenant goes on
+	Local     Endpoint = "local" // none: the session at the tenant remains
 )
 
-// A Policy decides where the browser goes after a logout.
+// A Policy decides the browser's next page after a logout.
 type Policy struct {
 	Endpoint Endpoint
 	ClientID string
 	// Auth0 is the base URL of a tenant of Auth0, with a slash at the end. It is empty
 	// for another provider, which has no /v2/logout.
 	Auth0 string
-	// ReturnURLs are where a logout may lead, the first by default.
+	// ReturnURLs are the allowed pages after a logout, the first by default.
 	ReturnURLs []string
-	// Paths says which paths of the application are safe to send a browser to.
+	// Paths says to which paths of the application a browser may be sent.
 	Paths returnto.Policy
 	// EndSession returns the tenant's end_session_endpoint, empty if there is none.
 	EndSession func(context.Context) (string, error)
@@ -50,7 +50,7 @@ type Policy struct {
 // A Logout is one logout.
 type Logout struct {
 	*Request
-	// Asked is the return URL of the link or the form, which can come from anywhere.
+	// Asked is the return URL of the link or the form, which anyone can have written.
 	Asked string
 	// Origin is the origin of the application, as browsers write it, and Home its URL.
 	Origin, Home string
@@ -64,13 +64,13 @@ type Hints struct {
 	IDToken   secret.Text // empty if the session has not kept it
 }
 
-// A Mistake is one in the configuration.
+// A Mistake is an error in the configuration.
 type Mistake struct {
 	Field string // of the public Config
 	Text  string // follows the name of the field
 }
 
-// Check returns the mistakes in the configuration that a policy was made of.
+// Check returns the errors in the configuration of a policy.
 func (p *Policy) Check() []Mistake {
 	var found []Mistake
 	add := func(field, format string, args ...any) {
@@ -100,8 +100,8 @@ func isWebURL(raw string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && syntax.IsScope(raw)
 }
 
-// ReturnURL returns the URL where the browser is to arrive at the end: the one of the
-// options, else the one that was asked for if it is listed, else the default.
+// ReturnURL returns the final URL of the browser: the one of the options, else the
+// requested one if it is listed, else the default.
 func (p *Policy) ReturnURL(l Logout) string {
 	if l.ReturnTo != "" {
 		target := p.absolute(l.Origin, l.ReturnTo)
@@ -120,8 +120,8 @@ func (p *Policy) ReturnURL(l Logout) string {
 	return l.Home
 }
 
-// absolute makes a URL of a path of the application. It returns everything else
-// unchanged, which callers compare with URLs that are allowed.
+// absolute turns a path of the application into a URL. It returns everything else
+// unchanged, which callers compare with the allowed URLs.
 func (p *Policy) absolute(origin, target string) string {
 	if clean, ok := p.Paths.Clean(origin, target); ok && strings.HasPrefix(clean, "/") {
 		return origin + clean
@@ -129,8 +129,8 @@ func (p *Policy) absolute(origin, target string) string {
 	return target
 }
 
-// URL returns the URL to send the browser to, once the session here has ended: a URL
-// of the tenant, so that the session there ends too, or the return URL.
+// URL returns the browser's next URL after the session here has ended: a URL of the
+// tenant, so that the session there ends too, or the return URL.
 func (p *Policy) URL(ctx context.Context, l Logout) (string, error) {
 	back := p.ReturnURL(l)
 	switch p.Endpoint {
@@ -143,7 +143,7 @@ func (p *Policy) URL(ctx context.Context, l Logout) (string, error) {
 	switch {
 	case err != nil:
 		// The session here has ended. A tenant that does not answer would show the
-		// person an error, and nothing of the logout.
+		// user an error, and no sign of the logout.
 		p.Log.Warn("auth0: logout: the session at the tenant is not ended", "err", err)
 		return back, nil
 	case endpoint == "":
@@ -152,8 +152,8 @@ func (p *Policy) URL(ctx context.Context, l Logout) (string, error) {
 	target, hinted := p.endSessionURL(endpoint, l, back)
 	switch {
 	case !hinted && p.Auth0 != "":
-		// Without a hint, Auth0 looks for the return URL in the list of the tenant
-		// and not of the application, and the browser ends at an error page.
+		// Without a hint, Auth0 looks for the return URL in the list of the tenant and
+		// not of the application, and the browser ends at an error page.
 		return p.v2URL(l, back), nil
 	case l.Ended == nil:
 		// No specification says what other providers do without a hint.
@@ -185,8 +185,8 @@ func (p *Policy) v2URL(l Logout, back string) string {
 	return l.withQuery(p.Auth0+"v2/logout", v)
 }
 
-// maxURL is the most bytes of a URL of the end_session_endpoint. Servers refuse
-// longer ones, and then nobody would be logged out.
+// maxURL is the most bytes of a URL of the end_session_endpoint. Servers reject longer
+// ones, and then no logout would succeed.
 const maxURL = 4096
 
 // endSessionURL returns the URL of OpenID Connect RP-Initiated Logout 1.0, Section
@@ -202,13 +202,13 @@ func (p *Policy) endSessionURL(endpoint string, l Logout, back string) (target s
 	v.Set("post_logout_redirect_uri", back)
 	target = l.withQuery(endpoint, v)
 	if len(target) > maxURL {
-		v.Del("id_token_hint") // the largest by far, and client_id does in its place
+		v.Del("id_token_hint") // by far the largest, and client_id replaces it
 		target = l.withQuery(endpoint, v)
 	}
 	return target, v.Has("id_token_hint") || v.Has("logout_hint")
 }
 
-// set leaves out what is empty.
+// set leaves out empty values.
 func set(v url.Values, name, value string) {
 	if value != "" {
 		v.Set(name, value)

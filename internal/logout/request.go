@@ -9,11 +9,11 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A Request is what options ask of a logout. The zero Request asks for nothing.
-// Options write it one after the other. After that it is only read, so that many
-// logouts can share it.
+// A Request holds the options of a logout. The zero Request is a plain logout.
+// Options write it in order. After that it is only read, so that many logouts can
+// share it.
 type Request struct {
-	// ReturnTo is where the logout leads: a path, or an absolute URL.
+	// ReturnTo is the next page: a path, or an absolute URL.
 	ReturnTo string
 	// Federated ends the session at the identity provider too.
 	Federated bool
@@ -26,11 +26,11 @@ type Request struct {
 const maxParam = 1024
 
 // SetParam sets a parameter of the URL that ends the session at the tenant. The
-// values replace those of an earlier call. No values remove the parameter, also one
+// values replace those of an earlier call. No values remove the parameter, even one
 // that the library would send.
 //
-// Four parameters are refused: the library sets them, because they say which
-// application asks and where the browser goes.
+// Four parameters are rejected: only the library sets them, because they name the
+// application and the browser's next page.
 func (r *Request) SetParam(name string, values []string) {
 	switch name {
 	case "client_id", "post_logout_redirect_uri", "returnTo", "federated", "":
@@ -48,15 +48,15 @@ func (r *Request) SetParam(name string, values []string) {
 	r.params[name] = values
 }
 
-// Fail notes a mistake in an option.
+// Fail notes an error in an option.
 func (r *Request) Fail(format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf(format, args...))
 }
 
-// Err returns all mistakes, or nil.
+// Err returns all errors, or nil.
 func (r *Request) Err() error { return errors.Join(r.errs...) }
 
-// apply sets the parameters of the options on v, except some. It removes those that
+// apply sets the parameters of the options on v, except some. It deletes those that
 // an option has removed.
 func (r *Request) apply(v url.Values, except ...string) {
 	for name, values := range r.params {

@@ -1,7 +1,7 @@
-// Package peer tells who has sent a request, a proxy or a client, and for which host the
-// request is. The header of a proxy counts only in requests that come from that proxy.
+// Package peer tells the sender of a request, a proxy or a client, and the requested
+// host. A proxy's header counts only in requests that come from that proxy.
 //
-// The package does not know which hosts there are, and who may be a proxy.
+// The package knows neither the valid hosts nor the proxies.
 package peer
 
 import (
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// Host returns the host that a request names. If the request comes from one of the
-// proxies, that is the last value of X-Forwarded-Host: the proxy itself has added it, and
-// a client can have added those before it.
+// Host returns the host that a request names. In a request from one of the proxies that
+// is the last value of X-Forwarded-Host, which the proxy itself added. A client can have
+// added the values before it.
 func Host(r *http.Request, proxies []netip.Prefix) string {
 	lines := r.Header.Values("X-Forwarded-Host")
 	if len(lines) == 0 || !IsFrom(r, proxies) {

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
-// The error codes of a server that accepts no proof (RFC 9449, Sections 7.1, 8 and 9).
+// The error codes of a server that rejects a proof (RFC 9449, Sections 7.1, 8 and 9).
 const (
 	useNonce     = "use_dpop_nonce"
 	invalidProof = "invalid_dpop_proof"
@@ -23,7 +23,7 @@ func tokenError(resp *fetch.Response) string {
 	var said struct {
 		Error string `json:"error"`
 	}
-	json.Unmarshal(resp.Body, &said) // what is no JSON has no code
+	json.Unmarshal(resp.Body, &said) // a body other than JSON has no code
 	return said.Error
 }
 

@@ -1,10 +1,10 @@
-// Package prover proves to servers that an access token is in the hands of its owner
-// (DPoP, RFC 9449). It has the keys of an application, signs a proof for each request,
-// and knows which nonces servers have asked for. It repeats a request whose proof lacked
-// a nonce, once.
+// Package prover proves the possession of the key of a sender-constrained access token
+// (DPoP, RFC 9449). It holds the keys of an application, signs a proof for each request,
+// and caches the nonces of servers. It repeats a request whose proof lacked a nonce,
+// once.
 //
-// The package does not know what a login, a session or a tenant is, where a token comes
-// from, and who keeps a key.
+// The package knows neither logins, sessions and tenants, nor the source of a token, nor
+// where a key is stored.
 package prover
 
 import (
@@ -35,7 +35,7 @@ type held struct {
 	now    func() time.Time
 }
 
-// Of returns the Key of a private key that the application has.
+// Of returns the Key of the application's private key.
 func Of(signer crypto.Signer) (Key, error) {
 	key, err := dpop.KeyOf(signer)
 	if err != nil {
@@ -51,13 +51,13 @@ func hold(key *dpop.Key, kept string, n *nonces, now func() time.Time) Key {
 // IsZero reports whether there is no key.
 func (k Key) IsZero() bool { return k.held.IsEmpty() }
 
-// Thumbprint returns the thumbprint of the public key (RFC 7638), as dpop_jkt of an
-// authorization request has it.
+// Thumbprint returns the thumbprint of the public key (RFC 7638), for the parameter
+// dpop_jkt of an authorization request.
 func (k Key) Thumbprint() string { return k.held.Reveal().key.Thumbprint() }
 
-// Kept returns a text from which [Keys.Open] makes the Key again. It is empty for the
-// zero Key. It has the private key, unless that is the one of the application: it is
-// kept only where a refresh token can be kept too.
+// Kept returns a text from which [Keys.Open] restores the Key. It is empty for the zero
+// Key. It contains the private key, unless that is the application's: store it only where
+// a refresh token may be stored.
 func (k Key) Kept() string {
 	if k.IsZero() {
 		return ""
@@ -73,9 +73,9 @@ func (k Key) TokenType() string {
 	return TokenType
 }
 
-// Check refuses a key whose algorithm a server does not accept, by its metadata member
-// dpop_signing_alg_values_supported. A server that lists none is taken to accept ES256,
-// which every server of RFC 9449 should.
+// Check rejects a key whose algorithm a server does not accept, by its metadata member
+// dpop_signing_alg_values_supported. A server without that member is assumed to accept
+// ES256, which every server of RFC 9449 should.
 func (k Key) Check(accepted []string) error {
 	if k.IsZero() {
 		return nil
@@ -104,7 +104,7 @@ type Keys struct {
 }
 
 // NewKeys returns the keys of an application. Fixed is its key, the zero Key for none.
-// PerLogin says that each login has a key of its own.
+// With PerLogin each login has its own key.
 func NewKeys(perLogin bool, fixed Key, now func() time.Time) *Keys {
 	k := &Keys{perLogin: perLogin, nonces: &nonces{}, now: now}
 	k.process = sync.OnceValue(k.generate)
@@ -118,7 +118,7 @@ func NewKeys(perLogin bool, fixed Key, now func() time.Time) *Keys {
 // Binds reports whether tokens are bound to a key.
 func (k *Keys) Binds() bool { return k != nil && (k.perLogin || !k.fixed.IsZero()) }
 
-// ForLogin returns the key for the tokens of a login that begins.
+// ForLogin returns the key for the tokens of a new login.
 func (k *Keys) ForLogin() Key {
 	if k == nil || !k.perLogin {
 		return k.OfApplication()
@@ -126,8 +126,8 @@ func (k *Keys) ForLogin() Key {
 	return k.generate()
 }
 
-// ForProgram returns the key for a token that belongs to no login. Without a key of the
-// application it is one of this process: nobody else needs that token.
+// ForProgram returns the key for a token outside a login. Without a key of the
+// application it is a key of this process, which alone uses that token.
 func (k *Keys) ForProgram() Key {
 	if k == nil || !k.perLogin {
 		return k.OfApplication()
@@ -135,8 +135,8 @@ func (k *Keys) ForProgram() Key {
 	return k.process()
 }
 
-// OfApplication returns the key that all tokens of the application share, the zero Key
-// if there is none.
+// OfApplication returns the key common to all tokens of the application, the zero Key if
+// there is none.
 func (k *Keys) OfApplication() Key {
 	if k == nil {
 		return Key{}
@@ -144,11 +144,12 @@ func (k *Keys) OfApplication() Key {
 	return k.fixed
 }
 
-// The first letter of a kept text. An application that has its key elsewhere keeps the
-// thumbprint only, which tells whether its tokens are bound to the key of today.
+// The first letter of a kept text. If the application's key is in its configuration, the
+// text is the thumbprint only, which tells whether its tokens are bound to the current
+// key.
 const ofLogin, ofApplication = "k", "t"
 
-// generate returns a new key, which is kept with a login.
+// generate returns a new key, which is stored with a login.
 func (k *Keys) generate() Key {
 	key, err := dpop.NewKey()
 	if err != nil {
@@ -161,10 +162,10 @@ func (k *Keys) own(key *dpop.Key) Key {
 	return hold(key, ofLogin+base64.RawURLEncoding.EncodeToString(key.Scalar()), k.nonces, k.now)
 }
 
-// Open returns the key for what was kept of a login. A key that was kept with its login
-// goes on, whatever the application has now. In the place of a key of the application
-// that has changed, it returns a key of today: the tenant may bind the next tokens to it.
-// For an empty text it returns the zero Key: the login began without one.
+// Open restores the key of a login. A key stored with its login stays valid, whatever the
+// application's configuration now is. If the application's key has changed, Open returns
+// a current key: the tenant may bind the next tokens to it. For an empty text it returns
+// the zero Key: the login began without one.
 func (k *Keys) Open(kept string) Key {
 	if kept == "" || k == nil {
 		return Key{}
@@ -177,8 +178,8 @@ func (k *Keys) Open(kept string) Key {
 	return k.ForLogin()
 }
 
-// Same reports whether Open returns the key that was kept, so that the tokens of that
-// login can still be used.
+// Same reports whether Open returns the original key, so that the tokens of that login
+// can still be usable.
 func (k *Keys) Same(kept string) bool {
 	if _, ok := scalarOf(kept); ok || kept == "" {
 		return true
@@ -194,12 +195,12 @@ func scalarOf(kept string) (scalar []byte, ok bool) {
 	return scalar, err == nil
 }
 
-// extra is the name under which a token of package oauth2 has its key. No tenant sends a
-// value of type Key.
+// extra is the name under which a token of package oauth2 holds its key. No tenant sends
+// a value of type Key.
 const extra = "auth0_proof_key"
 
-// Attach returns a token of package oauth2 that has the key that it is bound to, beside
-// other members. It has them alone for the zero Key.
+// Attach returns a token of package oauth2 that holds its key, beside other members. For
+// the zero Key it holds only those.
 func Attach(t *oauth2.Token, key Key, members map[string]any) *oauth2.Token {
 	if key.IsZero() {
 		return t.WithExtra(members)
@@ -212,7 +213,7 @@ func Attach(t *oauth2.Token, key Key, members map[string]any) *oauth2.Token {
 	return t.WithExtra(all)
 }
 
-// KeyOf returns the key that a token has, the zero Key for none.
+// KeyOf returns the key of a token, the zero Key for none.
 func KeyOf(t *oauth2.Token) Key {
 	if t == nil {
 		return Key{}

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A role tells an authorization server from the APIs at the same origin. Each has nonces
-// of its own (RFC 9449, Sections 8 and 9).
+// A role tells an authorization server from the APIs at the same origin. Each has its
+// own nonces (RFC 9449, Sections 8 and 9).
 type role string
 
 const (
@@ -16,22 +16,22 @@ const (
 	resourceServer      role = "resource server"
 )
 
-// A nonceSource is who has sent a nonce.
+// A nonceSource is the sender of a nonce.
 type nonceSource struct {
 	role   role
 	origin string
 }
 
-// nonces are the newest nonces of servers. Without them, each proof would be refused
+// nonces are the newest nonces of servers. Without them, each proof would be rejected
 // once. The zero value is ready.
 type nonces struct {
 	mu    sync.Mutex
 	bySrc map[nonceSource]string
-	order []nonceSource // that were heard of longest ago first
+	order []nonceSource // least recently heard of first
 }
 
-// maxNonces bounds the servers that are remembered. Beyond it, the one that has sent a
-// nonce longest ago is forgotten, and costs one more request when it is next used.
+// maxNonces bounds the cached servers. Beyond it, the one whose nonce is oldest is
+// dropped, and costs one more request on its next use.
 const maxNonces = 64
 
 func (n *nonces) get(from nonceSource) string {
@@ -40,7 +40,7 @@ func (n *nonces) get(from nonceSource) string {
 	return n.bySrc[from]
 }
 
-// learn remembers the nonce of a response, if there is one. It returns that.
+// learn caches the nonce of a response, if there is one, and returns it.
 func (n *nonces) learn(from nonceSource, h http.Header) string {
 	nonce := nonceOf(h)
 	if nonce == "" {
@@ -76,8 +76,8 @@ func (n *nonces) forget(from nonceSource) {
 	}
 }
 
-// nonceOf returns the nonce of a response. A long one, or one with other characters than
-// those of RFC 9449, Section 8.1, counts as none: it becomes a part of each proof.
+// nonceOf returns the nonce of a response. A long one, or one with characters outside
+// RFC 9449, Section 8.1, counts as none, because it becomes a part of each proof.
 func nonceOf(h http.Header) string {
 	const longest = 1024
 	values := h["Dpop-Nonce"]

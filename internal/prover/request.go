@@ -20,7 +20,7 @@ import (
 type try struct {
 	key   Key
 	from  nonceSource
-	conns atomic.Int32 // that package net/http has used for it
+	conns atomic.Int32 // used for it by package net/http
 }
 
 // prove adds a proof to a request, with the newest nonce of its server. The token is
@@ -46,18 +46,18 @@ func targetOf(r *http.Request) string {
 	return originOf(&url.URL{Scheme: r.URL.Scheme, Host: cmp.Or(r.Host, r.URL.Host)}) + r.URL.EscapedPath()
 }
 
-// again learns from a response, and reports whether another request is worth it: the
-// server wants a nonce that has come with the response, or it has already seen the proof.
-// That is possible if package net/http has sent the request twice, because a connection
-// was closed after the server had read the first (RFC 9110, Section 9.2.2).
+// again learns from a response, and reports whether another request is useful: the server
+// requires a nonce that came with the response, or it has already seen the proof. That is
+// possible if package net/http has sent the request twice, because a connection was
+// closed after the server had read the first (RFC 9110, Section 9.2.2).
 func (t *try) again(h http.Header, code string) bool {
 	nonce := t.key.held.Reveal().nonces.learn(t.from, h)
 	return code == useNonce && nonce != "" || code == invalidProof && t.conns.Load() > 1
 }
 
 // Do makes a request to a token endpoint, with a proof unless the key is zero. If the
-// server wants a nonce, or has already seen the proof, Do makes one more. Next returns
-// each request, because client credentials can be good for one.
+// server requires a nonce, or has already seen the proof, Do makes one more. Next returns
+// each request, because client credentials can be valid for one.
 func (k Key) Do(client *http.Client, next func() (*http.Request, error)) (*fetch.Response, error) {
 	if k.IsZero() {
 		r, err := next()
@@ -113,8 +113,8 @@ type Transport struct {
 	Credential func() (Credential, error)
 }
 
-// RoundTrip makes a request. An error of it is a refusal, an error of Credential, or one
-// of Base. Without a credential, and after a fault of the request, nothing is sent.
+// RoundTrip makes a request. Its error is a refusal, an error of Credential, or one of
+// Base. Without a credential, and after a fault of the request, nothing is sent.
 func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c, err := t.credentialFor(r)
 	if err != nil {
@@ -172,9 +172,9 @@ func (c Credential) try(base http.RoundTripper, r *http.Request, body io.ReadClo
 	return resp, t.again(resp.Header, challengeError(resp)), nil
 }
 
-// send makes a request with a token. The response names the request of the caller.
-// checkRedirect needs to know the origin, which a transport of the application can have
-// changed, and who logs the request of a response should not see the token.
+// send makes a request with a token. The response names the caller's request, because
+// checkRedirect needs the origin, which a transport of the application can have changed,
+// and a caller that logs the request of a response should not log the token.
 func send(base http.RoundTripper, withToken, r *http.Request) (*http.Response, error) {
 	resp, err := base.RoundTrip(withToken)
 	switch {
@@ -197,7 +197,7 @@ func closeBody(body io.ReadCloser) {
 	}
 }
 
-// bodyAgain returns the body of a request once more.
+// bodyAgain returns a new copy of the request body.
 func bodyAgain(r *http.Request) (body io.ReadCloser, ok bool) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return r.Body, true
@@ -216,7 +216,7 @@ func drain(body io.ReadCloser) {
 	body.Close()
 }
 
-// checkRedirect refuses a redirect to another origin, whose server would get the token.
+// checkRedirect rejects a redirect to another origin, whose server would get the token.
 // Package net/http leaves such credentials out, but calls the transport, which would add
 // them again.
 func checkRedirect(r *http.Request) error {
@@ -233,8 +233,8 @@ func checkRedirect(r *http.Request) error {
 	return nil
 }
 
-// checkBound refuses a request that would not carry the token and the proof, or would
-// show them to the network.
+// checkBound rejects a request that would not carry the token and the proof, or would
+// expose them to the network.
 func checkBound(r *http.Request) error {
 	for name, values := range r.Header { // which can have any spelling
 		if len(values) > 0 && (strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "DPoP")) {

@@ -17,19 +17,19 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// A Client is this program as its tenant knows it. It makes every request that
-// authenticates the application.
+// A Client is this program as an OAuth client of its tenant. It makes every request
+// that authenticates the application.
 type Client struct {
 	ID     string
 	Auth   clientauth.Method
 	Tenant *Tenant
 	HTTP   *http.Client
-	Base   *http.Client // which the caller has given, and HTTP was made of
+	Base   *http.Client // the caller's client, from which HTTP was made
 	Now    func() time.Time
 	Proofs *prover.Keys // to which tokens are bound, nil for bearer tokens
 }
 
-// Check reports why the tenant would not accept a method of authentication.
+// Check reports why the tenant would not accept an authentication method.
 func (c *Client) Check(auth clientauth.Method) error {
 	if err := auth.Check(c.Tenant.Static != nil, c.Base); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (c *Client) Check(auth clientauth.Method) error {
 	return auth.CheckSize(c.ID, c.Tenant.Issuer, c.Now())
 }
 
-// method returns the method of authentication of one request.
+// method returns the authentication method of one request.
 func (c *Client) method(ctx context.Context) (clientauth.Method, error) {
 	auth := c.Auth
 	if auth.Current == nil {
@@ -54,7 +54,7 @@ func (c *Client) method(ctx context.Context) (clientauth.Method, error) {
 		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: the function has returned %v", auth)
 	}
 	if err := c.Check(auth); err != nil {
-		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: what the function has returned %w", err)
+		return auth, refusal.Misconfigured.Because("Config.ClientAuthentication: the returned method %w", err)
 	}
 	return auth, nil
 }
@@ -70,22 +70,22 @@ const (
 // endpoint.
 var ErrNoEndpoint = errors.New("the tenant does not advertise this endpoint")
 
-// Beside returns the URL of an endpoint of Auth0 that no standard names.
+// Beside returns the URL of an Auth0 endpoint that no standard names.
 func (c *Client) Beside(path string) string {
 	return strings.TrimSuffix(c.Tenant.Issuer, "/") + "/" + path
 }
 
 // IsManagementAPI reports whether an audience is the one of Auth0's Management API. A
-// tenant with a custom domain has it at its other domain.
+// tenant with a custom domain has it at its canonical domain.
 func (c *Client) IsManagementAPI(audience string) bool {
 	u, err := url.Parse(audience)
 	isAPI := err == nil && c.Tenant.Static != nil && u.Scheme == "https" && u.Path == "/api/v2/" && u.RawQuery == "" && u.Fragment == ""
 	return isAPI && (audience == c.Beside("api/v2/") || strings.HasSuffix(u.Host, ".auth0.com"))
 }
 
-// Endpoints returns the tenant's endpoints. With mutual TLS, it refuses a tenant that
-// does not publish an alias for the token endpoint: the application should know that
-// before somebody has typed a password, and before a code is used up.
+// Endpoints returns the tenant's endpoints. With mutual TLS, it rejects a tenant that
+// does not publish an alias for the token endpoint. The application should learn that
+// before the user types a password, and before a code is used up.
 func (c *Client) Endpoints(ctx context.Context) (discovery.Metadata, error) {
 	ep, err := c.Tenant.Endpoints(ctx)
 	if err != nil {
@@ -99,8 +99,7 @@ func (c *Client) Endpoints(ctx context.Context) (discovery.Metadata, error) {
 	return ep, nil
 }
 
-// Authenticate returns the URL of an endpoint and the credentials that a request to it
-// has to carry.
+// Authenticate returns the URL of an endpoint and the credentials for a request to it.
 func (c *Client) Authenticate(ctx context.Context, endpoint string) (target string, credentials clientauth.Credentials, err error) {
 	auth, err := c.method(ctx)
 	if err != nil {
@@ -119,7 +118,7 @@ func (c *Client) Authenticate(ctx context.Context, endpoint string) (target stri
 	return target, credentials, nil
 }
 
-// endpoints makes a request only for endpoints that not every tenant has.
+// endpoints makes a request only for endpoints that some tenants lack.
 func (c *Client) endpoints(ctx context.Context, endpoint string, auth clientauth.Method) (discovery.Metadata, error) {
 	if endpoint == parEndpoint || auth.Name == clientauth.MutualTLS {
 		return c.Tenant.Discovered.Get(ctx)
@@ -154,8 +153,8 @@ func (c *Client) Push(ctx context.Context, request url.Values) (*fetch.Response,
 	return c.post(ctx, parEndpoint, request, repeatable())
 }
 
-// Revoke makes a refresh token useless (RFC 7009). The error is ErrNoEndpoint if the
-// tenant has no endpoint for that.
+// Revoke revokes a refresh token (RFC 7009). The error is ErrNoEndpoint if the tenant
+// has no revocation endpoint.
 func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 	resp, err := c.post(ctx, revocationEndpoint, url.Values{"token": {refreshToken}}, repeatable())
 	if err == nil && resp.Status != http.StatusOK {
@@ -165,15 +164,15 @@ func (c *Client) Revoke(ctx context.Context, refreshToken string) error {
 }
 
 // repeatable returns the header of a request that may be sent again if its connection
-// was closed: the second one has the effect of the first.
+// was closed, because it is idempotent.
 func repeatable() http.Header {
 	h := http.Header{}
 	fetch.Repeatable(h)
 	return h
 }
 
-// post sends a form with the credentials. The form of the caller has no client id and
-// no credential; if it had one, the client's own would replace it.
+// post sends a form with the credentials. The client id and the credentials replace
+// any in the caller's form.
 func (c *Client) post(ctx context.Context, endpoint string, form url.Values, header http.Header) (*fetch.Response, error) {
 	target, credentials, err := c.Authenticate(ctx, endpoint)
 	if err != nil {

@@ -71,7 +71,7 @@ func TestAskEachTime(t *testing.T) {
 			{"nothing", t.Context(), clientauth.Method{}, nil, refusal.Misconfigured, "the function has returned auth0.ClientAuthentication()"},
 			{"another function", t.Context(), c.Auth, nil, refusal.Misconfigured, "the function has returned auth0.ClientAuthentication(function)"},
 			{"no secret", t.Context(), clientauth.WithSecret(clientauth.ClientSecretPost, ""), nil, refusal.Misconfigured,
-				"what the function has returned has an empty secret"},
+				"the returned method has an empty secret"},
 		} {
 			method, failed = tt.method, tt.err
 			_, _, err := c.Authenticate(tt.ctx, TokenEndpoint)

@@ -1,9 +1,8 @@
-// Package provider speaks to the endpoints of a tenant that authenticate the
-// application: for tokens, their revocation, and pushed authorization requests. It
-// knows where the endpoints are.
+// Package provider calls the endpoints of a tenant that authenticate the application: for
+// tokens, their revocation, and pushed authorization requests. It finds those endpoints.
 //
-// The package does not know what a login transaction or a session is, and what an
-// error of the tenant means.
+// The package knows neither login transactions nor sessions, nor the meaning of a
+// tenant's error.
 package provider
 
 import (
@@ -29,11 +28,11 @@ import (
 type Tenant struct {
 	Issuer string              // as configured: https://HOST/ or the URL given
 	Static *discovery.Metadata // in the layout of Auth0, nil for other providers
-	// Discovered has the discovery document. Other providers name all their endpoints
-	// there, and tenants of Auth0 those that not every tenant has.
+	// Discovered holds the discovery document. Other providers name all their endpoints
+	// there, and Auth0 tenants the optional ones.
 	Discovered *cached.Value[discovery.Metadata]
 	Origins    []string // further origins on which endpoints may be
-	// First, if not nil, allows or refuses a request for a document that is not there
+	// First, if not nil, allows or rejects a request for a document that is not cached
 	// yet.
 	First func() bool
 }
@@ -82,8 +81,7 @@ func Auth0Layout(base string) *discovery.Metadata {
 	}
 }
 
-// DiscoverWith prepares the tenant to fetch its discovery document. It is fetched when
-// it is first needed.
+// DiscoverWith prepares the tenant to fetch its discovery document, on first use.
 func (t *Tenant) DiscoverWith(report func(field, format string, args ...any), client *http.Client, origins []string, log *slog.Logger) {
 	for _, raw := range origins {
 		if origin, err := discovery.Origin(raw); err != nil {
@@ -107,8 +105,8 @@ func (t *Tenant) DiscoverWith(report func(field, format string, args ...any), cl
 	})
 }
 
-// Endpoints returns the endpoints that a login, a token request and the search for
-// keys need. For an Auth0 tenant that takes no request.
+// Endpoints returns the endpoints that a login, a token request and the JWKS need. For an
+// Auth0 tenant it makes no request.
 func (t *Tenant) Endpoints(ctx context.Context) (discovery.Metadata, error) {
 	if t.Static != nil {
 		return *t.Static, nil

@@ -21,19 +21,19 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// GrantForm begins the form of a token request. The client adds who sends it.
+// GrantForm starts the form of a token request. The client adds its credentials.
 func GrantForm(grantType string) url.Values { return url.Values{"grant_type": {grantType}} }
 
-// SetText sets a parameter of a form unless the value is empty: the tenant may take
-// an empty parameter for something.
+// SetText sets a parameter of a form unless the value is empty: a tenant can give an
+// empty parameter a meaning.
 func SetText(form url.Values, name, value string) {
 	if value != "" {
 		form.Set(name, value)
 	}
 }
 
-// A TokenResponse is the successful answer of the token endpoint (RFC 6749,
-// Section 5.1).
+// A TokenResponse is the successful response of the token endpoint (RFC 6749, Section
+// 5.1).
 type TokenResponse struct {
 	AccessToken  string
 	TokenType    string
@@ -41,7 +41,7 @@ type TokenResponse struct {
 	RefreshToken string
 	IDToken      string
 	Scope        *string
-	// RecoveryCode replaces a recovery code that was used up. Auth0 sends it.
+	// RecoveryCode replaces a used recovery code. Auth0 sends it.
 	RecoveryCode string
 	// Key is the one to which the access token is bound, the zero Key for a bearer token.
 	Key prover.Key
@@ -50,10 +50,10 @@ type TokenResponse struct {
 	took    time.Duration  // the request, by the wall clock
 }
 
-// Life returns how long the access token is still good. It counts from the request: the
-// tenant issued the token at some time after it, and the machine can have slept before
-// the answer was read. A token is never taken to be good for more than a year, because
-// some servers send nanoseconds. A time that is unknown is short.
+// Life returns the remaining life of the access token. It counts from the request: the
+// tenant issued the token some time after it, and the machine can have slept before the
+// response was read. Life is at most a year, because some servers send nanoseconds. An
+// unknown life is short.
 func (t TokenResponse) Life() time.Duration {
 	const unknown, year = 5 * time.Minute, 365 * 24 * 60 * 60
 	if t.ExpiresIn <= 0 {
@@ -62,19 +62,19 @@ func (t TokenResponse) Life() time.Duration {
 	return max(0, time.Duration(min(t.ExpiresIn, year)*float64(time.Second))-t.took)
 }
 
-// ParseLife reads expires_in as text. It reports false for a text that is not a decimal
+// ParseLife reads expires_in as text. It reports false for a text other than a decimal
 // number.
 func ParseLife(text string) (seconds float64, ok bool) {
 	if strings.Trim(text, "0123456789.eE+-") != "" {
-		return 0, false // ParseFloat also takes hexadecimal numbers and words
+		return 0, false // ParseFloat also accepts hexadecimal numbers and words
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
-	// A number that is too large for a float64 is more than a year too.
+	// A number too large for a float64 is more than a year too.
 	return seconds, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// Granted returns the scopes of the token. Without a scope in the answer they are
-// those that were asked for (RFC 6749, Section 5.1).
+// Granted returns the scopes of the token. Without a scope in the response they are the
+// requested ones (RFC 6749, Section 5.1).
 func (t TokenResponse) Granted(asked string) string {
 	if t.Scope != nil {
 		return *t.Scope
@@ -82,7 +82,7 @@ func (t TokenResponse) Granted(asked string) string {
 	return asked
 }
 
-// Token makes a token of package oauth2 of the response, with all its members and its
+// Token returns the response as a token of package oauth2, with all its members and its
 // key.
 func (t TokenResponse) Token(now time.Time) *oauth2.Token {
 	token := &oauth2.Token{
@@ -92,9 +92,9 @@ func (t TokenResponse) Token(now time.Time) *oauth2.Token {
 	return prover.Attach(token, t.Key, t.members)
 }
 
-// CheckUsable refuses a token that is of no use at an API. A token for which a proof was
-// sent must be bound to the key of that proof: a server that does not know DPoP answers
-// with a bearer token, which anybody can use who gets hold of it (RFC 9449, Section 5).
+// CheckUsable rejects a token that an API would not accept. A token requested with a
+// proof must be bound to the key of that proof: a server without DPoP returns a bearer
+// token, which anyone who obtains it can use (RFC 9449, Section 5).
 func (t TokenResponse) CheckUsable() error {
 	wanted := "Bearer"
 	if !t.Key.IsZero() {
@@ -111,19 +111,19 @@ func (t TokenResponse) CheckUsable() error {
 
 const bindingAdvice = "compare Config.ProofKey with the sender-constraining of the API and of the application in the tenant's settings"
 
-// unusable returns the refusal of a successful answer that has no token to use.
+// unusable returns the refusal of a successful response without a usable token.
 func unusable(format string, args ...any) *refusal.Refusal {
 	return refusal.TenantAnswer.Because("the token response cannot be used: "+format, args...)
 }
 
 // Tokens makes a request to the token endpoint. The client adds its id and its
 // credentials to the form, and a proof unless the key is zero. The request is not
-// repeated, because what it sends may be good for one use. Client credentials are good
-// for more: they are sent again if the connection was closed. Any request is sent again
-// if the tenant wants a nonce in the proof: then it has not used up anything. The error
-// is a [tenanterror.Error] if the tenant has refused the request, and a refusal if its
-// answer has no token, or if there was nothing to send. If the token is of no use, the
-// response has only the refresh token beside the error.
+// repeated, because codes and refresh tokens can be valid for one use. Client credentials
+// are not: they are sent again if the connection was closed. Any request is sent again if
+// the tenant requires a nonce in the proof, because then it has used up nothing. The
+// error is a [tenanterror.Error] if the tenant rejected the request, and a refusal if its
+// response has no token, or if there was nothing to send. If the token is unusable, the
+// response has only the refresh token with the error.
 func (c *Client) Tokens(ctx context.Context, key prover.Key, form url.Values) (TokenResponse, error) {
 	var header http.Header
 	if form.Get("grant_type") == "client_credentials" {
@@ -133,8 +133,8 @@ func (c *Client) Tokens(ctx context.Context, key prover.Key, form url.Values) (T
 	return checked(got, err, TokenResponse.CheckUsable)
 }
 
-// AnyToken is Tokens for a token that may be of no use at an API. The type of such a
-// token is N_A (RFC 8693, Section 2.2.1).
+// AnyToken is Tokens for a token that an API may not accept. The type of that token is
+// N_A (RFC 8693, Section 2.2.1).
 func (c *Client) AnyToken(ctx context.Context, key prover.Key, form url.Values, header http.Header) (TokenResponse, error) {
 	got, err := c.ask(ctx, key, form, header, c.authenticateToken)
 	if err == nil && strings.EqualFold(got.TokenType, "N_A") {
@@ -144,19 +144,19 @@ func (c *Client) AnyToken(ctx context.Context, key prover.Key, form url.Values, 
 	return checked(got, err, TokenResponse.CheckUsable)
 }
 
-// ThirdPartyToken is Tokens for a token of somebody else, which is not bound to the key
-// of the proof.
+// ThirdPartyToken is Tokens for a third party's token, which is not bound to the key of
+// the proof.
 func (c *Client) ThirdPartyToken(ctx context.Context, key prover.Key, form url.Values) (TokenResponse, error) {
 	got, err := c.ask(ctx, key, form, nil, c.authenticateToken)
 	got.Key = prover.Key{}
 	return checked(got, err, TokenResponse.CheckUsable)
 }
 
-// Redeem is Tokens with the URL and the credentials that Authenticate has returned.
+// Redeem is Tokens with the URL and the credentials from Authenticate.
 func (c *Client) Redeem(ctx context.Context, key prover.Key, target string, credentials clientauth.Credentials, form url.Values) (TokenResponse, error) {
 	used := false
 	got, err := c.ask(ctx, key, form, nil, func(ctx context.Context) (string, clientauth.Credentials, error) {
-		if used { // an assertion is good for one request
+		if used { // an assertion is valid for one request
 			return c.authenticateToken(ctx)
 		}
 		used = true
@@ -169,7 +169,7 @@ func (c *Client) authenticateToken(ctx context.Context) (string, clientauth.Cred
 	return c.Authenticate(ctx, TokenEndpoint)
 }
 
-// checked drops a token that is of no use. The refresh token beside it stays: it can have
+// checked drops an unusable token. The refresh token beside it stays: it can have
 // replaced the one that was sent.
 func checked(got TokenResponse, err error, check func(TokenResponse) error) (TokenResponse, error) {
 	if err != nil {
@@ -182,7 +182,7 @@ func checked(got TokenResponse, err error, check func(TokenResponse) error) (Tok
 }
 
 // ask makes a request to the token endpoint, with the URL and the credentials of the
-// function, and reads the answer.
+// function, and reads the response.
 func (c *Client) ask(ctx context.Context, key prover.Key, form url.Values, header http.Header,
 	authenticate func(context.Context) (string, clientauth.Credentials, error)) (TokenResponse, error) {
 	if !key.IsZero() {
@@ -207,7 +207,7 @@ func (c *Client) ask(ctx context.Context, key prover.Key, form url.Values, heade
 	return got, err
 }
 
-// CheckProofs refuses a key of the application whose proofs the tenant does not accept.
+// CheckProofs rejects a key whose proofs the tenant does not accept.
 func CheckProofs(ep discovery.Metadata, key prover.Key) error {
 	if err := key.Check(ep.ProofAlgorithms); err != nil {
 		return refusal.Misconfigured.Because("Config.ProofKey %w", err)
@@ -215,9 +215,9 @@ func CheckProofs(ep discovery.Metadata, key prover.Key) error {
 	return nil
 }
 
-// readTokens reads an answer of the token endpoint. Every grant uses it, so that an
-// answer with which users log in also refreshes their tokens. The request began at the
-// given time.
+// readTokens reads a response of the token endpoint. Every grant uses it, so that a
+// response that logs users in also refreshes their tokens. The request began at the given
+// time.
 func (c *Client) readTokens(begin time.Time, resp *fetch.Response, err error) (TokenResponse, error) {
 	if err != nil {
 		return TokenResponse{}, err
@@ -238,7 +238,7 @@ func (c *Client) readTokens(begin time.Time, resp *fetch.Response, err error) (T
 	return got, nil
 }
 
-// read reads the members. The names are exact. A member that is null counts as absent.
+// read reads the members. Their names are case-sensitive. A null member counts as absent.
 func (t *TokenResponse) read() error {
 	scope, hasScope := t.members["scope"]
 	texts := map[string]*string{
@@ -263,7 +263,7 @@ func (t *TokenResponse) read() error {
 }
 
 // readLife reads expires_in, a number or a text with a number. Some servers send a text,
-// although RFC 6749, Section 5.1 has a number.
+// although RFC 6749, Section 5.1 defines a number.
 func (t *TokenResponse) readLife() error {
 	switch life := t.members["expires_in"].(type) {
 	case nil:
@@ -281,10 +281,10 @@ func (t *TokenResponse) readLife() error {
 	return unusable("expires_in is not a number of seconds")
 }
 
-// PostJSON makes one request to an endpoint of Auth0 that no standard names, such as
-// passwordless/start. The endpoint takes JSON and authenticates the client as the
-// token endpoint does. Any status but 200 is an error. The request is not repeated:
-// it may send somebody a message.
+// PostJSON makes one request to an Auth0 endpoint that no standard names, such as
+// passwordless/start. The endpoint accepts JSON and authenticates the client as the token
+// endpoint does. Any status but 200 is an error. The request is not repeated: it can send
+// the user a message.
 func (c *Client) PostJSON(ctx context.Context, path string, body map[string]any, header http.Header) (*fetch.Response, error) {
 	_, credentials, err := c.Authenticate(ctx, TokenEndpoint)
 	if err != nil {

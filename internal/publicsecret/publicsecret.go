@@ -1,7 +1,7 @@
-// Package publicsecret lists secrets that everybody can read in documentation and
-// sample applications, and decides where they may be used.
+// Package publicsecret lists secrets published in documentation and sample
+// applications, and decides where they may be used.
 //
-// The package does not know whose secret it looks at.
+// The package does not know the owner of a secret.
 package publicsecret
 
 import (
@@ -49,8 +49,8 @@ var known = []string{
 	"...",
 }
 
-// Has reports whether a secret is public. Its case, spaces around it and the brackets
-// of a placeholder do not count.
+// Has reports whether a secret is public. It ignores case, spaces around the secret
+// and the brackets of a placeholder.
 func Has(secret string) bool {
 	s := strings.ToLower(strings.TrimSpace(secret))
 	return slices.Contains(known, s) || slices.Contains(known, strings.Trim(s, "<>[]{}\"'"))

@@ -1,8 +1,8 @@
-// Package ratelimit bounds the requests to the tenant that a stranger can cause. The
-// limits of a tenant hold for all of its applications together, so an outsider who
-// uses them up would lock everybody out.
+// Package ratelimit bounds the requests to the tenant that a stranger can cause. A
+// tenant's rate limits hold for all of its applications together, so a stranger who
+// uses them up would lock all users out.
 //
-// The package does not know what a request is for.
+// The package does not know the purpose of a request.
 package ratelimit
 
 import (
@@ -17,18 +17,18 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// A Limit is a bucket of requests. It also leaves the tenant alone for as long as the
-// tenant asks.
+// A Limit is a bucket of requests. It also makes no request for as long as the tenant
+// asks.
 type Limit struct {
 	requests *bucket.Bucket
 
 	mu        sync.Mutex
-	heldUntil time.Time         // before that no request is made
-	answer    tenanterror.Error // with which the tenant asked for it
+	heldUntil time.Time         // no request before that time
+	answer    tenanterror.Error // the tenant's response with that wait
 }
 
-// maxHold bounds how long the tenant is left alone. shortestHold is for a tenant that
-// does not say for how long.
+// maxHold bounds the wait that a tenant requests. shortestHold is for a tenant that
+// names no time.
 const maxHold, shortestHold = time.Minute, time.Second
 
 func newLimit(burst int, perSecond float64) *Limit {
@@ -38,13 +38,13 @@ func newLimit(burst int, perSecond float64) *Limit {
 // PushedRequests returns the limit for pushed authorization requests.
 func PushedRequests() *Limit { return newLimit(100, 20) }
 
-// Codes returns the limit for codes that the tenant does not know.
+// Codes returns the limit for codes unknown to the tenant.
 func Codes() *Limit { return newLimit(100, 20) }
 
 // Organizations returns the limit for lists of connections of organizations.
 func Organizations() *Limit { return newLimit(50, 10) }
 
-// Take asks for one request. The error is a refusal that says when to come back.
+// Take takes one request. The error is a refusal with a time to retry after.
 func (l *Limit) Take() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +67,8 @@ func (l *Limit) Take() error {
 // GiveBack undoes one Take, for a request that no stranger can cause.
 func (l *Limit) GiveBack() { l.requests.GiveBack() }
 
-// Settle learns from the error of a request whether the tenant wants to be left
-// alone.
+// Settle learns from the error of a request whether the tenant limits the request
+// rate.
 func (l *Limit) Settle(err error) {
 	e, ok := tenanterror.Of(err)
 	if !ok || e.Status != http.StatusTooManyRequests && (e.Status < 500 || e.Wait == 0) {
@@ -80,4 +80,4 @@ func (l *Limit) Settle(err error) {
 	l.heldUntil = time.Now().Add(min(max(e.Wait, shortestHold), maxHold))
 }
 
-var errHeldBack = errors.New("this instance has made as many such requests as it makes for strangers; limit the requests of an address to this route")
+var errHeldBack = errors.New("this instance has reached its limit of requests that strangers can cause; limit the requests per address to this route")

@@ -54,7 +54,7 @@ func TestLimits(t *testing.T) {
 					t.Errorf("%s, after %v: %d requests, want %d", name, round.wait, n, round.want)
 				}
 				if refused == nil || refused.Row != refusal.TenantBusy || refused.TenantStatus != 0 ||
-					!strings.Contains(refused.Error(), "limit the requests of an address") {
+					!strings.Contains(refused.Error(), "limit the requests per address") {
 					t.Errorf("%s: %+v", name, refused)
 				}
 			}

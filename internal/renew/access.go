@@ -18,14 +18,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// accessTokens are those of the tenant, for its APIs. They come with a refresh.
+// accessTokens are the tenant's tokens for its APIs. A refresh brings them.
 type accessTokens struct {
 	*Tokens
 	wish Wish
 }
 
 // find returns the token with the fewest scopes beyond the wish. It compares the
-// scopes that were asked for: the tenant may have granted less, and would again.
+// requested scopes: the tenant may have granted fewer, and would again.
 func (a accessTokens) find(r *session.Record, at time.Time) (best session.Token, ok bool) {
 	if !a.config.Client.Proofs.Same(r.ProofKey) {
 		return best, false // the key of the application has changed
@@ -54,8 +54,7 @@ func containsAll(set, wanted []string) bool {
 }
 
 // missing tells a token that another login brings from one that only a refresh token
-// could bring. Otherwise an application that sends the user to log in again would do so
-// without end.
+// could bring. Otherwise an application could send the user to log in again and again.
 func (a accessTokens) missing(r *session.Record) error {
 	switch {
 	case r.RefreshToken != "":
@@ -94,9 +93,9 @@ func (a accessTokens) renew(ctx context.Context, r *session.Record) (bool, error
 	return r.Refreshes != before, err
 }
 
-// otherBinding returns the refusal of a refresh that has failed because the session began
-// with keys and the application has none now, or the reverse. The tokens of another login
-// are those of today. It returns nil if the refresh has failed for another reason.
+// otherBinding returns the refusal of a refresh that failed because the session began
+// with keys and the application now has none, or the reverse. Another login gets tokens
+// of the present kind. It returns nil if the refresh failed for another reason.
 func (a accessTokens) otherBinding(r *session.Record, err error) error {
 	if (r.ProofKey != "") == a.config.Client.Proofs.Binds() {
 		return nil
@@ -110,17 +109,17 @@ func (a accessTokens) otherBinding(r *session.Record, err error) error {
 	return nil
 }
 
-// refusesBinding reports whether the tenant can have refused a refresh because it had no
+// refusesBinding reports whether the tenant can have rejected a refresh because it had no
 // proof of possession, or because it had one. No standard has a code for that.
 func refusesBinding(said tenanterror.Error) bool {
 	return said.Status == http.StatusBadRequest &&
 		slices.Contains([]string{"invalid_request", "invalid_dpop_proof", "use_dpop_nonce"}, said.Code)
 }
 
-// dropRefreshToken is for a refresh token that is used up, revoked or expired. The
-// user stays logged in, and needs a login to get a token. In a store without leases,
-// another process may have used the refresh token meanwhile: then the session is what
-// that process has stored.
+// dropRefreshToken deletes a used, revoked or expired refresh token. The user stays
+// logged in, and needs a login to get a token. In a store without leases, another process
+// may have used the refresh token meanwhile: then the session is the one which that
+// process has stored.
 func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, said tenanterror.Error) error {
 	if newer, err := a.config.Sessions.Newest(ctx, r); err == nil && newer.Refreshes > r.Refreshes {
 		*r = *newer
@@ -132,9 +131,9 @@ func (a accessTokens) dropRefreshToken(ctx context.Context, r *session.Record, s
 	return said.Refusal(refusal.SessionTokenExpired)
 }
 
-// refresh is the refresh token grant (RFC 6749, Section 6). The tenant may have
-// replaced the refresh token, so the session keeps what came with the answer even if
-// the rest of it is of no use.
+// refresh is the refresh token grant (RFC 6749, Section 6). The tenant may have rotated
+// the refresh token, so the session keeps the new one even if the rest of the response is
+// unusable.
 func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 	form, audience, asked := a.form(r)
 	got, err := a.config.Client.Tokens(ctx, a.config.Client.Proofs.Open(r.ProofKey), form)
@@ -158,7 +157,7 @@ func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 		if err != nil {
 			return a.rejectIDToken(ctx, r, got.IDToken, err)
 		}
-		// An answer for fewer scopes has fewer claims.
+		// A response for fewer scopes has fewer claims.
 		a.keepIdentity(r, id, form.Has("scope"))
 	}
 	if form.Has("audience") && !isFor(got.AccessToken, audience) {
@@ -168,8 +167,8 @@ func (a accessTokens) refresh(ctx context.Context, r *session.Record) error {
 	return nil
 }
 
-// form returns the request, and what its token will be for. For the API of the login
-// it names neither the API nor the scopes: the tenant then gives what it gave before.
+// form returns the request, and the audience and scope of its token. For the API of the
+// login it names neither: the tenant then grants the same as before.
 func (a accessTokens) form(r *session.Record) (form url.Values, audience, asked string) {
 	form = provider.GrantForm("refresh_token")
 	form.Set("refresh_token", r.RefreshToken)
@@ -187,9 +186,9 @@ func (a accessTokens) form(r *session.Record) (form url.Values, audience, asked 
 	return form, audience, asked
 }
 
-// isFor reports whether an access token is for an API, as far as the token can be
-// read. A tenant that does not allow the application another API gives a token for
-// the API of the login and reports no error. The other API must not receive that token.
+// isFor reports whether an access token is for an API, as far as the token is readable. A
+// tenant that does not allow the application another API issues a token for the API of
+// the login without an error. The other API must not receive that token.
 func isFor(token, audience string) bool {
 	m, err := jwt.Parse(token)
 	if err != nil {
@@ -199,9 +198,9 @@ func isFor(token, audience string) bool {
 	return err != nil || slices.Contains(c.Audience, audience)
 }
 
-// Continue adds to a session what a second factor has brought that a refresh needed.
-// The error is a [*fault.Fault] if the ID token is not accepted; then the session is of
-// no more use.
+// Continue adds to a session the tokens of a refresh that required a second factor. The
+// error is a [*fault.Fault] if the ID token is not accepted. The session is then of no
+// more use.
 func (t *Tokens) Continue(ctx context.Context, r *session.Record, got provider.TokenResponse, audience, asked string) error {
 	keepRefreshToken(r, got)
 	if got.IDToken != "" {
@@ -219,8 +218,8 @@ func (t *Tokens) Continue(ctx context.Context, r *session.Record, got provider.T
 	return nil
 }
 
-// keepRefreshToken counts an answer of the token endpoint, and keeps its refresh token
-// if there is a new one.
+// keepRefreshToken counts a response of the token endpoint, and keeps its refresh token
+// if it has a new one.
 func keepRefreshToken(r *session.Record, got provider.TokenResponse) {
 	r.Refreshes++
 	if got.RefreshToken != "" {
@@ -229,19 +228,19 @@ func keepRefreshToken(r *session.Record, got provider.TokenResponse) {
 	if kept := got.Key.Kept(); kept != r.ProofKey {
 		r.ProofKey = kept
 		for i := range r.Tokens {
-			r.Tokens[i].ExpiresAt = 0 // nobody has their key any more
+			r.Tokens[i].ExpiresAt = 0 // their key no longer exists
 		}
 	}
 }
 
-// keepToken puts a token in the place of the one that it replaces. Of more than eight
-// tokens, it drops the one that expires first, but never the token of the login.
+// keepToken replaces the matching token. Of more than eight tokens, it drops the one that
+// expires first, but never the token of the login.
 func keepToken(r *session.Record, t session.Token) {
 	const most = 8
 	for i, old := range r.Tokens {
 		if old.Audience == t.Audience && (old.Asked == t.Asked || old.Scope == t.Scope) {
 			if old.Asked != t.Asked {
-				t.Asked = mergeScopes(old.Asked, t.Asked) // both give the same
+				t.Asked = mergeScopes(old.Asked, t.Asked) // both bring the same
 			}
 			r.Tokens[i] = t
 			return
@@ -269,8 +268,8 @@ func mergeScopes(a, b string) string {
 	return strings.Join(set, " ")
 }
 
-// tokenOf returns an access token as a session keeps it. Without a scope in the answer
-// it has the scope that was asked for (RFC 6749, Section 5.1).
+// tokenOf returns an access token in the format of a session. Without a scope in the
+// response it has the requested scope (RFC 6749, Section 5.1).
 func tokenOf(got provider.TokenResponse, audience, asked string, now time.Time) session.Token {
 	return session.Token{
 		Audience: audience, Asked: asked, Scope: got.Granted(asked), Token: got.AccessToken,
@@ -287,7 +286,7 @@ func (t *Tokens) KeyOf(r *session.Record, token session.Token) prover.Key {
 	return t.config.Client.Proofs.Open(r.ProofKey)
 }
 
-// OfLogin returns the access token of a login as a session keeps it.
+// OfLogin returns the access token of a login in the format of a session.
 func OfLogin(t *oauth2.Token, audience, asked string, now time.Time) session.Token {
 	got := provider.TokenResponse{AccessToken: t.AccessToken, ExpiresIn: float64(t.ExpiresIn), Key: prover.KeyOf(t)}
 	if scope, ok := t.Extra("scope").(string); ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// flights lets all callers that want the same wait for one result.
+// flights lets all callers with the same request wait for one result (single-flight).
 type flights struct {
 	mu    sync.Mutex
 	under map[string]*flight
@@ -21,8 +21,8 @@ type flight struct {
 	err    error
 }
 
-// do starts the work, or joins it. The work goes on without the callers that began it:
-// a refresh token that was sent is used up. It has the time of limit.
+// do starts the work, or joins it. The work continues without the callers that started
+// it, because a refresh token that was sent is used up. It ends after limit.
 func (f *flights) do(ctx context.Context, key string, limit time.Duration, work func(context.Context) (*session.Record, error)) (*session.Record, error) {
 	f.mu.Lock()
 	under := f.under[key]

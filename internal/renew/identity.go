@@ -42,15 +42,14 @@ func (t *Tokens) keepIdentity(r *session.Record, id idtoken.Identity, partial bo
 	r.SetIdentity(&id.Claims, kept, raw)
 }
 
-// rejectIDToken says what becomes of a refresh whose ID token was not accepted. The
-// session keeps the refresh token that came with it: with rotation there is no other,
-// and a rotation of the signing keys, a clock or a mistake in the settings would
-// otherwise end the tokens of every session for good. Only the proof that the answer is
-// not for the user of the session costs the session its refresh token.
+// rejectIDToken decides about a refresh whose ID token was not accepted. The session keeps
+// the new refresh token: with rotation there is no other. Otherwise a rotation of the
+// signing keys, a wrong clock or a wrong setting would end the tokens of every session for
+// good. The session loses its refresh token only on proof that the response is not for its
+// user.
 func (t *Tokens) rejectIDToken(ctx context.Context, r *session.Record, raw string, err error) error {
 	if err = t.prove(ctx, raw, err); isForeign(err) {
-		// Nothing of the answer is used, and the next request does not ask for the
-		// same again.
+		// Nothing of the response is used, and the next request does not refresh again.
 		t.config.Log.Error("auth0: the ID token of a refresh is forged or of another user; the session has lost its refresh token", "err", err)
 		r.RefreshToken, r.LoginDue = "", true
 		return nil
@@ -61,8 +60,8 @@ func (t *Tokens) rejectIDToken(ctx context.Context, r *session.Record, raw strin
 		return err
 	}
 	switch bad.Reason {
-	// Without the right keys or the right time nothing is known about the token, and
-	// the next refresh may well succeed.
+	// Without the right keys or the right time nothing is known about the token, and the
+	// next refresh can succeed.
 	case fault.Keys.Reason, fault.UnknownKey.Reason, fault.KeyUnusable.Reason, fault.AmbiguousKey.Reason:
 		return idtoken.Outage(bad, refusal.IDTokenKeys)
 	case fault.Expired.Reason, fault.NotYet.Reason, fault.IssuedAhead.Reason:
@@ -71,8 +70,8 @@ func (t *Tokens) rejectIDToken(ctx context.Context, r *session.Record, raw strin
 	return refusal.TenantAnswer.Wrap(bad)
 }
 
-// A foreignToken is the fault of an ID token that proves that a refresh does not answer
-// for the user of the session.
+// A foreignToken is the fault of an ID token that proves that a refresh returned another
+// user's tokens.
 type foreignToken struct{ bad *fault.Fault }
 
 func (f foreignToken) Error() string { return f.bad.Error() }
@@ -83,16 +82,15 @@ func isForeign(err error) bool {
 	return ok
 }
 
-// prove looks for the proof that an ID token is foreign. It returns a foreignToken if
-// there is one, else the reason why the token is not accepted. A good signature over
-// another iss is a proof, and so is a signature that is wrong with keys that were
-// fetched after the token came.
+// prove looks for the proof that an ID token is foreign. It returns a foreignToken for a
+// proof, else the reason for rejecting the token. A valid signature over another iss is a
+// proof, and so is an invalid signature with keys fetched after the token arrived.
 func (t *Tokens) prove(ctx context.Context, raw string, err error) error {
 	bad, ok := errors.AsType[*fault.Fault](err)
 	if !ok || bad.Reason != fault.Signature.Reason && bad.Reason != fault.Issuer.Reason {
 		return err
 	}
-	m, _ := jwt.Parse(raw) // which has a good form, or there would be another fault
+	m, _ := jwt.Parse(raw) // it is well-formed, or there would be another fault
 	if bad.Reason == fault.Issuer.Reason {
 		switch _, signature := t.config.IDTokens.Keys.Verify(ctx, m, keys.FromTenant); {
 		case signature == nil:
@@ -107,7 +105,7 @@ func (t *Tokens) prove(ctx context.Context, raw string, err error) error {
 	case confirmed != nil:
 		return keys.AsOutage(confirmed)
 	}
-	// The key of the kid has changed, and with the new one the token is good. The next
+	// The key of the kid has changed, and the token is valid with the new one. The next
 	// refresh finds it.
 	return fault.Keys.Because("the issuer has changed the key of kid %.80q", m.KeyID)
 }

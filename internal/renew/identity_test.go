@@ -71,15 +71,15 @@ func TestRefreshedIDToken(t *testing.T) {
 		{"nbf ahead", nil, nil, at("nbf", 2*leeway), "", "", clock, "nbf is 120 s ahead"},
 		{"auth_time ahead", nil, nil, at("auth_time", leeway+time.Second), "", "", clock, "auth_time is 61 s ahead"},
 
-		{"no keys", nil, nil, nil, "down", "down", keysDown, "token keys unavailable"},
+		{"no keys", nil, nil, nil, "down", "down", keysDown, "signing keys unavailable"},
 		{"unknown kid", nil, claims{"kid": "k9"}, nil, "", "", keysDown, "k9"},
 		{"no kid, several keys", nil, claims{"kid": nil}, nil, twoKeys, twoKeys, keysDown, "no kid"},
 		{"key for something else", nil, nil, nil, encKeys, encKeys, keysDown, "is not for EdDSA"},
 		{"other iss, unknown kid", nil, claims{"kid": "k9"}, otherIss, "", "", keysDown, "k9"},
-		{"other iss, no keys", nil, nil, otherIss, "down", "down", keysDown, "token keys unavailable"},
+		{"other iss, no keys", nil, nil, otherIss, "down", "down", keysDown, "signing keys unavailable"},
 		{"kid has another key now", nil, nil, nil, otherKeys, itsKeys, keysDown, "has changed the key of kid"},
 		{"kid is gone", nil, nil, nil, otherKeys, nextKeys, keysDown, "any more"},
-		{"wrong signature, no newer keys", nil, nil, nil, otherKeys, "down", keysDown, "token keys unavailable"},
+		{"wrong signature, no newer keys", nil, nil, nil, otherKeys, "down", keysDown, "signing keys unavailable"},
 
 		{"older auth_time", nil, nil, at("auth_time", -61*time.Second), "", "", odd, "auth_time is before the auth_time of the login"},
 		{"iat before the login", nil, nil, at("iat", -leeway-time.Second), "", "", odd, "iat is before the iat of the login"},

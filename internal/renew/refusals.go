@@ -9,9 +9,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// refusals remembers the refreshes that the tenant has lately refused, so that not
-// every request of a session asks again. It has a limited number of them. A refresh
-// that it has forgotten is tried again.
+// refusals caches the refreshes that the tenant has recently rejected, so that not
+// every request of a session repeats them. The cache is bounded. A refresh that is
+// no longer cached is tried again.
 type refusals struct{ cache *memo.Cache[refusedRefresh] }
 
 type refusedRefresh struct {
@@ -24,14 +24,13 @@ func newRefusals() refusals {
 	return refusals{memo.New[refusedRefresh](most)}
 }
 
-// slot is different for each refresh token, because nobody knows yet what a new one
-// brings.
+// slot differs for each refresh token, because the result of a new one is unknown.
 func (rr refusals) slot(r *session.Record, w Wish) (memo.Slot, memo.Sum) {
 	sum := memo.SumOf(w.key(r.ID) + r.RefreshToken)
 	return rr.cache.SlotOf(string(sum[:])), sum
 }
 
-// recent returns the refusal of a refresh that is not to be tried again yet, nil if
+// recent returns the refusal of a refresh that must not be retried yet, nil if
 // there is none.
 func (rr refusals) recent(r *session.Record, w Wish) *refusal.Refusal {
 	got, ok := rr.cache.Get(rr.slot(r, w))
@@ -44,7 +43,7 @@ func (rr refusals) recent(r *session.Record, w Wish) *refusal.Refusal {
 	return &e
 }
 
-// remember keeps the refusal of a refresh, if it is of no use to try again at once.
+// remember caches the refusal of a refresh, if an immediate retry would be useless.
 func (rr refusals) remember(r *session.Record, w Wish, err error) {
 	if e, ok := errors.AsType[*refusal.Refusal](err); ok {
 		if hold, now := holdOf(e), time.Now(); hold > 0 {
@@ -54,7 +53,7 @@ func (rr refusals) remember(r *session.Record, w Wish, err error) {
 	}
 }
 
-// holdOf returns for how long a refusal is remembered.
+// holdOf returns for how long a refusal is cached.
 func holdOf(e *refusal.Refusal) time.Duration {
 	const least, most = time.Second, time.Minute
 	switch e.Reason {

@@ -1,10 +1,10 @@
-// Package renew gives the tokens of a session. It chooses among the tokens that the
-// session has, and asks the tenant for others: access tokens by a refresh (RFC 6749,
-// Section 6), and tokens of third parties by an exchange at Auth0's Token Vault. All
-// callers that want the same token of a session share one request to the tenant.
+// Package renew returns the tokens of a session. It chooses among the session's tokens,
+// and requests others from the tenant: access tokens by a refresh (RFC 6749, Section
+// 6), and third-party tokens by an exchange at Auth0's Token Vault. All callers that
+// need the same token of a session share one request to the tenant (single-flight).
 //
 // The package does not know requests, responses or cookies. Its caller finds the
-// session of a request, and sends the session that has changed.
+// session of a request, and sends the changed session.
 package renew
 
 import (
@@ -25,19 +25,19 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// A Wish describes the token that a caller wants.
+// A Wish describes the token that a caller needs.
 type Wish struct {
 	Audience string   // empty for the API of the login
 	Scopes   []string // none for any
-	Force    bool     // for a token that is new
+	Force    bool     // skips the cached token
 
-	// Connection asks for a token of a third party instead. LoginHint names the
-	// account there. Without it, the tenant chooses.
+	// Connection requests a third party's token instead. LoginHint names the account
+	// there. Without it, the tenant chooses.
 	Connection, LoginHint string
 }
 
-// key tells apart the wishes that one request to the tenant cannot fulfil together.
-// It has the session first, because a token must never reach another session.
+// key tells apart the wishes that one request to the tenant cannot fulfil together. The
+// session comes first, because a token must never reach another session.
 func (w Wish) key(session string) string {
 	scopes := slices.Sorted(slices.Values(w.Scopes))
 	return fmt.Sprintf("%q %q %q %v %q %q", session, w.Audience, scopes, w.Force, w.Connection, w.LoginHint)
@@ -50,18 +50,18 @@ type Config struct {
 	Stored   bool
 	Client   *provider.Client
 	IDTokens *idtoken.Verifier
-	// KeepClaim selects the claims that a session keeps. It can be nil, see
-	// [idtoken.Identity.Kept]. KeepIDToken keeps the ID token too.
+	// KeepClaim selects the claims that a session stores. It can be nil, see
+	// [idtoken.Identity.Kept]. KeepIDToken stores the ID token too.
 	KeepClaim   func(name string) bool
 	KeepIDToken bool
-	// MFA returns the way to go on if the tenant wants a second factor before it
-	// refreshes the tokens of a session. The refusal has it in its field Next.
+	// MFA returns the next step if the tenant requires a second factor before it
+	// refreshes the tokens of a session. It becomes the field Next of the refusal.
 	MFA func(demand *tenanterror.MFADemand, audience, scope string, record *session.Record) any
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// Tokens gives the tokens of the sessions of one application. It is safe for
+// Tokens returns the tokens of the sessions of one application. It is safe for
 // concurrent use. Create it with [New].
 type Tokens struct {
 	config  Config
@@ -72,16 +72,16 @@ type Tokens struct {
 // New returns Tokens. It makes no request.
 func New(c Config) *Tokens { return &Tokens{config: c, refused: newRefusals()} }
 
-// early is how long before its expiry a token is replaced, so that it is still good
+// early is how long before its expiry a token is replaced, so that it is still valid
 // when it arrives at the API.
 const early = 30 * time.Second
 
-// A kind is how to find, and how to get, the tokens of one kind.
+// A kind finds, and gets, the tokens of one kind.
 type kind interface {
-	// find returns the token of a session that is good at a time.
+	// find returns the token of a session that is valid at a time.
 	find(r *session.Record, at time.Time) (session.Token, bool)
 	// renew gets a token from the tenant. It reports whether it has changed the
-	// session, which is possible beside an error.
+	// session, which is possible even with an error.
 	renew(ctx context.Context, r *session.Record) (changed bool, err error)
 	// missing returns the reason why a session has no token.
 	missing(r *session.Record) error
@@ -97,12 +97,12 @@ func (t *Tokens) kindOf(w Wish) kind {
 	return accessTokens{t, w}
 }
 
-// Get returns a token of a session. It asks the tenant if the session has no such
-// token, or if the token expires within 30 seconds.
+// Get returns a token of a session. It makes a request to the tenant if the session has
+// no matching token, or if the token expires within 30 seconds.
 //
-// Newest is the state of the session that then holds, nil if Get has not looked for a
-// newer one. The caller sends it to the browser, also beside an error: a refresh token
-// that was used is used up, whatever has come of it.
+// Newest is the current state of the session, nil if Get has not looked for a newer
+// one. The caller sends it to the browser, even with an error: a refresh token that was
+// sent is used up, whatever the result.
 func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ session.Token, newest *session.Record, err error) {
 	k := t.kindOf(w)
 	if token, ok := k.find(record, t.config.Now().Add(early)); ok && !w.Force {
@@ -135,9 +135,9 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 	return token, newest, nil
 }
 
-// Meets reports whether a session has the tokens that a login asks for, or can get them
-// without the user. The tenant may have granted less than the login of the session has
-// asked for, and would again.
+// Meets reports whether a session has the tokens that a login requests, or can get them
+// without the user. The tenant may have granted less than the login of the session
+// requested, and would again.
 func (t *Tokens) Meets(r *session.Record, audience string, scopes []string) bool {
 	if r.LoginDue || len(r.Tokens) == 0 {
 		return false
@@ -148,8 +148,8 @@ func (t *Tokens) Meets(r *session.Record, audience string, scopes []string) bool
 }
 
 // last returns a token of a session that cannot get a newer one, or has just got it.
-// The token can be about to expire. If it has to be new, and the session has lost its
-// refresh token, it is not: then nothing was renewed.
+// The token can be about to expire. If the caller forces a refresh, and the session has
+// lost its refresh token, last returns no token, because nothing was renewed.
 func (t *Tokens) last(k kind, r *session.Record, w Wish) (session.Token, error) {
 	if token, ok := k.find(r, t.config.Now()); ok && (!w.Force || r.RefreshToken != "") {
 		return token, nil
@@ -157,15 +157,15 @@ func (t *Tokens) last(k kind, r *session.Record, w Wish) (session.Token, error) 
 	return session.Token{}, k.missing(r)
 }
 
-// needsLogin reports whether an error says that only another login brings a token.
+// needsLogin reports whether an error means that only another login brings a token.
 func needsLogin(err error) bool {
 	e, ok := errors.AsType[*refusal.Refusal](err)
 	return ok && e.Row == refusal.SessionTokenExpired
 }
 
-// NoteLogin notes in a session that a caller is told to have the user log in again. It
-// returns the state of the session that then holds. An error of the store is only
-// logged: without a store that works, no login works either.
+// NoteLogin notes in a session that the user has been asked to log in again. It returns
+// the current state of the session. It only logs an error of the store: without a
+// working store, no login works either.
 func (t *Tokens) NoteLogin(ctx context.Context, record *session.Record) *session.Record {
 	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) { return noteLogin(r, unchanged), nil })
 	if err != nil {
@@ -186,11 +186,10 @@ func noteLogin(r *session.Record, before bool) bool {
 }
 
 // update brings the tokens of a session up to date, unless another request or process
-// has done so. It returns the state of the session that then holds, nil if that is not
-// known.
+// has done so. It returns the current state of the session, nil if that is unknown.
 func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w Wish) (*session.Record, error) {
 	late := ""     // the refresh token of a state that may not be stored
-	var told error // that another login is needed, and nothing else has changed
+	var told error // another login is needed, and nothing else has changed
 	newest, err := t.config.Sessions.Change(ctx, record, func(r *session.Record) (changed bool, err error) {
 		defer func() { late = r.RefreshToken }()
 		enough := !w.Force || r.Refreshes > record.Refreshes
@@ -209,25 +208,24 @@ func (t *Tokens) update(ctx context.Context, k kind, record *session.Record, w W
 		return changed, err
 	})
 	if newest == nil && needsLogin(told) && !refusal.LoginRequired.IsOf(err) {
-		return nil, told // although the store did not take the note of it
+		return nil, told // although the store did not save the note
 	}
 	if newest == nil && refusal.LoginRequired.IsOf(err) && late != "" && late != record.RefreshToken {
-		// Somebody has logged out meanwhile, which has revoked the old one.
+		// A logout has meanwhile revoked the old one.
 		t.Revoke(ctx, late)
 	}
 	return newest, err
 }
 
-// Forget removes the tokens of a connection from a session. It returns the state of
-// the session that then holds.
+// Forget removes the tokens of a connection from a session. It returns the current
+// state of the session.
 func (t *Tokens) Forget(ctx context.Context, record *session.Record, connection string) (*session.Record, error) {
 	return t.config.Sessions.Change(ctx, record, func(r *session.Record) (bool, error) {
 		return removeVaultTokens(r, func(v session.Token) bool { return v.Connection == connection }), nil
 	})
 }
 
-// Revoke tells the tenant that a refresh token is of no more use. It does not wait for
-// the answer.
+// Revoke revokes a refresh token at the tenant. It does not wait for the response.
 func (t *Tokens) Revoke(ctx context.Context, refreshToken string) {
 	const limit = 2 * time.Second
 	go func() {

@@ -13,9 +13,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// vaultTokens are those of third parties, from the tenant's Token Vault. They come with
-// an exchange of the refresh token. They can outlive the session:
-// the third party has set it.
+// vaultTokens are third-party tokens from the tenant's Token Vault. An exchange of the
+// refresh token brings them. They can outlive the session, because the third party sets
+// their expiry.
 type vaultTokens struct {
 	*Tokens
 	wish Wish
@@ -29,7 +29,7 @@ func (v vaultTokens) find(r *session.Record, at time.Time) (session.Token, bool)
 	return r.Vault[i], true
 }
 
-// isFor reports whether a token is the one of the wish.
+// isFor reports whether a token matches the wish.
 func (v vaultTokens) isFor(t session.Token) bool {
 	return t.Connection == v.wish.Connection && t.Hint == v.wish.LoginHint
 }
@@ -41,9 +41,9 @@ func (v vaultTokens) missing(r *session.Record) error {
 	return refusal.TenantAnswer.Because("the tenant gave a token that has expired")
 }
 
-// renew exchanges the refresh token. After a failure that can pass, the token that the
-// session has stays. After a refusal of the tenant it is dropped, because the third
-// party may not accept it any more.
+// renew exchanges the refresh token. After a temporary failure, the session keeps its
+// token. After a rejection by the tenant the session drops it, because the third party
+// may not accept it any more.
 func (v vaultTokens) renew(ctx context.Context, r *session.Record) (bool, error) {
 	t, err := v.exchange(ctx, v.config.Client.Proofs.Open(r.ProofKey), r.RefreshToken, typeRefreshToken)
 	if err == nil {
@@ -57,8 +57,8 @@ func (v vaultTokens) renew(ctx context.Context, r *session.Record) (bool, error)
 	return removeVaultTokens(r, v.isFor), err
 }
 
-// addVaultToken adds a token to a session. Of more than eight tokens, it drops the one
-// of before that expires first.
+// addVaultToken adds a token to a session. Of more than eight tokens, it drops the
+// older one that expires first.
 func addVaultToken(r *session.Record, t session.Token) {
 	const most = 8
 	if len(r.Vault) >= most {
@@ -84,8 +84,8 @@ func removeVaultTokens(r *session.Record, which func(session.Token) bool) bool {
 	return changed
 }
 
-// The grant, and the types of tokens. Auth0 has made up the first two, the others are
-// from RFC 8693, Section 3.
+// The grant, and the types of tokens. Auth0 defines the first two, RFC 8693, Section 3
+// the others.
 const (
 	grantTokenVault  = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
 	typeVaultToken   = "http://auth0.com/oauth/token-type/federated-connection-access-token"
@@ -93,14 +93,14 @@ const (
 	typeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
 )
 
-// Exchange returns a token of a third party for an access token that an API has
-// received. It keeps nothing.
+// Exchange returns a third-party token for an access token that an API has received. It
+// stores nothing.
 func (t *Tokens) Exchange(ctx context.Context, accessToken string, w Wish) (session.Token, error) {
 	return vaultTokens{t, w}.exchange(ctx, t.config.Client.Proofs.ForProgram(), accessToken, typeAccessToken)
 }
 
-// exchange sends a proof, as other token requests have it. The token of the third party
-// is a bearer token all the same.
+// exchange sends a proof, as other token requests do. The third-party token is a bearer
+// token nevertheless.
 func (v vaultTokens) exchange(ctx context.Context, key prover.Key, subject, kind string) (session.Token, error) {
 	form := provider.GrantForm(grantTokenVault)
 	form.Set("subject_token", subject)

@@ -1,12 +1,12 @@
-// Package returnto decides whether a URL from outside may be the place a
-// browser is sent to after a login or a logout.
+// Package returnto decides whether a browser may be sent to an untrusted URL after a
+// login or a logout.
 //
-// Open redirects come from two readers of one text: url.Parse finds no host in
-// "/\evil.example" and net/http writes it as it is, but a browser turns the
-// backslash into a slash and goes there. So this package does not parse and
-// compare. It takes a small set of forms, in a small set of characters, that
-// every reader understands alike, and refuses the rest; a refused target costs
-// the visitor one click from the start page.
+// Open redirects come from two parsers that disagree: url.Parse finds no host in
+// "/\evil.example" and net/http writes it unchanged, but a browser turns the backslash
+// into a slash and goes there. So this package does not parse and compare. It accepts a
+// small set of forms, in a small set of characters, that every parser understands alike,
+// and rejects the rest. A rejected target costs the visitor one click from the start
+// page.
 //
 // The package does not know requests, cookies and sessions.
 package returnto
@@ -24,42 +24,40 @@ import (
 
 //go:generate sh -c "cd lookalikes && go run ."
 
-// MaxLength is the longest target accepted, in bytes. The target travels in a
-// cookie that must fit beside others.
+// MaxLength is the longest accepted target, in bytes. A cookie carries the target and
+// must fit beside others.
 const MaxLength = 2048
 
-// A Policy says what is ours.
+// A Policy lists the allowed targets.
 type Policy struct {
-	// Origins are other origins that may be returned to, written as a browser
-	// does: scheme, host in lower case, port unless it is the default, no
-	// slash. A target there keeps its absolute form.
+	// Origins are the other allowed origins, as browsers write them: scheme, host in
+	// lower case, port unless it is the default, no slash. A target there keeps its
+	// absolute form.
 	Origins []string
-	// Routes are paths that are no place to return to, nor is anything below
-	// them: login would start over, logout would end what has just begun.
+	// Routes are paths to which no login may return, with every path below them: the
+	// login route would start over, the logout route would end the new session.
 	Routes []string
 }
 
-// Clean returns the target to redirect to, and false if the given text is not
-// one. Own is the origin of the site itself, written like [Policy.Origins]; an
-// absolute target there is reduced to its path. The empty text is refused.
+// Clean returns the target of a redirect, and false if the given text is not allowed.
+// Own is the origin of the site itself, written like [Policy.Origins]. An absolute
+// target there is reduced to its path. The empty text is rejected.
 //
-// In the path, however often it is decoded, these characters are refused: those
-// that are not to be seen or that change the direction of the text (controls,
-// format characters, separators, characters that are ignored by default, private
-// and unassigned ones), and those that are drawn like one of /\.:@?#%; or that
-// normalize to a text with one. No browser leaves the site for them, but a server
-// that normalizes can, and a person who reads the link is misled. Letters, marks
-// and digits of every script pass.
+// Clean decodes the path repeatedly and rejects two kinds of characters in each form.
+// The first are invisible or change the direction of the text: controls, format
+// characters, separators, default ignorables, private and unassigned ones. The second
+// look like one of /\.:@?#%; or normalize to a text with one. No browser leaves the site
+// for them, but a normalizing server can, and they mislead the user who reads the link.
+// Letters, marks and digits of every script pass.
 //
-// Query and fragment are data of the application: they are kept byte for byte. A
-// target is refused if they hide a character there that is not to be seen or that
-// changes the direction of the text. The joiners that some scripts need pass
-// there, and so do variation selectors.
+// Query and fragment are data of the application, kept byte for byte. Clean rejects a
+// target that hides an invisible or direction-changing character there. The joiners that
+// some scripts need pass, and so do variation selectors.
 //
-// What browsers and links often leave out is done first: characters beyond ASCII are
-// percent-encoded, and so is a backslash in the query or the fragment, where it is
-// data. A backslash that the path has percent-encoded passes if the path is also safe
-// for a reader to whom it is a slash.
+// Clean first adds escapes that browsers and links often leave out: it percent-encodes
+// characters beyond ASCII, and a backslash in the query or the fragment, where it is
+// data. A percent-encoded backslash in the path passes if the path is also safe for a
+// parser that treats it as a slash.
 func (p Policy) Clean(own, target string) (string, bool) {
 	if len(target) == 0 || IsTooLong(target) || !printable(target) {
 		return "", false
@@ -77,16 +75,15 @@ func (p Policy) Clean(own, target string) (string, bool) {
 		return "", false
 	}
 	result := origin + removeDotSegments(target) + rest
-	// A later parser must be able to read it; a fragment may hold what is no
-	// escape.
+	// A later parser must be able to read it; a fragment may contain an invalid escape.
 	if _, err := url.Parse(result); err != nil {
 		return "", false
 	}
 	return result, true
 }
 
-// split cuts a listed origin off an absolute target. Origins are compared as
-// text: one that is spelled in another way is refused rather than understood.
+// split cuts a listed origin off an absolute target. Origins are compared as text, so
+// another spelling is rejected.
 func (p Policy) split(own, target string) (origin, rest string, ok bool) {
 	for _, o := range append([]string{own}, p.Origins...) {
 		rest, found := strings.CutPrefix(target, o)
@@ -111,8 +108,8 @@ func IsTooLong(target string) bool { return len(target) > MaxLength || len(encod
 // Page returns a target without its query and fragment.
 func Page(target string) string { return target[:len(target)-len(data(target))] }
 
-// AddQuery adds an encoded query to a URL, which can have a query and a fragment. In the
-// fragment it would not reach the server.
+// AddQuery adds an encoded query to a URL, before its fragment, which browsers do not
+// send.
 func AddQuery(target, query string) string {
 	page, fragment, found := strings.Cut(target, "#")
 	separator := "?"
@@ -133,9 +130,9 @@ func data(target string) string {
 	return ""
 }
 
-// printable refuses a backslash in the path, and everywhere bytes that are not UTF-8,
-// the blank, and the control characters of ASCII. Browsers strip TAB, CR and LF before
-// they parse, and trim other control characters and spaces.
+// printable rejects a backslash in the path, and everywhere invalid UTF-8, the blank,
+// and the control characters of ASCII. Browsers strip TAB, CR and LF before they parse,
+// and trim other control characters and spaces.
 func printable(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c == 0x7F {
@@ -145,8 +142,8 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.Contains(Page(s), `\`)
 }
 
-// encode percent-encodes the bytes beyond ASCII, as browsers do, because they map many
-// of those characters to others, and every backslash.
+// encode percent-encodes every backslash and the bytes beyond ASCII, as browsers do,
+// because they map many of those characters to others.
 func encode(s string) string {
 	isPlain := func(c byte) bool { return c < utf8.RuneSelf && c != '\\' }
 	i := 0
@@ -167,18 +164,17 @@ func encode(s string) string {
 	return b.String()
 }
 
-// pathIsSafe checks an escaped path in every form that some later reader may
-// decode it to: net/http decodes once, a proxy in front or an application
-// behind may do so again.
+// pathIsSafe checks an escaped path in every form that a later parser can decode it to:
+// net/http decodes once, and a proxy in front or an application behind may do so again.
 func (p Policy) pathIsSafe(escaped string) bool {
-	// A percent sign that was itself escaped is data; a bare one in what the
-	// browser sent is a fault.
+	// A percent sign that was itself escaped is data. A bare one in the browser's text
+	// is invalid.
 	if _, err := url.PathUnescape(escaped); err != nil {
 		return false
 	}
 	form := escaped
 	for range rounds {
-		// A form that other readers take for the same is checked once.
+		// Equivalent forms are checked once.
 		if slashes := strings.ReplaceAll(form, `\`, "/"); !p.readerIsSafe(form) || slashes != form && !p.readerIsSafe(slashes) {
 			return false
 		}
@@ -191,7 +187,7 @@ func (p Policy) pathIsSafe(escaped string) bool {
 	return false
 }
 
-// readerIsSafe checks what a reader takes a path for.
+// readerIsSafe checks a path as a later parser reads it.
 func (p Policy) readerIsSafe(form string) bool {
 	return formIsSafe(form) && !p.isRoute(form)
 }
@@ -211,10 +207,10 @@ func formIsSafe(form string) bool {
 	return ok && !strings.ContainsFunc(text, misleads) && !escapesAgain(text)
 }
 
-// readable returns a text with its bytes that are not UTF-8 read as ISO 8859-1, which
-// old links are written in. It takes the letters of that encoding alone, and none that
-// a careless decoder could read together with what follows as an overlong form of a
-// slash or a dot (RFC 3629, Section 3).
+// readable returns a text whose invalid UTF-8 is read as ISO 8859-1, the encoding of old
+// links. It accepts only letters of that encoding, and none that a careless decoder
+// could combine with the following bytes into an overlong form of a slash or a dot (RFC
+// 3629, Section 3).
 func readable(s string) (string, bool) {
 	if utf8.ValidString(s) {
 		return s, true
@@ -238,13 +234,13 @@ func readable(s string) (string, bool) {
 	return b.String(), true
 }
 
-// isLetterBefore reports whether a byte is a letter of ISO 8859-1 that begins no
-// character together with the next byte, for any decoder of UTF-8. A careless one looks
-// at the lowest six bits of the next byte alone. After the bytes that begin the longest
-// forms, those bits must not be nearly zero.
+// isLetterBefore reports whether a byte is a letter of ISO 8859-1 that no UTF-8 decoder
+// combines with the next byte into a character. A careless decoder looks only at the
+// lowest six bits of the next byte. After the bytes that begin the longest forms, those
+// bits must not be nearly zero.
 func isLetterBefore(c, next byte) bool {
 	switch {
-	case c < 0xC2, c > 0xFD: // also the bytes that follow others in UTF-8
+	case c < 0xC2, c > 0xFD: // also the continuation bytes of UTF-8
 		return false
 	case c == 0xE0, c == 0xF0, c == 0xF8, c == 0xFC:
 		return next&0x3F > 1
@@ -252,20 +248,20 @@ func isLetterBefore(c, next byte) bool {
 	return true
 }
 
-// misleads reports whether a character of a path is not what it seems to be.
-// A space is the one that is not to be seen and harmless.
+// misleads reports whether a character of a path is not what it seems to be. The space
+// is the only harmless invisible character.
 func misleads(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
 		return r < ' ' || r == 0x7F
-	case !unicode.IsGraphic(r): // categories C, Zl, Zp, and what is unassigned
+	case !unicode.IsGraphic(r): // categories C, Zl, Zp, and unassigned characters
 		return true
 	}
 	return unicode.In(r, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, lookalikes)
 }
 
-// escapesAgain reports whether a percent sign stands before characters that
-// normalize to digits of an escape.
+// escapesAgain reports whether a percent sign stands before characters that normalize to
+// the digits of an escape.
 func escapesAgain(form string) bool {
 	for {
 		_, after, found := strings.Cut(form, "%")
@@ -280,7 +276,7 @@ func escapesAgain(form string) bool {
 }
 
 // dataIsSafe checks query and fragment in every form that they may be decoded to.
-// Bytes that are no UTF-8 are a text in another encoding.
+// Invalid UTF-8 is text in another encoding.
 func dataIsSafe(data string) bool {
 	for range rounds {
 		for _, r := range data {
@@ -297,8 +293,8 @@ func dataIsSafe(data string) bool {
 	return false
 }
 
-// misleadsInData allows controls of ASCII, which a text of several lines has, and
-// blanks: a person who reads the link sees their escapes.
+// misleadsInData allows ASCII controls, which multi-line texts contain, and blanks: a
+// user who reads the link sees their escapes.
 func misleadsInData(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf, unicode.Is(unicode.Join_Control, r):
@@ -309,8 +305,8 @@ func misleadsInData(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// unescape decodes every escape once and leaves the rest as it is: the escapes of
-// RFC 3986, Section 2.1, and the %uXXXX that some servers still read.
+// unescape decodes every escape once and leaves the rest unchanged: the escapes of RFC
+// 3986, Section 2.1, and the %uXXXX that some servers still read.
 func unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -327,7 +323,7 @@ func unescape(s string) string {
 				case size == 2:
 					b.WriteByte(byte(n))
 				case utf16.IsSurrogate(rune(n)):
-					b.WriteByte(0x80) // half a character: readable refuses it
+					b.WriteByte(0x80) // half a character: readable rejects it
 				default:
 					b.WriteRune(rune(n))
 				}
@@ -351,9 +347,8 @@ func (p Policy) isRoute(form string) bool {
 	return false
 }
 
-// removeDotSegments does what a browser does to the path before it asks for it
-// (WHATWG URL, path state): %2e counts as a dot, and empty segments stay, which
-// is why path.Clean does not serve.
+// removeDotSegments resolves a path as a browser does before the request (WHATWG URL,
+// path state): %2e counts as a dot, and empty segments stay, so path.Clean does not fit.
 func removeDotSegments(escaped string) string {
 	if !strings.Contains(escaped, "/.") && !strings.Contains(escaped, "/%2") {
 		return escaped

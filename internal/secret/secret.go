@@ -28,7 +28,7 @@ func OfText(s string) Text {
 	return Of(s)
 }
 
-// IsEmpty reports whether there is no value.
+// IsEmpty reports whether the Box is empty.
 func (b Box[T]) IsEmpty() bool { return b.open == nil }
 
 // Reveal returns the value, the zero value for an empty Box.

@@ -156,9 +156,9 @@ func load(t *testing.T, m *Manager, b browser, id string) *Loaded {
 
 // waits has the time after which a refusal may be tried again.
 var waits = map[string]time.Duration{
-	"sessions cannot be read at the moment; please try again in a minute": 5 * time.Second,
-	"too many people are logged in at the moment; please try again later": time.Minute,
-	refusal.StoreWrite.Description:                                        outageWait,
+	"we cannot read your session right now. Try again in a minute": 5 * time.Second,
+	"too many users are logged in right now. Try again later":      time.Minute,
+	refusal.StoreWrite.Description:                                 outageWait,
 }
 
 // expectRefusal compares a refusal, noError for none.

@@ -10,23 +10,23 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// attempts are the logins that this process completes at the moment, and those that
-// have just succeeded. Some browsers and proxies send one callback twice. The tenant
-// accepts its code once, so the second request would fail, and the person would see an
-// error although the login has succeeded.
+// attempts are the logins that this process is completing, and those that have
+// recently succeeded. Some browsers and proxies send one callback twice. The tenant
+// accepts its code once. Without attempts the second request would fail, and the user
+// would see an error although the login succeeded.
 //
-// They are not shared with other instances. There, the second request is refused as
-// one with a code that was used.
+// Instances do not share them. On another instance the second request is rejected for
+// a used code.
 type attempts struct {
 	now func() time.Time
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]*attempt // by the hash of the state
-	order []*attempt                     // those that have succeeded, oldest first
+	order []*attempt                     // successful ones, oldest first
 }
 
 const (
-	// maxSucceeded and attemptLife bound the memory of logins that have succeeded.
+	// maxSucceeded and attemptLife bound the memory for successful logins.
 	maxSucceeded = 1024
 	attemptLife  = 10 * time.Minute
 )
@@ -39,16 +39,16 @@ type attempt struct {
 	at      time.Time
 }
 
-// An outcome is where a login has led, or why it was refused.
+// An outcome is the page to which a login has led, or the reason for its rejection.
 type outcome struct {
 	returnTo string
-	session  string // id of the session that has begun
+	session  string // id of the session that the login started
 	err      error
 }
 
-// begin returns nil if no other request completes the login of a state, or has
-// completed it. The caller must call end then. Otherwise begin waits for the outcome
-// of the other request.
+// begin returns nil if no other request is completing, or has completed, the login
+// with this state. The caller must then call end. Otherwise begin waits for the
+// outcome of the other request.
 func (as *attempts) begin(r *http.Request, state string) (*outcome, error) {
 	key := sha256.Sum256([]byte(state))
 	as.mu.Lock()
@@ -70,7 +70,7 @@ func (as *attempts) begin(r *http.Request, state string) (*outcome, error) {
 	}
 }
 
-// isOver reports whether a login has succeeded too long ago.
+// isOver reports whether a login succeeded too long ago.
 func (as *attempts) isOver(a *attempt) bool {
 	select {
 	case <-a.done:
@@ -80,8 +80,8 @@ func (as *attempts) isOver(a *attempt) bool {
 	}
 }
 
-// end notes the outcome of the login of a state. A login that has failed is forgotten:
-// the browser has its refusal, or the same answer can succeed later.
+// end notes the outcome of the login with a state. It deletes a failed login: the
+// browser has its refusal, or the same response can succeed later.
 func (as *attempts) end(state string, o outcome) {
 	key := sha256.Sum256([]byte(state))
 	as.mu.Lock()
@@ -106,8 +106,8 @@ func (as *attempts) end(state string, o outcome) {
 	}
 }
 
-// succeeded returns where the login of a state has led that has begun a session. It
-// returns an empty text if that is not known.
+// succeeded returns the page to which the login with a state has led, if it started
+// this session. It returns an empty text if that is unknown.
 func (as *attempts) succeeded(state, session string) string {
 	as.mu.Lock()
 	defer as.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// callbackMethod returns the method with which the tenant's answer comes.
+// callbackMethod returns the HTTP method of the tenant's response.
 func (s *Routes) callbackMethod() string {
 	if s.c.Flow.ResponseMode == "form_post" {
 		return http.MethodPost
@@ -21,7 +21,7 @@ func (s *Routes) callbackMethod() string {
 	return http.MethodGet
 }
 
-// Callback completes a login with the tenant's answer (OpenID Connect Core 1.0,
+// Callback completes a login with the tenant's response (OpenID Connect Core 1.0,
 // Sections 3.1.2.5 to 3.1.3.8; with an ID token in the answer itself, Sections 3.2.2.5
 // to 3.2.2.11 and 3.3.2.5 to 3.3.3.7). Each step needs the result of the one before.
 func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
@@ -50,8 +50,8 @@ func (s *Routes) Callback(w http.ResponseWriter, r *http.Request) error {
 		case s.c.Row(other.err).Status != http.StatusServiceUnavailable:
 			return s.fail(w, r, t, other.err)
 		}
-		// The other request has failed, and this one can succeed: the browser has
-		// given up the other one, for example.
+		// The other request failed and this one can succeed, for example because the
+		// browser aborted the other one.
 	}
 }
 
@@ -75,7 +75,7 @@ func (s *Routes) finish(w http.ResponseWriter, r *http.Request, t *transaction.T
 	return nil
 }
 
-// complete verifies the tenant's answer and begins the session.
+// complete verifies the tenant's response and starts the session.
 func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, a login.Answer) (*login.Accepted, error) {
 	pending, err := s.c.Flow.Prepare(r.Context(), t, a)
 	if err != nil {
@@ -87,9 +87,9 @@ func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction
 	}
 	l := login.Accept(s.c.Transactions, t, got, s.returnPath(t))
 	if t.Person != "" && t.Person != person(got.Identity.Claims.Issuer, got.Identity.Claims.Subject) {
-		l.ReturnTo = s.c.Site.ReturnFor(t.RedirectURI, "") // the page is of somebody else
+		l.ReturnTo = s.c.Site.ReturnFor(t.RedirectURI, "") // the page belongs to another user
 	}
-	// A response deletes few cookies. This one comes before those of the session.
+	// A response can delete few cookies. This one comes before those of the session.
 	jar := s.c.Visits.Jar(r)
 	s.c.Transactions.Drop(w, jar, t)
 	if err = s.startSession(w, r, l); err != nil && !s.isDecided(err) {
@@ -98,9 +98,9 @@ func (s *Routes) complete(w http.ResponseWriter, r *http.Request, t *transaction
 	return l, err
 }
 
-// Settle uses up a transaction: it is good for one answer, also if that is refused.
-// Settle keeps the transaction if nothing was decided: then the tenant does not answer,
-// for example, and the code can still be good. Loading the page again can succeed.
+// Settle uses up a transaction, which is valid for one response, even a rejected one.
+// Settle keeps the transaction if the outcome is open. If the tenant is down, for
+// example, the code can still be valid, and reloading the page can succeed.
 func (s *Routes) Settle(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, err error) {
 	jar := s.c.Visits.Jar(r)
 	switch {
@@ -111,15 +111,15 @@ func (s *Routes) Settle(w http.ResponseWriter, r *http.Request, t *transaction.T
 	}
 }
 
-// isDecided reports whether an error is a refusal of the login. Otherwise the tenant or
-// the application has failed, and nothing is known about the login.
+// isDecided reports whether an error rejects the login. Otherwise the tenant or the
+// application has failed, and the outcome of the login is open.
 func (s *Routes) isDecided(err error) bool {
 	return s.c.Row(err).Status < http.StatusInternalServerError
 }
 
 // follow answers a second callback of a login that has just succeeded. The browser has
-// the transaction, so it is the one that has begun the login. It has got its session
-// with the first answer.
+// the transaction, so it is the one that started the login. It got its session with the
+// first response.
 func (s *Routes) follow(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, returnTo string) error {
 	if t.Popup != nil && len(t.Popup.Tokens) == 0 {
 		s.answerPopup(w, r, t, &login.Accepted{ReturnTo: returnTo}, nil)
@@ -143,7 +143,7 @@ func (s *Routes) fail(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	return nil
 }
 
-// links returns the ways to go on after a login was refused.
+// links returns the next steps after a rejected login.
 func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.Row) []refusal.Link {
 	var saved authrequest.Saved
 	if t.Again != nil {
@@ -156,12 +156,12 @@ func (s *Routes) links(r *http.Request, t *transaction.Transaction, row refusal.
 	return s.loginLinks(r, saved, t.State, row)
 }
 
-// receive reads the tenant's answer from the query or from the form. The response mode
+// receive reads the tenant's response from the query or from the form. The response mode
 // decides which of them, and the other one is not read.
 func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, error) {
 	switch method := s.callbackMethod(); {
 	case r.Method == http.MethodGet && method != http.MethodGet:
-		// After a login has failed, the callback is in the address bar.
+		// After a failed login, the callback URL is in the address bar.
 		return login.Answer{}, refusal.MissingState.Because("the answer of the tenant comes in a form")
 	case r.Method != method:
 		w.Header().Set("Allow", method)
@@ -177,8 +177,8 @@ func (s *Routes) receive(w http.ResponseWriter, r *http.Request) (login.Answer, 
 	return login.ParseAnswer(form)
 }
 
-// returnPath is the return URL of a transaction, or the default of its site if
-// there was no room for it.
+// returnPath is the return URL of a transaction, or the default of its site if the URL
+// was too long to keep.
 func (s *Routes) returnPath(t *transaction.Transaction) string {
 	if t.ReturnTo != "" {
 		return t.ReturnTo
@@ -187,10 +187,10 @@ func (s *Routes) returnPath(t *transaction.Transaction) string {
 }
 
 // strayCallback answers a callback that belongs to no login of this browser, or that
-// cannot be read. With a session, nothing is wrong with the first kind: the person has
-// used the back button, a tab was reloaded or restored, or the tenant sends a person
-// here who has confirmed an email address. Without one, strayCallback returns the
-// error. It does not begin a new login, because the browser could go round in circles.
+// cannot be read. With a session, the first kind is harmless: the user pressed the back
+// button, a tab was reloaded or restored, or the tenant sent the user here after an
+// email verification. Without a session, strayCallback returns the error. It does not
+// start a new login, because the browser could loop.
 func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.Answer, err error) error {
 	base, siteErr := s.c.Site.Of(r)
 	if siteErr != nil {
@@ -209,7 +209,7 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	default:
 		page := s.attempts.succeeded(a.State, record.ID)
 		if page == "" {
-			s.c.Log.Warn("auth0: the callback has ignored an answer that belongs to no login of this browser; an answer for Application.AuthCodeURL needs a redirect URI of its own",
+			s.c.Log.Warn("auth0: the callback ignored a response that belongs to no login of this browser; a login of Application.AuthCodeURL needs its own redirect URI",
 				"err", a.Stray(err))
 		}
 		browser.Redirect(w, cmp.Or(page, s.c.Site.Home(base)), http.StatusSeeOther)
@@ -217,14 +217,14 @@ func (s *Routes) strayCallback(w http.ResponseWriter, r *http.Request, a login.A
 	return nil
 }
 
-// isStray reports whether an answer was refused because it belongs to no login of the
+// isStray reports whether a response was rejected because it belongs to no login of the
 // browser.
 func isStray(row refusal.Row) bool {
 	return row == refusal.MissingState || row == refusal.NoTransaction
 }
 
-// answerPopup writes the page that ends a login in a window of its own. The error is nil
-// if the login has succeeded.
+// answerPopup writes the page that ends a login in a pop-up window. The error is nil
+// after a successful login.
 func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transaction.Transaction, l *login.Accepted, err error) {
 	message := browser.PopupMessage{Type: browser.PopupChannel, OK: err == nil}
 	status, target, text, link := http.StatusOK, l.ReturnTo, "You are logged in", "Go on in this window"
@@ -244,7 +244,7 @@ func (s *Routes) answerPopup(w http.ResponseWriter, r *http.Request, t *transact
 	base, siteErr := s.c.Site.Of(r)
 	browser.WritePopup(w, status, browser.Popup{
 		Message: message, Origin: t.Popup.Origin, Text: text, Target: target, Link: link,
-		// Tokens go to one window and not to all pages that listen.
+		// Tokens go to one window and not to all listening pages.
 		Broadcast: siteErr == nil && base.Origin == t.Popup.Origin && len(t.Popup.Tokens) == 0,
 	})
 }

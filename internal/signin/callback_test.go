@@ -218,11 +218,11 @@ func TestFailedLogin(t *testing.T) {
 				e.claims, e.tokens, e.down, e.AfterLogin = nil, nil, false, nil
 				e.Routes = New(e.Config)
 				again := e.answer(begun, row.answer)
-				expect(t, "again", again.err, row.want, "was refused before")
+				expect(t, "again", again.err, row.want, "was rejected before")
 				expectFailure(t, "again", again.err, "/after", `"cart"`)
 				// No other answer is accepted either.
 				again = e.answer(begun, nil)
-				expect(t, "a good answer", again.err, row.want, "was refused before")
+				expect(t, "a good answer", again.err, row.want, "was rejected before")
 				if len(e.forms) != requests || again.changes != "" {
 					t.Errorf("%d requests, cookies %q", len(e.forms)-requests, again.changes)
 				}

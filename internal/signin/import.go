@@ -14,10 +14,10 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// An Imported session was kept by another session system until now.
+// An Imported session comes from another session system.
 type Imported struct {
 	Claims     jwt.Claims      // issuer, subject, organization, session at the tenant
-	Kept       json.RawMessage // the claims that the session has
+	Kept       json.RawMessage // the session's claims
 	Token      *oauth2.Token   // nil if there is none
 	Audience   string
 	Scope      string
@@ -26,16 +26,16 @@ type Imported struct {
 	Persistent *bool // see [session.Record]
 }
 
-// Import begins a session for a user whom the application has logged in by another
-// session system. The id is new. The limits count from the time of that login.
+// Import starts a session for a user whom another session system has logged in. The
+// session id is new. The time limits count from the time of that login.
 func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) error {
 	const leeway = 5 * time.Minute // between the clocks of instances
 	if i.LoggedInAt.After(s.c.Now().Add(leeway)) {
-		return refusal.Internal.Because("the imported session begins in the future, at %v", i.LoggedInAt)
+		return refusal.Internal.Because("the imported session starts in the future, at %v", i.LoggedInAt)
 	}
 	i.Claims.IssuedAt = float64(i.LoggedInAt.Unix())
-	// The time of a login is not that of an authentication: with single sign-on the user
-	// can have authenticated long before. Only claims of the old ID token say more.
+	// The login time is not the authentication time: with single sign-on the user can
+	// have authenticated long before. Only claims of the old ID token reveal it.
 	const facts = jwt.AuthTime | jwt.ACR | jwt.AMR
 	if known, err := jwt.ParseClaims(string(i.Kept), false, facts); err == nil {
 		i.Claims.AuthTime, i.Claims.ACR, i.Claims.AMR = known.AuthTime, known.ACR, known.AMR
@@ -54,9 +54,9 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 }
 
 // imported returns the token of the old session, in the place of the token of the login.
-// A token that is bound to a key is not used, because its key can be elsewhere.
-// If there is only a refresh token, it is a token that has expired, so that the session
-// knows which API is the one of the login.
+// It drops a sender-constrained token, whose key this process may not have. If there is
+// only a refresh token, imported returns an expired access token, which tells the
+// session the API of the login.
 func (s *Routes) imported(i Imported) []session.Token {
 	switch {
 	case i.Token.AccessToken != "" && !isBound(i.Token):
@@ -68,8 +68,8 @@ func (s *Routes) imported(i Imported) []session.Token {
 }
 
 // keyFor returns the key for the next tokens of an imported session. If its token was
-// bound, they are not to be bearer tokens: then it is the key of that token, else one of
-// the application.
+// sender-constrained, they must not be bearer tokens: keyFor returns the token's key, or
+// else a key of the application.
 func keyFor(t *oauth2.Token, own *prover.Keys) prover.Key {
 	if !isBound(t) || t.RefreshToken == "" {
 		return prover.Key{}
@@ -82,8 +82,8 @@ func keyFor(t *oauth2.Token, own *prover.Keys) prover.Key {
 
 func isBound(t *oauth2.Token) bool { return strings.EqualFold(t.TokenType, prover.TokenType) }
 
-// lasting returns a token with the seconds that it is still good for. An access token
-// that has expired, or of which that is not known, counts as good for a second.
+// lasting returns a token with its remaining life in seconds. An expired access token,
+// or one with an unknown expiry, counts as valid for a second.
 func (s *Routes) lasting(t *oauth2.Token) *oauth2.Token {
 	lasting := *t
 	lasting.ExpiresIn = max(1, int64(t.Expiry.Sub(s.c.Now())/time.Second))

@@ -181,7 +181,7 @@ func TestImportRefusals(t *testing.T) {
 		cause string
 	}{
 		{"clocks that differ", 5 * time.Minute, 0, refusal.Row{}, ""},
-		{"the future", 5*time.Minute + time.Second, 0, refusal.Internal, "begins in the future"},
+		{"the future", 5*time.Minute + time.Second, 0, refusal.Internal, "starts in the future"},
 		{"nearly too old", -100*time.Hour + time.Second, 0, refusal.Row{}, ""},
 		{"too old", -100 * time.Hour, 0, refusal.LoginRequired, "the time of the session is up"},
 		{"too large", 0, 20_000, refusal.TooLarge, "too large"},

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// startSession begins the session of a login that the callback has completed.
+// startSession starts the session of a login that the callback has completed.
 func (s *Routes) startSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	if err := s.beginSession(w, r, l); err != nil {
 		return err
@@ -25,8 +25,8 @@ func (s *Routes) startSession(w http.ResponseWriter, r *http.Request, l *login.A
 	return nil
 }
 
-// Start begins the session of a login that did not come through the callback. If the
-// login completes a refresh, Start continues the session of that refresh.
+// Start starts the session of a login that did not come through the callback. If the login
+// completes a refresh, Start continues the session of that refresh.
 func (s *Routes) Start(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	start := s.beginSession
 	if l.Continued != nil {
@@ -39,10 +39,10 @@ func (s *Routes) Start(w http.ResponseWriter, r *http.Request, l *login.Accepted
 	return nil
 }
 
-// beginSession begins the session of a login, in the place of the one that the browser had.
-// Its id is new, so that an attacker who has planted an id before the login has no
-// session after it. Data of the application survives only if the same person logs in
-// again, to the same organization.
+// beginSession starts the session of a login, in place of the browser's earlier one. Its id
+// is new, so that an attacker who planted an id before the login has no session after it
+// (session fixation). Application data survives only if the same user logs in again, to the
+// same organization.
 func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	id := l.Identity
 	c := id.Claims
@@ -70,8 +70,8 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 	return s.c.Visits.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, l.Session)
 }
 
-// askApplication lets the application decide about a login. A return URL that it
-// chooses must be as safe as one from a link.
+// askApplication lets the application decide about a login. A return URL that it chooses
+// must be as safe as one from a link.
 func (s *Routes) askApplication(r *http.Request, l *login.Accepted) error {
 	if s.c.AfterLogin == nil {
 		return nil
@@ -91,8 +91,8 @@ func (s *Routes) askApplication(r *http.Request, l *login.Accepted) error {
 	return nil
 }
 
-// continueSession completes a refresh that needed a second factor: it adds the tokens to the
-// session of the refresh. The session gets a new id, as after any authentication.
+// continueSession completes a refresh that required a second factor: it adds the tokens to
+// the session of the refresh. The session gets a new id, as after any authentication.
 func (s *Routes) continueSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
 	previous, err := s.c.Visits.Current(w, r)
 	if err != nil && s.c.Row(err).Reason != refusal.LoginRequired.Reason {

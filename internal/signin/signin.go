@@ -1,8 +1,8 @@
-// Package signin logs people in with a browser: the login route, the callback, silent
-// logins, and the session that a login begins.
+// Package signin logs users in with a browser: the login route, the callback, silent
+// logins, and the session that a login starts.
 //
-// The package does not know what a visitor reads when a login fails, the public types of
-// a login, or how a session ends.
+// The package does not know the texts that a visitor reads when a login fails, the
+// public types of a login, or how a session ends.
 package signin
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
-// Config is what signing in needs.
+// Config holds the dependencies and the settings of Routes.
 type Config struct {
 	Site         *site.Site
 	Visits       *visit.Visits
@@ -39,16 +39,16 @@ type Config struct {
 	Links        authrequest.Links
 	Options      []authrequest.Option // of every login
 
-	// AfterLogin, if not nil, is asked before the session of a login begins. It may
+	// AfterLogin, if not nil, is called before the session of a login starts. It may
 	// change ReturnTo and Data.
 	AfterLogin func(context.Context, *login.Accepted) error
-	// KeepClaim selects the claims that a session keeps. It can be nil, see
-	// [idtoken.Identity.Kept]. KeepIDToken keeps the ID token too.
+	// KeepClaim selects the claims that a session stores. It can be nil, see
+	// [idtoken.Identity.Kept]. KeepIDToken stores the ID token too.
 	KeepClaim   func(name string) bool
 	KeepIDToken bool
 
-	// Row returns the row that an error is answered with. Refused returns the same
-	// row, and writes the error to the log.
+	// Row returns the row with which an error is answered. Refused returns the same row,
+	// and logs the error.
 	Row     func(error) refusal.Row
 	Refused func(*http.Request, error) refusal.Row
 
@@ -56,16 +56,16 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Routes sign people in to one application.
+// Routes log users in to one application.
 type Routes struct {
 	c        Config
-	every    *authrequest.Request // what every login asks for
+	every    *authrequest.Request // the options common to all logins
 	attempts *attempts
 }
 
 // New returns the routes.
 func New(c Config) *Routes {
-	every, _ := authrequest.New(c.Options...) // each login reports its mistakes
+	every, _ := authrequest.New(c.Options...) // each login reports its errors
 	return &Routes{c, every, &attempts{now: c.Now}}
 }
 
@@ -78,7 +78,7 @@ func (s *Routes) request(options ...authrequest.Option) (*authrequest.Request, e
 	return r, s.c.Flow.CheckPage(r)
 }
 
-// Check refuses options that a login cannot have.
+// Check rejects options that are invalid for a login.
 func (s *Routes) Check(options []authrequest.Option) error {
 	_, err := s.request(options...)
 	return err
@@ -91,8 +91,8 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		w.Header().Set("Allow", "GET, POST")
 		return refusal.Method.New()
 	}
-	// A prefetch begins no login: its cookie could push out the one of a login that
-	// a person has begun.
+	// A prefetch starts no login: its cookie could evict the cookie of a login that the
+	// user started.
 	if r.Method == http.MethodHead || browser.Prefetches(r) {
 		browser.NoContent(w)
 		return nil
@@ -114,8 +114,8 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 		browser.Redirect(w, s.c.Site.ReturnTo(base, a.ReturnTo()), http.StatusSeeOther)
 		return nil
 	}
-	// A script cannot follow the redirect to the tenant. Its transaction could push out
-	// one of a person.
+	// A script cannot follow the redirect to the tenant, and its transaction could evict
+	// one that the user started.
 	if browser.CallerOf(r).IsScript() {
 		return s.c.Site.LoginRequired(w, r, base, s.here(base, r, values))
 	}
@@ -126,7 +126,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	return s.begin(w, r, base, a)
 }
 
-// Begin sends a browser that opens a page to the tenant, for a login with these options.
+// Begin redirects a navigation to the tenant, for a login with these options.
 func (s *Routes) Begin(w http.ResponseWriter, r *http.Request, base browser.Base, options []authrequest.Option) error {
 	a, err := s.request(options...)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Routes) Begin(w http.ResponseWriter, r *http.Request, base browser.Base
 	return s.begin(w, r, base, a)
 }
 
-// begin sends the browser to the tenant for a login, which then goes on at a base URL.
+// begin redirects the browser to the tenant for a login that continues at a base URL.
 func (s *Routes) begin(w http.ResponseWriter, r *http.Request, base browser.Base, a *authrequest.Request) error {
 	at := s.place(base, a)
 	authURL, t, err := s.c.Flow.Begin(r.Context(), at, a)
@@ -154,7 +154,7 @@ func (s *Routes) begin(w http.ResponseWriter, r *http.Request, base browser.Base
 	return nil
 }
 
-// here returns the path at which a browser begins the login of a request, with the
+// here returns the path at which a browser starts the login of a request, with the
 // parameters of the link or the form.
 func (s *Routes) here(base browser.Base, r *http.Request, values url.Values) string {
 	if r.Method == http.MethodPost {
@@ -167,8 +167,8 @@ func (s *Routes) here(base browser.Base, r *http.Request, values url.Values) str
 	return site.WithQuery(site.Here(base, r), values)
 }
 
-// allValues returns the fields of a form, and the query of its URL, which can have what
-// is not a field.
+// allValues returns the fields of a form and the query of its URL, which can hold
+// further parameters.
 func allValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	values, err := browser.Values(w, r)
 	if err != nil {
@@ -179,10 +179,10 @@ func allValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return all, nil
 }
 
-// isLoggedIn reports whether somebody is logged in, with the tokens that the login
-// brings, and the login asks for nothing that only the tenant can do. A session can
-// outlive its tokens. Without a visit to the tenant, a page that needs them would send
-// the browser here again and again.
+// isLoggedIn reports whether the session has a user and the tokens of the login, and the
+// login requests nothing that only the tenant can do. A session can outlive its tokens.
+// If isLoggedIn ignored that, a page that needs them would send the browser here again
+// and again.
 func (s *Routes) isLoggedIn(r *http.Request, a *authrequest.Request) bool {
 	record, err := s.c.Visits.Record(r)
 	if err == nil {
@@ -197,13 +197,13 @@ func (s *Routes) isLoggedIn(r *http.Request, a *authrequest.Request) bool {
 	return a.IsMetBy(record.Facts())
 }
 
-// place returns where the answer to a login goes, and where the browser goes then. The
-// login begins at a base URL.
+// place returns the redirect URI and the return page of a login that starts at a base
+// URL.
 func (s *Routes) place(base browser.Base, a *authrequest.Request) transaction.Place {
 	return transaction.Place{RedirectURI: base.URL(s.c.Site.Callback), ReturnTo: s.c.Site.ReturnTo(base, a.ReturnTo())}
 }
 
-// remember keeps the options of a login in its transaction, for another try.
+// remember keeps the options of a login in its transaction, for another attempt.
 func (s *Routes) remember(t *transaction.Transaction, a *authrequest.Request) {
 	saved := a.Save(s.every)
 	saved.ReturnTo = "" // the transaction has it
@@ -212,8 +212,8 @@ func (s *Routes) remember(t *transaction.Transaction, a *authrequest.Request) {
 	}
 }
 
-// Keep hands a transaction to the browser. It notes the session that the browser has,
-// which the login ends.
+// Keep stores a transaction in the browser. It notes the browser's session, which the
+// login ends.
 func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *transaction.Transaction) error {
 	jar := s.c.Visits.Jar(r)
 	if record, err := s.c.Visits.Record(r); err == nil {
@@ -222,8 +222,8 @@ func (s *Routes) Keep(w http.ResponseWriter, r *http.Request, t *transaction.Tra
 	return s.c.Transactions.Keep(w, jar, t)
 }
 
-// Find returns the transaction of an answer. Beside an error it returns one that cannot
-// be used, if the browser has it.
+// Find returns the transaction of a response. With an error it returns a transaction
+// that is not usable, if the browser has it.
 func (s *Routes) Find(r *http.Request, state, responseType string) (*transaction.Transaction, error) {
 	t, err := s.c.Transactions.Find(s.c.Visits.Jar(r), state, responseType)
 	if err != nil {
@@ -232,8 +232,8 @@ func (s *Routes) Find(r *http.Request, state, responseType string) (*transaction
 	return t, s.c.Site.CheckHost(r, t.RedirectURI)
 }
 
-// Link begins a login that a link in an e-mail goes on with, and returns the
-// parameters of its Authentication Request.
+// Link starts a login that continues with a link in an email, and returns the parameters
+// of its Authentication Request.
 func (s *Routes) Link(
 	w http.ResponseWriter, r *http.Request, options []authrequest.Option,
 ) (request url.Values, forwardedFor netip.Addr, err error) {
@@ -247,12 +247,12 @@ func (s *Routes) Link(
 	}
 	request, t := s.c.Flow.Authentication(s.place(base, a), a)
 	s.remember(t, a)
-	// The cookie is set before the caller sends the link, because the link cannot log
-	// in a browser that does not have it.
+	// The cookie is set before the caller sends the link, because the link logs in only
+	// a browser that has the cookie.
 	return request, a.ForwardedFor, s.Keep(w, r, t)
 }
 
-// PersonOf returns a text that stands for the user of a session, empty for no session.
+// PersonOf returns a text that identifies the user of a session, empty for no session.
 func PersonOf(record *session.Record) string {
 	if record == nil {
 		return ""
@@ -260,8 +260,8 @@ func PersonOf(record *session.Record) string {
 	return person(record.Issuer, record.Subject)
 }
 
-// person returns a short text, because it is part of links. It is sealed there, so that
-// nobody can try out users.
+// person returns a short text, because links contain it. It is sealed there, so that an
+// attacker cannot guess users.
 func person(issuer, subject string) string {
 	hash := sha256.Sum256([]byte(issuer + "\x00" + subject))
 	return base64.RawURLEncoding.EncodeToString(hash[:9])

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// silentMarker in a query notes that a silent login has failed. It is for browsers that
-// keep no cookies.
+// silentMarker in a query notes that a silent login has failed, for browsers that keep
+// no cookies.
 const silentMarker = "silent_login=failed"
 
 // maySilently reports whether a silent login may be tried for a request.
@@ -23,9 +23,9 @@ func (s *Routes) maySilently(r *http.Request) bool {
 		!s.c.Visits.Marks.TriedSilent(v.Jar) && !strings.Contains(r.URL.RawQuery, silentMarker)
 }
 
-// Silently begins a silent login if one may be tried for the request, whose session
-// [visit.Visits.Load] has loaded. It reports whether it has answered the request. It
-// does not answer if the login cannot begin, because everybody may see the page.
+// Silently starts a silent login if the request allows one. Its session must have been
+// loaded by [visit.Visits.Load]. It reports whether it has answered the request. It
+// does not answer if the login cannot start, because the page is public.
 func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool) {
 	if !s.maySilently(r) {
 		return false
@@ -41,14 +41,14 @@ func (s *Routes) Silently(w http.ResponseWriter, r *http.Request) (answered bool
 		err = s.Keep(w, r, t)
 	}
 	if err != nil {
-		s.c.Log.Warn("auth0: a silent login could not begin", "err", err)
+		s.c.Log.Warn("auth0: a silent login could not start", "err", err)
 		return false
 	}
 	browser.Redirect(w, authURL, http.StatusFound)
 	return true
 }
 
-// beginSilently notes that a silent login was tried, also if it cannot begin.
+// beginSilently notes the attempt of a silent login, even one that cannot start.
 func (s *Routes) beginSilently(w http.ResponseWriter, r *http.Request) (string, *transaction.Transaction, error) {
 	s.c.Visits.Marks.NoteSilent(w, s.c.Visits.Jar(r))
 	base, err := s.c.Site.Of(r)
@@ -64,7 +64,7 @@ func (s *Routes) beginSilently(w http.ResponseWriter, r *http.Request) (string, 
 		return "", nil, err
 	}
 	at := s.place(base, a)
-	at.ReturnTo = "" // the state has it
+	at.ReturnTo = "" // the state holds it
 	if at.Note, err = s.notePage(here); err != nil {
 		return "", nil, err
 	}
@@ -77,9 +77,9 @@ const (
 	maxNote = 2048
 )
 
-// notePage returns the end of the state of a silent login. It has the page that was
-// asked for, sealed: a browser that keeps no cookies, such as a crawler, must end there
-// too, and a stranger must not choose a page.
+// notePage returns the end of the state of a silent login: the requested page, sealed.
+// A browser that keeps no cookies, such as a crawler, must reach that page too, and an
+// attacker must not choose it.
 func (s *Routes) notePage(page string) (string, error) {
 	note := "." + s.c.Transactions.Keyring.Seal(pagePurpose, s.c.Visits.Cookies.Session.Name, []byte(page))
 	if len(note) > maxNote {
@@ -99,9 +99,8 @@ func (s *Routes) pageOf(state string) string {
 	return string(page)
 }
 
-// hide ends a silent login that has failed at the page that was asked for: nobody has
-// asked to log in. A tenant that would have to ask something, and an account that is
-// refused, are normal.
+// hide ends a failed silent login at the requested page, because the user did not ask
+// to log in. It is normal that the tenant requires interaction or rejects an account.
 func (s *Routes) hide(w http.ResponseWriter, r *http.Request, target string, err error) {
 	if row := s.c.Row(err); row.Status == http.StatusForbidden || row.Reason == refusal.ByTenant.Reason && slices.Contains(silentRefusals, row.Code) {
 		s.c.Log.Info("auth0: a silent login was refused", "err", err)
@@ -111,6 +110,6 @@ func (s *Routes) hide(w http.ResponseWriter, r *http.Request, target string, err
 	browser.Redirect(w, target, http.StatusSeeOther)
 }
 
-// silentRefusals say that the tenant would have to ask the person something
-// (OpenID Connect Core 1.0, Section 3.1.2.6).
+// silentRefusals are the error codes for required interaction (OpenID Connect Core 1.0,
+// Section 3.1.2.6).
 var silentRefusals = []string{"login_required", "interaction_required", "consent_required", "account_selection_required"}

@@ -111,7 +111,7 @@ func TestSilentLoginThatCannotBegin(t *testing.T) {
 		edit        func(*Config)
 		cause       string
 	}{
-		{"tenant down", "/page", func(c *Config) { c.Flow.Client.Tenant.Static = nil }, "the login service cannot be reached"},
+		{"tenant down", "/page", func(c *Config) { c.Flow.Client.Tenant.Static = nil }, "we cannot reach the login service"},
 		{"unknown host", "https://unknown.example/page", withHosts, "unknown.example"},
 		{"options", "/page", withOptions(nil), "a login option is nil"},
 		{"no room", "/page", withOptions(tooLarge), "the options of this login need"},
@@ -124,7 +124,7 @@ func TestSilentLoginThatCannotBegin(t *testing.T) {
 			if answered || got.changes != "session_silent" || got.location() != "" {
 				t.Errorf("%s: %v, cookies %q, to %q", row.why, answered, got.changes, got.location())
 			}
-			if log := e.log.String(); !strings.Contains(log, "level=WARN msg=\"auth0: a silent login could not begin\"") || !strings.Contains(log, row.cause) {
+			if log := e.log.String(); !strings.Contains(log, "level=WARN msg=\"auth0: a silent login could not start\"") || !strings.Contains(log, row.cause) {
 				t.Errorf("%s: the log is %s", row.why, e.log)
 			}
 		}, withSilent, row.edit)

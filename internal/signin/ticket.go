@@ -13,14 +13,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// A ticket is a sealed value in a link to the login route. It has options that the
-// route accepts from nobody else.
+// A ticket is a sealed value in a link to the login route. It holds options that the
+// route accepts only from this application.
 type ticket struct {
 	Options authrequest.Saved `json:"o"`
-	// Login is the state parameter of the login that is tried again, if that login has a
-	// state of the application. The browser keeps both in one cookie. So a ticket that a
-	// stranger sends to a person does not bring the stranger's state of the application,
-	// which can name an account to link, or a basket.
+	// Login is the state parameter of the login to retry, if that login has application
+	// state. The browser keeps both in one cookie. So a ticket that an attacker sends to
+	// a user does not bring the attacker's application state, which can name an account
+	// to link, or a basket.
 	Login string `json:"l,omitempty"`
 	Ends  int64  `json:"x"` // Unix time
 }
@@ -28,14 +28,14 @@ type ticket struct {
 const (
 	ticketName    = "login_ticket" // parameter of the login route
 	ticketPurpose = "ticket"
-	// maxTicket bounds the bytes of a sealed ticket. It is part of a URL.
+	// maxTicket bounds the bytes of a sealed ticket, which is part of a URL.
 	maxTicket = 600
 )
 
-// Ticket returns the ticket for a login with the given options, which tries another
-// login again. It is valid for the given time. If the options have no room, it leaves
-// out the return URL, and then what only saves the person some work. It returns an empty
-// text if there is nothing left, or if the rest does not fit.
+// Ticket returns the ticket for a login with the given options, which retries another
+// login. It is valid for the given time. If the options do not fit, it leaves out the
+// return URL, and then the options that only save typing. It returns an empty text if
+// nothing is left, or if the rest does not fit.
 func (s *Routes) Ticket(options authrequest.Saved, login string, life time.Duration) string {
 	ends := s.c.Now().Add(life).Unix()
 	for _, smaller := range []func(authrequest.Saved) authrequest.Saved{
@@ -58,8 +58,8 @@ func (s *Routes) Ticket(options authrequest.Saved, login string, life time.Durat
 	return ""
 }
 
-// redeemTicket returns the options of a ticket. Without a ticket, or with one that
-// cannot be used, it returns none: the person can then log in in the ordinary way.
+// redeemTicket returns the options of a ticket. For a missing or invalid ticket it
+// returns none, and the user can still log in.
 func (s *Routes) redeemTicket(r *http.Request, value string) []authrequest.Option {
 	if value == "" || len(value) > maxTicket {
 		return nil
@@ -74,7 +74,7 @@ func (s *Routes) redeemTicket(r *http.Request, value string) []authrequest.Optio
 		return nil
 	}
 	if t.Login != "" {
-		// The login was refused, or has expired, and its cookie is still there.
+		// The login was rejected, or has expired, and its cookie still exists.
 		if before, _ := s.c.Transactions.Find(s.c.Visits.Jar(r), t.Login, s.c.Flow.ResponseType); before != nil {
 			options = append(options, authrequest.AppState(before.AppState))
 		}
@@ -82,8 +82,8 @@ func (s *Routes) redeemTicket(r *http.Request, value string) []authrequest.Optio
 	return options
 }
 
-// pageAsked returns the page that a request has asked for, and an empty text if a login
-// cannot lead there: the route of a login is none, and a form is not sent again.
+// pageAsked returns the requested page, and an empty text if a login cannot return there:
+// a login route is excluded, and a form is not sent again.
 func (s *Routes) pageAsked(r *http.Request) string {
 	base, err := s.c.Site.Of(r)
 	if err != nil || r.Method != http.MethodGet {
@@ -96,20 +96,20 @@ func (s *Routes) pageAsked(r *http.Request) string {
 	return page
 }
 
-// otherAccount has the tenant ask which account to use, and for its credentials. The
-// provider behind a connection gets select_account, and login alone would let it
-// choose the same account again.
+// otherAccount makes the tenant ask for an account and its credentials. The provider
+// behind a connection gets select_account. With login alone, single sign-on could choose
+// the same account again.
 const otherAccount = "login select_account"
 
-// LoginLinks returns the ways to go on after a request was refused that a login would
-// help, for a page of the application. Without the page, the login leads to the page of
-// the request.
+// LoginLinks returns the next steps after a rejected request for which a login would
+// help, on a page of the application. Without returnTo, the login returns to the
+// requested page.
 func (s *Routes) LoginLinks(r *http.Request, returnTo string, row refusal.Row) []refusal.Link {
 	return s.loginLinks(r, authrequest.Saved{ReturnTo: returnTo}, "", row)
 }
 
-// loginLinks returns the ways to go on after a login with these options was refused. The
-// options have the page that was asked for. The login is named as in a ticket.
+// loginLinks returns the next steps after a rejected login with these options, which
+// include the requested page. The login is named as in a ticket.
 func (s *Routes) loginLinks(r *http.Request, options authrequest.Saved, login string, row refusal.Row) []refusal.Link {
 	if options.ReturnTo == "" {
 		options.ReturnTo = s.pageAsked(r)
@@ -122,7 +122,7 @@ func (s *Routes) loginLinks(r *http.Request, options authrequest.Saved, login st
 	case row.IsOfAccount():
 		link.Text = "Log in with another account"
 		options = options.OtherAccount(otherAccount)
-		query.Set("prompt", otherAccount) // the way out works also without the ticket
+		query.Set("prompt", otherAccount) // this works even without the ticket
 	}
 	if t := s.Ticket(options, login, s.c.Transactions.Life); t != "" {
 		query.Set(ticketName, t)
@@ -138,9 +138,9 @@ func WithTicket(login, ticket string) string {
 	return returnto.AddQuery(login, url.Values{ticketName: {ticket}}.Encode())
 }
 
-// cannotBegin returns the error of a login that could not begin, with the way to try it
-// again. A browser keeps the state of the application in the cookie of a login, so it
-// gets one for a login that has ended.
+// cannotBegin returns the error of a login that could not start, with a link to retry it.
+// A browser keeps application state in a login cookie, so it gets the cookie of an ended
+// login.
 func (s *Routes) cannotBegin(w http.ResponseWriter, r *http.Request, at transaction.Place, a *authrequest.Request, err error) error {
 	row := s.c.Row(err)
 	saved, login := a.Save(s.every), ""

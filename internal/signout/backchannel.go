@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// Backchannel takes a logout token (OpenID Connect Back-Channel Logout 1.0, Section
+// Backchannel accepts a logout token (OpenID Connect Back-Channel Logout 1.0, Section
 // 2.5) and ends the sessions that it names.
 func (s *Routes) Backchannel(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
@@ -54,11 +54,11 @@ func logoutTokenError(err error) error {
 	return r.Wrap(err)
 }
 
-// endSessionsOf marks the sessions that a logout token names as ended. The same token
-// again succeeds and does nothing, because the tenant may not have got the first
-// answer. It marks again if the mark is lost, or if the jti was of another token.
+// endSessionsOf marks the sessions that a logout token names as ended. A repeated token
+// succeeds and does nothing, because the tenant may not have received the first response.
+// endSessionsOf marks again if the mark is lost, or if the jti belonged to another token.
 func (s *Routes) endSessionsOf(ctx context.Context, c *jwt.Claims) error {
-	// After that time [idtoken.Verifier.VerifyLogout] refuses the token, whose exp can be
+	// After that time [idtoken.Verifier.VerifyLogout] rejects the token, whose exp can be
 	// years later.
 	last := min(c.Expiry, c.IssuedAt+idtoken.LogoutTokenAge.Seconds())
 	until := int64(math.Ceil(c.IssuedAt))

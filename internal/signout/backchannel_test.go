@@ -48,7 +48,7 @@ func TestBackchannelRefusals(t *testing.T) {
 		{why: "no token", form: tokens(), want: refusal.LogoutToken, cause: "logout_token is there 0 times"},
 		{why: "two tokens", form: tokens("x.y.z", "x.y.z"), want: refusal.LogoutToken, cause: "logout_token is there 2 times"},
 		{why: "tenant down", edit: func(c *Config) { c.Client.Tenant.Static = nil },
-			want: refusal.LogoutToken, cause: "the login service cannot be reached"},
+			want: refusal.LogoutToken, cause: "we cannot reach the login service"},
 		{why: "empty token", form: tokens(""), want: badToken(fault.Malformed)},
 		{why: "no token at all", form: tokens("x.y.z"), want: badToken(fault.Malformed)},
 		{why: "other key", form: func() url.Values {

@@ -40,7 +40,7 @@ func (s *Routes) Logout(w http.ResponseWriter, r *http.Request, options *logout.
 	}
 	if l.Ended, err = s.endHere(w, r, record); err != nil {
 		if s.c.Row(err).Reason == refusal.LogoutStore.Reason {
-			err = refusal.LogoutStore.Later(storeWait, err) // the cookies are gone all the same
+			err = refusal.LogoutStore.Later(storeWait, err) // the cookies are deleted all the same
 		}
 		return err
 	}
@@ -64,7 +64,7 @@ const loggedOut = "You are logged out"
 // storeWait is the time until a store may answer again.
 const storeWait = 5 * time.Second
 
-// A logoutForm has the parameters of a link or a form that logs out.
+// A logoutForm holds the parameters of a logout link or form.
 type logoutForm struct {
 	returnTo     string
 	confirmation string // of the page that askLogout writes
@@ -76,7 +76,7 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 		return logoutForm{}, refusal.Method.New()
 	}
 	f := logoutForm{returnTo: r.URL.Query().Get("returnTo")}
-	// The person is logged out also if the form cannot be read.
+	// The user is logged out even if the form cannot be read.
 	if form, err := browser.Values(w, r); err == nil {
 		f.returnTo = cmp.Or(form.Get("returnTo"), f.returnTo)
 		if r.Method == http.MethodPost {
@@ -86,9 +86,8 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 	return f, nil
 }
 
-// endHere ends the session of a request, and the logins of this browser that are in
-// progress. It revokes the refresh token. The hints returned are nil if there was no
-// session.
+// endHere ends the session of a request, and the login transactions of this browser. It
+// revokes the refresh token. The returned hints are nil if there was no session.
 func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*logout.Hints, error) {
 	if record != nil {
 		if newest, err := s.c.Visits.Sessions.Newest(r.Context(), record); err == nil {
@@ -98,7 +97,7 @@ func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session
 	jar := s.c.Visits.Jar(r)
 	err := s.c.Visits.Sessions.Destroy(r.Context(), w, jar)
 	s.c.Transactions.Forget(w, jar)
-	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page could log the person in again
+	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page could log the user in again
 	if record == nil {
 		return nil, err
 	}
@@ -112,13 +111,13 @@ func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session
 // confirmField is the field of the form that askLogout writes.
 const confirmField = "confirm"
 
-// askLogout answers a request that a page of another site may have caused. It asks the
-// person with a page, whose button sends a confirmation. The error says why there is no
-// session.
+// askLogout answers a request that a page of another site may have caused. It writes a
+// confirmation page, whose button sends a confirmation. The error is the reason for a
+// missing session.
 func (s *Routes) askLogout(w http.ResponseWriter, l logout.Logout, record *session.Record, err error) error {
 	switch {
 	case s.c.Row(err).Reason == refusal.LoginRequired.Reason:
-		// The session at the tenant must not end because of such a request.
+		// A request like this must not end the session at the tenant.
 		browser.Redirect(w, s.c.Policy.ReturnURL(l), http.StatusSeeOther)
 		return nil
 	case err != nil:

@@ -1,8 +1,8 @@
-// Package signout has the routes by which sessions end: the logout of a person, and the
-// back-channel logout of the tenant.
+// Package signout contains the routes by which sessions end: the user's logout, and the
+// tenant's back-channel logout.
 //
-// The package does not know how a session begins, or what a visitor reads when a logout
-// fails.
+// The package does not know how a session starts, or the visitor's texts for a failed
+// logout.
 package signout
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
-// Config is what signing out needs.
+// Config holds the dependencies of Routes.
 type Config struct {
 	Site          *site.Site
 	Visits        *visit.Visits
@@ -28,7 +28,7 @@ type Config struct {
 	Confirmations logout.Confirmations
 	Client        *provider.Client
 	IDTokens      *idtoken.Verifier
-	// Row returns the row that an error is answered with.
+	// Row returns the row with which an error is answered.
 	Row func(error) refusal.Row
 	Log *slog.Logger
 }

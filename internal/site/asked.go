@@ -12,9 +12,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 )
 
-// Asked returns the path of a request as this process has got it, escaped, and its
+// Asked returns the path of a request as this process received it, escaped, and its
 // query. Handlers such as [http.StripPrefix] change the URL of a request, so the
-// request line counts. A request that no server has read has none.
+// request line counts. A request that was not read by a server has none.
 func Asked(r *http.Request) (path, query string) {
 	path, query, _ = strings.Cut(r.RequestURI, "?")
 	if scheme, rest, ok := strings.Cut(path, "://"); ok && !strings.ContainsAny(scheme, "/") { // absolute-form, RFC 9112, Section 3.2.2
@@ -29,8 +29,8 @@ func Asked(r *http.Request) (path, query string) {
 
 // Here returns the path of a request as the browser sees it, with its query.
 //
-// A base URL with a path has a prefix that a proxy in front of the application takes
-// away, or a handler inside it. In the second case the request line still has it.
+// A base URL with a path has a prefix. A proxy in front of the application removes it,
+// or a handler in the application. After a handler the request line still has it.
 func Here(base browser.Base, r *http.Request) string {
 	path, query := Asked(r)
 	prefix := base.Path
@@ -45,8 +45,8 @@ func Here(base browser.Base, r *http.Request) string {
 	return here
 }
 
-// moved is the parameter of a URL to which a browser was sent from another host. It is
-// there so that a proxy that changes the header Host cannot make a loop.
+// moved is the parameter of a URL to which a browser was sent from another host. It
+// keeps a proxy that changes the Host header from causing a loop.
 const moved = "from_other_host"
 
 func withoutMoved(query string) string {
@@ -62,18 +62,18 @@ func withoutMoved(query string) string {
 	return strings.Join(kept, "&")
 }
 
-// OtherHost returns the URL at the base URL to which a request belongs that has come to
-// another host: the given target, a path with or without a query. It reports false if
-// the host is right, or cannot be known.
+// OtherHost returns the target, a path with or without a query, at the base URL of a
+// request that arrived at another host. It reports false if the host is right, or
+// unknown.
 //
-// A login that begins at another host cannot end: the cookie of the transaction stays
-// there, and the answer goes to the base URL. Ports do not count, because cookies do
-// not tell them apart (RFC 6265, Section 8.5). Nor does the scheme, which a proxy
-// changes. With several base URLs it is unknown which of them is meant.
+// A login that starts at another host cannot end: the transaction cookie stays there,
+// and the response goes to the base URL. Ports do not count, because cookies do not
+// tell them apart (RFC 6265, Section 8.5). Nor does the scheme, which a proxy changes.
+// With several base URLs the intended one is unknown.
 //
-// It sends no browser twice: the URL has a mark, and a request with the mark stays
-// where it is. So a proxy that puts another name into the header Host costs one
-// redirect and not a loop.
+// It sends no browser twice: the URL has a mark, and a request with the mark stays at
+// its host. A proxy that puts another name into the Host header therefore costs one
+// redirect and causes no loop.
 func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 	if len(s.bases.List) != 1 || r.Host == "" {
 		return "", false
@@ -82,7 +82,7 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 	if s.isAt(base, r) {
 		return "", false
 	}
-	s.log.Warn("auth0: a login begins at another host than the base URL; use one host in links, or set Config.BaseURL (APP_BASE_URL) to that host; "+
+	s.log.Warn("auth0: a login starts at another host than the base URL; use one host in links, or set Config.BaseURL (APP_BASE_URL) to that host; "+
 		"if a proxy changes the header Host, let it set X-Forwarded-Host", "host", fmt.Sprintf("%.100q", r.Host), "base_url", base.String())
 	if _, query := Asked(r); query != withoutMoved(query) {
 		return "", false
@@ -91,8 +91,8 @@ func (s *Site) OtherHost(r *http.Request, target string) (string, bool) {
 }
 
 // isAt reports whether a browser has reached the host of a base URL, as far as the
-// request says. X-Forwarded-Host is believed from everybody: a client that makes it
-// up gets no redirect, and nothing else.
+// request shows. Any client may set X-Forwarded-Host: one that forges it gets no
+// redirect, and nothing else.
 func (s *Site) isAt(base browser.Base, r *http.Request) bool {
 	want := hostname(base.Host())
 	if strings.EqualFold(hostname(r.Host), want) {
@@ -116,9 +116,9 @@ func hostname(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// OpenPage returns the page that is open while a script, or a form, makes a request. It
-// returns an empty text if that is unknown or is not a page of the application. htmx
-// names it in a header of its own.
+// OpenPage returns the open page during a request of a script or a form. It returns an
+// empty text if that is unknown or is not a page of the application. htmx names it in
+// its own header.
 func (s *Site) OpenPage(base browser.Base, r *http.Request) string {
 	for _, header := range []string{"HX-Current-URL", "Referer"} {
 		if page, ok := s.Clean(base, r.Header.Get(header)); ok {
@@ -129,7 +129,7 @@ func (s *Site) OpenPage(base browser.Base, r *http.Request) string {
 }
 
 // LoginPath returns the path of the login route, with the page to which the login
-// leads. An empty page is the default one.
+// returns. An empty page is the default one.
 func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	path := base.Path + s.Login
 	if returnto.IsTooLong(returnTo) {
@@ -141,8 +141,8 @@ func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	return path
 }
 
-// WithQuery returns a path with another query. Values that are too many for a URL are
-// left out.
+// WithQuery returns a path with another query. It leaves out values beyond the size of
+// a URL.
 func WithQuery(path string, values url.Values) string {
 	path = returnto.Page(path)
 	if query := values.Encode(); query != "" && len(query) <= maxQuery {
@@ -151,21 +151,21 @@ func WithQuery(path string, values url.Values) string {
 	return path
 }
 
-// maxQuery is the most bytes of a query that is made from a form. Proxies refuse URLs
-// from 8 KiB on.
+// maxQuery is the most bytes of a query made from a form. Proxies reject URLs from 8
+// KiB on.
 const maxQuery = 4096
 
-// LoginRequired returns the refusal of a request that only a login can help, and tells
-// a script in headers where the login is: HX-Redirect, which htmx follows, and
+// LoginRequired returns the refusal of a request that only a login can help, and names
+// the login path to a script in headers: HX-Redirect, which htmx follows, and
 // WWW-Authenticate. Browsers do not know the scheme of that challenge, so they show no
-// dialog. The login has the given path.
+// dialog.
 func (s *Site) LoginRequired(w http.ResponseWriter, r *http.Request, base browser.Base, login string) error {
 	s.Challenge(w, r, base.Path+s.Login, login, "")
 	return refusal.LoginRequired.New()
 }
 
-// Challenge tells a script in headers where the login is: in WWW-Authenticate, with
-// further parameters, and htmx in HX-Redirect. The two paths can differ.
+// Challenge names the login path to a script in headers: in WWW-Authenticate, with
+// further parameters, and for htmx in HX-Redirect. The two paths can differ.
 func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect, parameters string) {
 	w.Header().Set("WWW-Authenticate", `Session login="`+login+`"`+parameters)
 	if browser.CallerOf(r) == browser.HTMX {
@@ -173,9 +173,8 @@ func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect
 	}
 }
 
-// LoginFor returns the path of the login that leads back to where the person is: to
-// the page that was asked for, or to the page that is open while a script or a form
-// makes its request.
+// LoginFor returns the path of a login that returns the user to the requested page, or
+// to the open page during a request of a script or a form.
 func (s *Site) LoginFor(base browser.Base, r *http.Request) string {
 	switch caller := browser.CallerOf(r); {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, caller == browser.Script, caller == browser.HTMX && r.Header.Get("HX-Boosted") != "true":

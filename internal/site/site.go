@@ -1,5 +1,5 @@
-// Package site knows where an application is: its base URLs, its own routes, and the URLs
-// to which it may send a browser.
+// Package site holds the base URLs of an application, its own routes, and the URLs to
+// which it may send a browser.
 //
 // The package does not know what its routes do, sessions, or the tenant.
 package site
@@ -22,8 +22,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A Config has the settings that say where the application is. The names are those of
-// the public configuration.
+// A Config holds the settings of a Site. The names are those of the public configuration.
 type Config struct {
 	BaseURL         string
 	BaseURLs        []string // further ones
@@ -38,7 +37,7 @@ type Config struct {
 // Routes are the paths of the application's own routes, as this process sees them.
 type Routes struct{ Login, Callback, Logout, BackchannelLogout string }
 
-// A Site has the base URLs and the routes of one application.
+// A Site holds the base URLs and the routes of one application.
 type Site struct {
 	Routes
 	bases browser.Bases
@@ -48,7 +47,7 @@ type Site struct {
 	log   *slog.Logger
 }
 
-// New checks a configuration. It reports each mistake by its field.
+// New checks a configuration. It reports each error with its field.
 func New(c Config, mistake func(field, format string, args ...any)) *Site {
 	s := &Site{
 		Routes: Routes{
@@ -122,7 +121,7 @@ func (s *Site) checkRoutes(mistake func(field, format string, args ...any)) {
 	}
 }
 
-// checkBases refuses a base URL that is the URL of a route, such as the callback URL.
+// checkBases rejects a base URL that is the URL of a route, such as the callback URL.
 func (s *Site) checkBases(mistake func(field, format string, args ...any)) {
 	for i, base := range s.bases.List {
 		field := "BaseURL"
@@ -140,7 +139,7 @@ func (s *Site) checkBases(mistake func(field, format string, args ...any)) {
 // Log returns the log of the application.
 func (s *Site) Log() *slog.Logger { return s.log }
 
-// All returns the base URLs. The first one is where links without a request begin.
+// All returns the base URLs. Links outside a request use the first one.
 func (s *Site) All() []browser.Base { return s.bases.List }
 
 // Path returns the path of the base URLs, empty if they have none.
@@ -154,7 +153,7 @@ func (s *Site) Path() string {
 // IsSecure reports whether browsers reach the application by https.
 func (s *Site) IsSecure() bool { return len(s.bases.List) > 0 && s.bases.List[0].IsSecure() }
 
-// Of returns the base URL that a request is for.
+// Of returns the base URL of a request.
 func (s *Site) Of(r *http.Request) (browser.Base, error) {
 	base, err := s.bases.Of(r)
 	if err != nil {
@@ -163,14 +162,14 @@ func (s *Site) Of(r *http.Request) (browser.Base, error) {
 	return base, err
 }
 
-// Origin returns the origin of the base URL that a request is for.
+// Origin returns the origin of the base URL of a request.
 func (s *Site) Origin(r *http.Request) (string, error) {
 	base, err := s.Of(r)
 	return base.Origin, err
 }
 
-// CheckOrigin refuses a request that may change something and that a page of
-// another origin has caused.
+// CheckOrigin rejects a request that can change state and that a page of another origin
+// caused.
 func (s *Site) CheckOrigin(r *http.Request) error {
 	base, err := s.Of(r)
 	if err != nil {
@@ -182,9 +181,8 @@ func (s *Site) CheckOrigin(r *http.Request) error {
 // Home returns the path to which a browser goes after a login without a return URL.
 func (s *Site) Home(base browser.Base) string { return base.Path + s.home }
 
-// ReturnTo returns the given target if a browser may be sent there, and else home. Of
-// a target that is too long for the cookie of a login, it returns the page without its
-// query.
+// ReturnTo returns the given target if a browser may be sent there, or else home. If a
+// target is too long for the cookie of a login, ReturnTo removes its query.
 func (s *Site) ReturnTo(base browser.Base, target string) string {
 	if clean, ok := s.Clean(base, target); ok {
 		return clean
@@ -198,8 +196,8 @@ func (s *Site) ReturnTo(base browser.Base, target string) string {
 	return s.Home(base)
 }
 
-// Clean returns a target in the form in which browsers read it. It reports false if a
-// browser must not be sent there.
+// Clean returns a target as browsers read it. It reports false if a browser must not be
+// sent there.
 func (s *Site) Clean(base browser.Base, target string) (string, bool) {
 	return s.Paths.Clean(base.Origin, target)
 }
@@ -230,8 +228,8 @@ func (s *Site) baseOf(uri string) browser.Base {
 	return browser.Base{Origin: origin}
 }
 
-// CheckRedirectURI refuses a redirect URI that the tenant's answer must not go to. An
-// application with base URLs gets answers below them only.
+// CheckRedirectURI rejects a redirect URI that the tenant's response must not go to. An
+// application with base URLs gets responses below them only.
 func (s *Site) CheckRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	isAbove := func(base browser.Base) bool { return strings.HasPrefix(uri, base.String()+"/") }
@@ -244,25 +242,25 @@ func (s *Site) CheckRedirectURI(uri string) error {
 	return nil
 }
 
-// IsCallback reports whether a URI is the one of the callback route.
+// IsCallback reports whether a URI is the callback URL.
 func (s *Site) IsCallback(uri string) bool {
 	return slices.ContainsFunc(s.bases.List, func(base browser.Base) bool { return uri == base.URL(s.Callback) })
 }
 
-// CheckHost refuses an answer to a login that was begun at another base URL.
+// CheckHost rejects a response to a login that was started at another base URL.
 func (s *Site) CheckHost(r *http.Request, redirectURI string) error {
 	base, err := s.Of(r)
 	if err != nil {
 		return err
 	}
 	if len(s.bases.List) > 1 && !strings.HasPrefix(redirectURI, base.Origin+"/") {
-		return refusal.NoTransaction.Because("the login was begun on another host")
+		return refusal.NoTransaction.Because("the login was started on another host")
 	}
 	return nil
 }
 
 // LoginURL returns the URL of the login route at the base URL of a request. The login
-// leads to returnTo.
+// returns to returnTo.
 func (s *Site) LoginURL(r *http.Request, returnTo string) string {
 	base, err := s.Of(r)
 	if err != nil {

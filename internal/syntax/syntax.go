@@ -1,7 +1,7 @@
-// Package syntax decides whether a text has the form of a scope, a token, a host name
-// or the name of a connection.
+// Package syntax decides whether a text is a valid scope, token, host name or
+// connection name.
 //
-// The package does not know where a text comes from or what it is used for.
+// The package does not know the source or the use of a text.
 package syntax
 
 import (
@@ -72,8 +72,8 @@ func CheckHostName(host string) error {
 	return nil
 }
 
-// Scopes returns the scopes in their order, each of them once. It splits a text with
-// spaces into several scopes.
+// Scopes returns the scopes in order, without duplicates. It splits a text with spaces
+// into several scopes.
 func Scopes(scopes []string) ([]string, error) {
 	var set []string
 	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
@@ -88,8 +88,8 @@ func Scopes(scopes []string) ([]string, error) {
 }
 
 // IsToken68 reports whether s has the characters of a token68 (RFC 9110, Section
-// 11.2); it accepts = at any place, and the empty text. It is fast, without a branch
-// per character, because strangers send long credentials for free.
+// 11.2). It accepts = anywhere, and the empty text. It is fast, without a branch per
+// character, because strangers send long credentials for free.
 func IsToken68(s string) bool {
 	other, table := byte(0), &otherThanToken68
 	for ; len(s) >= 8; s = s[8:] {
@@ -123,8 +123,8 @@ func IsQuotable(s string) bool {
 }
 
 // IsPlainPath reports whether a path means the same to a mux, to a browser and in the
-// list of callback URLs of a tenant: it is ASCII, needs no escape, and a mux and a
-// browser leave it as it is.
+// callback URLs of a tenant: it is ASCII, needs no escape, and a mux and a browser
+// leave it unchanged.
 func IsPlainPath(path string) bool {
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#{}%;\\") || len(path) > 200 {
 		return false
@@ -151,7 +151,7 @@ func IsEnclosed(value string) bool {
 
 // Code returns an error code of another party, or "unknown_error" if the code is
 // longer than 64 bytes or has characters that would need escapes. RFC 6749, Section
-// 4.1.2.1, allows more characters than codes have.
+// 4.1.2.1, allows more characters than real codes have.
 func Code(code string) string {
 	if len(code) > 64 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.") != "" {
 		return "unknown_error"

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// An Error is a response of a tenant that reports an error. Auth0's endpoints use
-// several shapes, and its edge answers in HTML.
+// An Error is an error response of a tenant. Auth0's endpoints use several formats, and
+// its edge answers in HTML.
 type Error struct {
 	Status int
 	// Code is the error code of RFC 6749, or the errorCode of the Management API.
@@ -21,12 +21,12 @@ type Error struct {
 	Code string
 	// Description is for logs only: it may change, and may quote users.
 	Description string
-	// Wait is how long the tenant asks to be left alone, 0 if it does not say.
+	// Wait is the wait that the tenant requests, 0 if it names none.
 	Wait time.Duration
 }
 
-// ParseError reads every known shape of an error response. It never fails: the
-// status alone is an answer.
+// ParseError reads every known form of an error response. It never fails: the status
+// alone is an answer.
 func ParseError(status int, h http.Header, body []byte) *Error {
 	e := &Error{Status: status, Wait: fetch.RetryAfter(h, time.Now())}
 	var members map[string]json.RawMessage
@@ -35,7 +35,7 @@ func ParseError(status int, h http.Header, body []byte) *Error {
 	}
 	text := func(name string) string {
 		var s string
-		json.Unmarshal(members[name], &s) // other types give nothing
+		json.Unmarshal(members[name], &s) // other types count as absent
 		return s
 	}
 	first := func(names ...string) string {
@@ -91,8 +91,8 @@ func (e *Error) RetryAfter() time.Duration { return e.Wait }
 const codeInsufficientScope = "insufficient_scope"
 
 // MissingScope returns the scopes that the token lacked, separated by spaces: the
-// request needs one of them. It returns an empty text if the error has another
-// cause. The tenant names the scopes in its description and nowhere else.
+// request needs one of them. It returns an empty text for another error. The tenant
+// names the scopes in its description only.
 func (e *Error) MissingScope() string {
 	_, list, ok := strings.Cut(e.Description, "expected any of: ")
 	if e.Code != codeInsufficientScope || !ok {

@@ -1,9 +1,9 @@
-// Package tenantapi makes requests with an access token to the APIs of a tenant:
-// it sends and reads JSON, reads error responses, replaces a rejected token once,
-// and repeats a request after 429 if its turn is soon.
+// Package tenantapi makes requests with an access token to the APIs of a tenant: it
+// sends and reads JSON, reads error responses, replaces a rejected token once, and
+// repeats a request after 429 if the wait is short.
 //
-// It must not know what a request is for, where the token comes from, and what an
-// error means for a user.
+// The package knows neither the purpose of a request, nor the source of the token, nor
+// the meaning of an error for a user.
 package tenantapi
 
 import (
@@ -27,8 +27,8 @@ const Version = "0.1.0"
 const UserAgent = "auth0-go-rp/" + Version
 
 // Do makes one request with an access token, and a proof if the token is bound to a
-// key. It returns the response, whatever its status. It sends a body other than nil as JSON. The error is [ErrUnsendable] or
-// an error of [fetch.Do].
+// key. It returns the response, whatever its status. It sends a body other than nil as
+// JSON. The error is [ErrUnsendable] or an error of [fetch.Do].
 func Do(ctx context.Context, client *http.Client, token prover.Credential, method, target string, query url.Values, body any) (*fetch.Response, error) {
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -66,10 +66,10 @@ func Decode(resp *fetch.Response, out any) error {
 
 // Tokens supplies the access tokens of an [API].
 type Tokens interface {
-	// Token returns a valid token, from a cache if it has one.
+	// Token returns a valid token, from a cache if possible.
 	Token(context.Context) (string, error)
-	// Renew requests a new token and returns it. It returns the cached token if
-	// that is not older than age, or if it has no way to get another one.
+	// Renew requests a new token and returns it. It returns the cached token if that is
+	// not older than age, or if it cannot get another one.
 	Renew(ctx context.Context, age time.Duration) (string, error)
 }
 
@@ -81,8 +81,7 @@ type API struct {
 }
 
 // Get reads one document into out. If the API rejects the token with 401, Get tries
-// once more with a new one: the application may have been granted more since the
-// token was issued.
+// once more with a new one: the application may have been granted more scopes since.
 func (a *API) Get(ctx context.Context, path string, query url.Values, out any) error {
 	resp, _, err := a.send(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
@@ -91,13 +90,13 @@ func (a *API) Get(ctx context.Context, path string, query url.Values, out any) e
 	return Decode(resp, out)
 }
 
-// Call makes one request and decodes the response into out, unless out is nil. It
-// sends a request again only if the API rejected it before doing anything: with 401
-// or insufficient_scope, because of the token, and with 429. A token can be a day
-// old, and the application may have been granted more scopes in the meantime.
+// Call makes one request and decodes the response into out, unless out is nil. It sends
+// a request again only if the API rejected it before doing anything: with 401 or
+// insufficient_scope, because of the token, and with 429. A token can be a day old, and
+// the application may have been granted more scopes in the meantime.
 func (a *API) Call(ctx context.Context, method, path string, query url.Values, body, out any) error {
-	// A token that is younger was issued after the last change of its scopes, with
-	// high probability. Without this limit each call would cost a token request.
+	// A younger token was very probably issued after the last change of its scopes.
+	// Without this limit each call would cost a token request.
 	const young = time.Minute
 	resp, used, err := a.sendInTurn(ctx, method, path, query, body)
 	if err == nil && resp.Status == http.StatusForbidden && ParseError(resp.Status, resp.Header, resp.Body).Code == codeInsufficientScope {
@@ -111,8 +110,8 @@ func (a *API) Call(ctx context.Context, method, path string, query url.Values, b
 	return Decode(resp, out)
 }
 
-// sendInTurn sends a request again after 429, at most twice, if the tenant accepts
-// it within three seconds and ctx allows the wait.
+// sendInTurn sends a request again after 429, at most twice, if the tenant accepts it
+// within three seconds and ctx allows the wait.
 func (a *API) sendInTurn(ctx context.Context, method, path string, query url.Values, body any) (*fetch.Response, string, error) {
 	const again, soon = 2, 3 * time.Second
 	for n := 0; ; n++ {
@@ -162,8 +161,8 @@ func noToken(err error) error { return fmt.Errorf("no token for the Management A
 
 func (a *API) attempt(ctx context.Context, method, path string, query url.Values, body any, token string) (*fetch.Response, error) {
 	if method == http.MethodGet {
-		// A page may wait for the response. Other requests have no limit here: if
-		// a change was cut short, nobody knows whether it was made.
+		// A page may wait for the response. Other requests have no limit here: the
+		// result of an interrupted change would be unknown.
 		const perCall = 3 * time.Second
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, fetch.Limit(a.Client, perCall, 1))

@@ -8,13 +8,12 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// unknownAPI begins the description with which Auth0 answers a request for an audience
-// that it does not know. The code is access_denied, as if a person were refused.
+// unknownAPI begins the description with which Auth0 rejects an unknown audience. The
+// code is access_denied, as if a user had been rejected.
 const unknownAPI = "Service not found: "
 
-// UnknownAudience returns what the owner of the site has to correct if the tenant does
-// not know the audience of a request, and whether that is so. Nobody can log in until
-// then.
+// UnknownAudience returns the correction if the tenant does not know the audience of a
+// request, and reports whether that is so. Until the correction, no user can log in.
 func UnknownAudience(code, description string) (advice string, ok bool) {
 	audience, ok := strings.CutPrefix(description, unknownAPI)
 	if !ok || code != "access_denied" {
@@ -23,9 +22,8 @@ func UnknownAudience(code, description string) (advice string, ok bool) {
 	return fmt.Sprintf("the tenant has no API with the identifier %.200q: register it in the dashboard under Applications, APIs, or correct Config.Audience (AUTH0_AUDIENCE) or the option that names it", audience), true
 }
 
-// Advise adds to the error of a request what the owner of the application has to
-// correct. It returns an error unchanged whose cause is not a known mistake in the
-// settings.
+// Advise adds to the error of a request the setting that the developer has to correct.
+// It returns an error unchanged if no known setting causes it.
 func Advise(where Place, err error) error {
 	e, answered := Of(err)
 	if !answered {
@@ -44,17 +42,17 @@ func Advise(where Place, err error) error {
 }
 
 // rejectsClient reports whether the tenant rejects the credentials of the application.
-// Auth0 says access_denied where RFC 6749, Section 5.2, has invalid_client.
+// Auth0 sends access_denied where RFC 6749, Section 5.2, has invalid_client.
 func (e Error) rejectsClient(where Place) bool {
 	switch where {
-	case Elsewhere, UserInfo, ConnectedAccount: // which a token authenticates
+	case Elsewhere, UserInfo, ConnectedAccount: // these authenticate with a token
 		return false
 	}
 	return e.Code == "invalid_client" || e.Code == "access_denied" && e.Status == http.StatusUnauthorized
 }
 
-// setup returns the row of an error that only the owner of the site can correct, and
-// that the table takes for the refusal of a person. It is unset for other errors.
+// setup returns the row of an error that only the developer can correct, and that the
+// table would mistake for the rejection of a user. It is unset for other errors.
 func (e Error) setup(where Place) refusal.Row {
 	_, unknown := UnknownAudience(e.Code, e.Description)
 	switch {

@@ -7,17 +7,17 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A sentence chooses what a person reads whose login the tenant has refused.
+// A sentence chooses the user's text for a login that the tenant has rejected.
 type sentence struct {
 	code   string // or anyCode
 	phrase string // that the description contains, in lower case
 	row    refusal.Row
 }
 
-// sentences are for refusals where the person must know more than that there was one.
-// Auth0 has few error codes here, and the descriptions may change. So a description
-// chooses the sentence only: status and reason are those of the code, and an unknown
-// description is told as any other.
+// sentences are for rejections whose reason the user must know. Auth0 has few error
+// codes here, and the descriptions may change. So a description chooses the sentence
+// only: status and reason are those of the code, and an unknown description gets the
+// default sentence.
 var sentences = []sentence{
 	{anyCode, "did not authorize the request", refusal.Cancelled},
 	{anyCode, "not part of the", refusal.NotMember}, // organization
@@ -36,7 +36,7 @@ var sentences = []sentence{
 	{"unsupported_response_type", "", refusal.LoginSetup},
 }
 
-// Answer returns the refusal for an error that the browser has brought from the tenant
+// Answer returns the refusal for an error that the tenant sent through the browser
 // (OpenID Connect Core 1.0, Section 3.1.2.6).
 func Answer(code, description string) *refusal.Refusal {
 	row, also := refusal.ByTenant, refusal.Row{}

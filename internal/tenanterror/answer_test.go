@@ -17,7 +17,7 @@ func TestAnswer(t *testing.T) {
 		status            int
 		reason, sentence  string
 	}{
-		{"access_denied", "", 403, denied, "the login was cancelled, or you are not allowed to log in; you can log in with another account, or ask the owner of this site"},
+		{"access_denied", "", 403, denied, "you canceled the login, or you do not have access. Log in with another account, or contact the site's administrator"},
 		{"access_denied", "not on the list", 403, denied, refusal.Denied.Description},
 		{"unauthorized", "any", 403, denied, refusal.Denied.Description},
 		{"unauthorized", "user is blocked", 403, denied, refusal.BlockedAtTenant.Description},

@@ -17,11 +17,11 @@ type Place string
 
 // The places.
 const (
-	Elsewhere        Place = "elsewhere"                  // no code has a meaning of its own
+	Elsewhere        Place = "elsewhere"                  // no code has a special meaning
 	PushedRequest    Place = "pushed request"             // RFC 9126
 	LoginCode        Place = "code of a login"            // RFC 6749, Section 4.1.3
 	Refresh          Place = "refresh"                    // requests with the tokens of a session
-	TokenVault       Place = "Token Vault"                // tokens of third parties
+	TokenVault       Place = "Token Vault"                // third-party tokens
 	ConnectedAccount Place = "completion of a connection" // of the My Account API
 	Grant            Place = "grant"                      // logins and tokens without a browser
 	AppToken         Place = "client credentials"         // RFC 6749, Section 4.4
@@ -30,9 +30,8 @@ const (
 	UserInfo         Place = "userinfo"                   // OpenID Connect Core 1.0, Section 5.3
 )
 
-// A meaning is one row of the table. A failure without a row is between the tenant
-// and the application: the tenant cannot be reached, or both do not understand each
-// other.
+// A meaning is one row of the table. A failure without a row is between the tenant and
+// the application: the tenant is unreachable, or sends an unexpected response.
 type meaning struct {
 	where  Place
 	code   string // or anyCode
@@ -47,29 +46,29 @@ var unset refusal.Row
 // table is searched from its beginning, first for the place of the request and then
 // for the place that follows it.
 var table = []meaning{
-	// The tenant answers here what it otherwise tells the browser. No person was asked
-	// yet, so it is never the refusal of a person.
+	// Here the tenant reports to the application an error that it otherwise reports to
+	// the browser. No user was asked yet, so no user was rejected.
 	{PushedRequest, "", always, unset},
 	{PushedRequest, "invalid_client", always, unset},
 	{PushedRequest, "unauthorized_client", always, unset},
 	{PushedRequest, anyCode, rejects, refusal.ByTenant},
 
-	// A code that is not accepted is between the visitor and the tenant.
+	// A rejected code is between the visitor and the tenant.
 	{LoginCode, "invalid_grant", always, refusal.Code},
 
-	// An Action or a policy of the tenant wants another login: there the tenant tells
-	// the person why, or lets the person in. The code says so whatever the status, and
-	// Auth0 has sent 500. But access_denied with 401 is Auth0's answer to wrong
-	// credentials of the application.
+	// An Action or a policy of the tenant requires another login, where the tenant
+	// tells the user why, or admits the user. The code decides, whatever the status:
+	// Auth0 has sent 500. But access_denied with 401 is Auth0's response to wrong
+	// client credentials.
 	{Refresh, "access_denied", except401, refusal.SessionTokenExpired},
 	{Refresh, "unmet_authentication_requirements", always, refusal.SessionTokenExpired},
 	{Refresh, "interaction_required", always, refusal.SessionTokenExpired},
 	{Refresh, "unauthorized", decides, refusal.SessionTokenExpired},
 	{Refresh, "invalid_grant", decides, refusal.SessionTokenExpired},
 
-	// With 401 the tenant says that the person has no account at the third party, or
-	// that it has no token of the account. There are several codes for it. Others are
-	// about what the application may do.
+	// With 401 the tenant reports that the user has no account at the third party, or
+	// that it has no token of the account. Several codes mean this. Other statuses
+	// concern the rights of the application.
 	{TokenVault, "access_denied", is401, unset},
 	{TokenVault, "invalid_client", is401, unset},
 	{TokenVault, "unauthorized", is401, refusal.SessionTokenExpired},
@@ -79,8 +78,8 @@ var table = []meaning{
 
 	{UserInfo, anyCode, is401, refusal.UserInfoToken},
 
-	// An application that asks for itself is denied by its settings, and not by a
-	// person.
+	// An application without a user is denied by its settings, and not because of a
+	// user.
 	{AppToken, "access_denied", except401, refusal.Grant},
 
 	// The token to exchange is wrong.
@@ -88,11 +87,11 @@ var table = []meaning{
 	{TokenExchange, "invalid_grant", decides, refusal.SubjectToken},
 	{TokenExchange, "invalid_target", decides, refusal.Grant},
 
-	// The credential that is not accepted is the MFA itself.
+	// The rejected credential is the MFA token itself.
 	{SecondFactor, "invalid_grant", decides, refusal.MFAExpired},
 
-	// A tenant that is out of order refuses nobody. Where it limits attempts, or waits
-	// for the person, the code says so whatever the status.
+	// An outage of the tenant rejects no user. For limited attempts, or while the
+	// tenant waits for the user, the code decides, whatever the status.
 	{Grant, "invalid_grant", decides, refusal.Credentials},
 	{Grant, "access_denied", except401, refusal.Denied},
 	{Grant, "unauthorized", decides, refusal.Blocked},
@@ -116,7 +115,7 @@ var table = []meaning{
 	{Grant, "bad.phone_number", decides, refusal.Address},
 }
 
-// follows has the place where the search goes on.
+// follows maps a place to the place where the search continues.
 var follows = map[Place]Place{
 	TokenVault: Refresh, ConnectedAccount: Refresh,
 	AppToken: Grant, TokenExchange: Grant, SecondFactor: Grant, UserInfo: Grant,
@@ -151,8 +150,8 @@ func (e Error) row(where Place) refusal.Row {
 	return unset
 }
 
-// Meaning returns what the error of a request means. It returns an error unchanged
-// that is a refusal already.
+// Meaning returns the refusal that the error of a request means. It returns a refusal
+// unchanged.
 func Meaning(where Place, err error) error {
 	if _, decided := errors.AsType[*refusal.Refusal](err); err == nil || decided {
 		return err
@@ -196,6 +195,6 @@ func (e Error) meaning(where Place) *refusal.Refusal {
 	return out
 }
 
-// pollInterval is how long to wait before asking again, and by how much longer if
-// the tenant wants to be asked less often (RFC 8628, Sections 3.2 and 3.5).
+// pollInterval is the wait before the next poll, and the increase after slow_down (RFC
+// 8628, Sections 3.2 and 3.5).
 const pollInterval = 5 * time.Second

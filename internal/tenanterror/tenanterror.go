@@ -1,9 +1,9 @@
-// Package tenanterror reads the error responses of a tenant. It has the one table of
-// what they mean: the kind of the request, the error code and the status give a row
-// of package refusal.
+// Package tenanterror reads the error responses of a tenant. It holds the one table
+// of their meanings: the kind of the request, the error code and the status select a
+// row of package refusal.
 //
-// The package makes no request. It does not know which person or which application
-// asks, and how a refusal is answered.
+// The package makes no request. It knows neither the user nor the application of a
+// request, nor how a refusal is answered.
 package tenanterror
 
 import (
@@ -29,16 +29,15 @@ type Error struct {
 	MFA         *MFADemand // if the tenant demands a second factor
 }
 
-// An MFADemand is what the tenant says with the code mfa_required. Challenge has the
-// kinds of factors that the person can use, and Enroll the kinds that the person can
-// add.
+// An MFADemand is the tenant's response with the code mfa_required. Challenge lists
+// the factors that the user can use, and Enroll the factors that the user can add.
 type MFADemand struct {
 	Token             secret.Text
 	Challenge, Enroll []string
 }
 
-// Parse reads every known shape of an error response. It never fails: the status
-// alone is an answer.
+// Parse reads every known form of an error response. It never fails: the status alone
+// is an answer.
 func Parse(status int, h http.Header, body []byte) Error {
 	e := errorOf(tenantapi.ParseError(status, h, body))
 	if e.Code == "mfa_required" {
@@ -47,9 +46,9 @@ func Parse(status int, h http.Header, body []byte) Error {
 	return e
 }
 
-// parseDemand returns nil if the response has no token to go on with.
+// parseDemand returns nil if the response has no MFA token.
 func parseDemand(body []byte) *MFADemand {
-	// A member of another type gives nothing.
+	// A member of another type counts as absent.
 	var members map[string]json.RawMessage
 	json.Unmarshal(body, &members)
 	var token string
@@ -74,8 +73,8 @@ func parseDemand(body []byte) *MFADemand {
 	return &MFADemand{Token: secret.OfText(token), Challenge: kinds(factors.Challenge), Enroll: kinds(factors.Enroll)}
 }
 
-// Of returns the response of the tenant that an error was made of. Packages tenantapi
-// and oauth2 have types of their own for it.
+// Of returns the tenant's response inside an error. Packages tenantapi and oauth2
+// have their own types for it.
 func Of(err error) (Error, bool) {
 	if e, ok := errors.AsType[Error](err); ok {
 		return e, true
@@ -112,12 +111,12 @@ func (e Error) As(target any) bool {
 // RetryAfter returns Wait, for packages that look for this method.
 func (e Error) RetryAfter() time.Duration { return e.Wait }
 
-// Refusal returns the refusal that the response means, with the code of the tenant.
+// Refusal returns the refusal for the response, with the tenant's code.
 func (e Error) Refusal(row refusal.Row) *refusal.Refusal {
 	out := row.Wrap(e)
 	out.TenantStatus, out.Tenant = e.Status, refusal.NewSaid(e.Code, e.Description)
 	if row == refusal.SessionTokenExpired {
-		// Another login is needed, whatever the code, and it does not have to wait.
+		// Another login is needed, whatever the code, and needs no wait.
 		if e.Code == "unauthorized" {
 			out.Also = refusal.Blocked
 		}

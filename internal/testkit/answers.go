@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// An Answer is a whole response, as far as it is promised. The challenge has a line for
-// each header WWW-Authenticate.
+// An Answer is a complete expected response. The challenge has a line for each
+// WWW-Authenticate header.
 type Answer struct {
 	Status          int
 	Challenge, Body string
 }
 
-// The answers of an API. They are written out, so that a slip in the library cannot
+// The answers of an API. They are written out, so that an error in the library cannot
 // repeat itself here.
 var (
 	AnswerOK           = Answer{200, "", "for members"}
@@ -36,7 +36,7 @@ var (
 	AnswerBound        = Answer{401, `Bearer realm="api", error="invalid_token", error_description="token is sender-constrained"`, `{"error":"invalid_token","error_description":"token is sender-constrained"}`}
 	AnswerForbidden    = Answer{403, "", `{"error":"access_denied","error_description":"claim requirement not met"}`}
 	AnswerUnusable     = Answer{500, "", `{"error":"server_error","error_description":"this route is not set up correctly"}`}
-	AnswerNoKeys       = Answer{503, "", `{"error":"temporarily_unavailable","error_description":"token keys unavailable"}`}
+	AnswerNoKeys       = Answer{503, "", `{"error":"temporarily_unavailable","error_description":"signing keys unavailable"}`}
 )
 
 // AnswerLacks is the answer to a token that lacks one of these scopes or permissions.
@@ -86,7 +86,7 @@ func (f *APIEnv) ExpectWhole(t *testing.T, h http.Handler, r *http.Request, want
 	}
 }
 
-// ExpectToken sends a token to a route that needs nothing but one.
+// ExpectToken sends a token to a route that requires any valid token.
 func (f *APIEnv) ExpectToken(t *testing.T, token string, want Answer) {
 	t.Helper()
 	f.ExpectWhole(t, f.API.RequireAuth(f), BearerRequest(token), want)
@@ -113,10 +113,9 @@ type Challenge struct {
 	Params map[string]string
 }
 
-// ParseChallenge takes the one form that RFC 6750, Section 3, leaves us: a
-// scheme, a space, and parameters with quoted values of its characters, none of
-// which is there twice. RFC 9110, Section 11.6.1, allows much more, which
-// clients read differently.
+// ParseChallenge accepts the one form that RFC 6750, Section 3, leaves us: a scheme, a
+// space, and parameters with quoted values of its characters, without duplicates. RFC
+// 9110, Section 11.6.1, allows much more, which clients read differently.
 func ParseChallenge(value string) (Challenge, error) {
 	scheme, rest, ok := strings.Cut(value, " ")
 	if !ok || !isLetters(scheme) {

@@ -28,7 +28,7 @@ func (f *APIEnv) AddIssuer(t *testing.T, host string, keys ...JWK) *Tenant {
 	return issuer
 }
 
-// HostsAsked returns the hosts that were asked, in order.
+// HostsAsked returns the requested hosts, in order.
 func (f *APIEnv) HostsAsked() []string {
 	var hosts []string
 	for _, u := range f.Net.Asked() {
@@ -68,7 +68,7 @@ func (f *APIEnv) Warm(t *testing.T) {
 	f.ExpectFetches(t, 1)
 }
 
-// ExpectFetches fails the test unless the keys were fetched so many times.
+// ExpectFetches fails the test unless the number of fetches of the keys is right.
 func (f *APIEnv) ExpectFetches(t *testing.T, want int) {
 	t.Helper()
 	if got := f.Fetches(); got != want {
@@ -77,7 +77,7 @@ func (f *APIEnv) ExpectFetches(t *testing.T, want int) {
 }
 
 // The issuer and the API of an APIEnv. Tokens are assembled by hand, because most of
-// them are ones that no tenant would sign.
+// them are tokens that no tenant would sign.
 const (
 	APIHost     = "t.example"
 	APIIssuer   = "https://t.example/"
@@ -127,7 +127,7 @@ func (f *APIEnv) Publish(keys ...JWK) {
 // Fetches returns how often the keys were fetched.
 func (f *APIEnv) Fetches() int { return f.Tenant.Calls(JWKSEndpoint) }
 
-// ServeHTTP is the handler that is protected.
+// ServeHTTP is the protected handler.
 func (f *APIEnv) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Served.Add(1)
 	io.WriteString(w, "for members")
@@ -138,7 +138,7 @@ func Algorithms(names ...string) func(*auth0.APIConfig) {
 	return func(c *auth0.APIConfig) { c.Algorithms = names }
 }
 
-// Events collects what an observer is told.
+// Events collects an observer's events.
 type Events struct {
 	mu    sync.Mutex
 	token []auth0.Event // and of guards
@@ -147,7 +147,7 @@ type Events struct {
 	evictions int
 }
 
-// Evictions returns how often an API has forgotten a DPoP proof.
+// Evictions returns how many DPoP proofs an API has evicted.
 func (e *Events) Evictions() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -199,8 +199,8 @@ func NewCacheEnv(t *testing.T, edits ...func(*auth0.APIConfig)) *CacheEnv {
 	return f
 }
 
-// ExpectCached sends a token, and fails the test unless it was found in the cache as
-// often as cached says.
+// ExpectCached sends a token, and fails the test unless the number of cache hits is
+// cached.
 func (f *CacheEnv) ExpectCached(t *testing.T, token string, want Answer, cached bool) {
 	t.Helper()
 	f.Events.Take()

@@ -16,7 +16,7 @@ func (e *Env) EndByToken(token string) *Response {
 	return e.Browser().Do("POST", BackchannelPath, url.Values{"logout_token": {token}})
 }
 
-// MustEndByToken fails the test if a logout token is not accepted.
+// MustEndByToken fails the test if a logout token is rejected.
 func (e *Env) MustEndByToken(token string) {
 	e.T.Helper()
 	resp := e.EndByToken(token)

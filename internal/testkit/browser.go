@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// LoginAs signs a user in at the tenant, logs in, and returns the browser and the
-// tenant's session id.
+// LoginAs logs a user in at the tenant and in the application, and returns the
+// browser and the tenant's session id.
 func (e *Env) LoginAs(email string) (b *Browser, sid string) {
 	e.T.Helper()
 	e.SignInAtTenant(email)
@@ -28,11 +28,11 @@ type Response struct {
 	Header http.Header
 	Body   string
 	Method string   // of the request
-	URL    *url.URL // that was asked for
+	URL    *url.URL // requested
 }
 
-// Location returns where the response leads: by a redirect, or by a page that goes on
-// at once, which is the answer to a form. It fails the test if it leads nowhere.
+// Location returns the target of a redirect, or of a page that redirects at once (the
+// answer to a form). It fails the test without one.
 func (r *Response) Location(t testing.TB) *url.URL {
 	t.Helper()
 	to := r.Header.Get("Location")
@@ -105,14 +105,14 @@ func (b *Browser) Clone() *Browser {
 	return other
 }
 
-// Page navigates to a path of the application, as a person does.
+// Page navigates to a path of the application, as a user does.
 func (b *Browser) Page(target string, header ...string) *Response {
 	b.Env.T.Helper()
 	return b.Do("GET", target, nil, append([]string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin", "Accept", "text/html"}, header...)...)
 }
 
-// Do sends a request to the application. Header is names and values in turn; an
-// empty value takes a header away.
+// Do sends a request to the application. Header alternates names and values. An empty
+// value removes a header.
 func (b *Browser) Do(method, target string, form url.Values, header ...string) *Response {
 	b.Env.T.Helper()
 	if !strings.Contains(target, "://") {
@@ -146,7 +146,7 @@ func (b *Browser) Do(method, target string, form url.Values, header ...string) *
 	return b.Send(r, u)
 }
 
-// Send sends a request that the test has made, and keeps the cookies of the response.
+// Send sends a request made by the test, and keeps the cookies of the response.
 func (b *Browser) Send(r *http.Request, u *url.URL) *Response {
 	b.Env.T.Helper()
 	w := httptest.NewRecorder()
@@ -169,7 +169,7 @@ func (b *Browser) Send(r *http.Request, u *url.URL) *Response {
 	return resp
 }
 
-// Begin opens the login route and returns where it sends the browser.
+// Begin opens the login route and returns the target of its redirect.
 func (b *Browser) Begin(target string) *url.URL {
 	b.Env.T.Helper()
 	resp := b.Page(target)
@@ -179,8 +179,8 @@ func (b *Browser) Begin(target string) *url.URL {
 	return resp.Location(b.Env.T)
 }
 
-// AtTenant opens an authorization URL and returns the callback URL that the
-// tenant redirects to. Somebody must be signed in there.
+// AtTenant opens an authorization URL and returns the callback URL of the tenant's
+// redirect. A user must be logged in at the tenant.
 func (b *Browser) AtTenant(authURL *url.URL) *url.URL {
 	b.Env.T.Helper()
 	client := &http.Client{
@@ -219,7 +219,7 @@ func (b *Browser) Callback(u *url.URL) *Response {
 	return b.Page(u.String(), "Sec-Fetch-Site", "cross-site")
 }
 
-// MustLogin logs in and fails the test if that does not work.
+// MustLogin logs in and fails the test if the login fails.
 func (b *Browser) MustLogin() *Browser {
 	b.Env.T.Helper()
 	if resp := b.Login("/auth/login"); resp.Status != http.StatusSeeOther || !b.LoggedIn() {
@@ -234,7 +234,7 @@ func (b *Browser) LoggedIn() bool {
 	return strings.HasPrefix(b.Page("/").Body, "home true")
 }
 
-// Transactions returns the names of the cookies of logins under way.
+// Transactions returns the names of the cookies of login transactions.
 func (b *Browser) Transactions() []string {
 	var names []string
 	for name := range b.Cookies {
@@ -248,8 +248,8 @@ func (b *Browser) Transactions() []string {
 // hiddenInput is one field of the form that a response_mode of form_post makes.
 var hiddenInput = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
 
-// FormAtTenant opens an authorization URL and returns the fields of the form that
-// the tenant has the browser post.
+// FormAtTenant opens an authorization URL and returns the fields of the form that the
+// browser must post.
 func (b *Browser) FormAtTenant(authURL *url.URL) url.Values {
 	b.Env.T.Helper()
 	resp, err := (&http.Client{Transport: Hosts{TenantHost: b.Env.Tenant}}).Get(authURL.String())
@@ -268,8 +268,8 @@ func (b *Browser) FormAtTenant(authURL *url.URL) url.Values {
 	return form
 }
 
-// Post sends the form to the callback, as the tenant's page does. Of cookies it
-// brings those that are SameSite=None.
+// Post sends the form to the callback, as the tenant's page does. It sends only the
+// cookies with SameSite=None.
 func (b *Browser) Post(form url.Values) *Response {
 	b.Env.T.Helper()
 	held := map[string]string{}
@@ -289,10 +289,10 @@ func (b *Browser) Post(form url.Values) *Response {
 	return resp
 }
 
-// Navigation has the headers of a click on a link.
+// Navigation are the headers of a click on a link.
 var Navigation = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "none", "Accept", "text/html"}
 
-// Logout logs out with the button and returns where that leads.
+// Logout logs out with the button and returns the target of the redirect.
 func (b *Browser) Logout() *url.URL {
 	b.Env.T.Helper()
 	resp := b.Do("POST", "/auth/logout", url.Values{}, append([]string{"Origin", AppURL}, Navigation...)...)

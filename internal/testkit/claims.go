@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// DecodeClaims decodes the payload of a token, numbers as they are written.
+// DecodeClaims decodes the payload of a token, and leaves numbers as written.
 func DecodeClaims(t *testing.T, payload string) map[string]any {
 	t.Helper()
 	var claims map[string]any
@@ -19,7 +19,7 @@ func DecodeClaims(t *testing.T, payload string) map[string]any {
 	return claims
 }
 
-// Claim sets a claim of a token that the tenant signs, or takes it away if value is
+// Claim sets a claim of a token that the tenant signs, or removes it if value is
 // nil. For a claim of a token that a test signs, see Object.
 func Claim(name string, value any) TokenEdit {
 	return func(_, c map[string]any) {
@@ -41,11 +41,11 @@ func ClaimIn(name string, seconds float64) TokenEdit {
 	return func(_, c map[string]any) { c[name] = float64(time.Now().Unix()) + seconds }
 }
 
-// Flip4 changes bits that count.
+// Flip4 changes significant bits.
 func Flip4(c byte) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return string(alphabet[strings.IndexByte(alphabet, c)^16])
 }
 
-// WithoutSID takes the session id of a token away.
+// WithoutSID removes the session id of a token.
 var WithoutSID = Claim("sid", nil)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Clock is what Config.Now returns, for tests that change cookies while time
-// goes on elsewhere.
+// A Clock is the result of Config.Now, for tests that change cookies while time
+// passes elsewhere.
 type Clock struct {
 	mu sync.Mutex
 	At time.Time

@@ -20,7 +20,7 @@ func GoodConfig() auth0.Config {
 		BaseURL:      "https://app.example",
 		Secrets:      []string{CookieSecret},
 		Logger:       slog.New(slog.DiscardHandler),
-		HTTPClient:   &http.Client{Transport: Hosts{}}, // nobody is there
+		HTTPClient:   &http.Client{Transport: Hosts{}}, // no host answers
 	}
 }
 
@@ -32,8 +32,8 @@ func Must[T any](v T, err error) T {
 	return v
 }
 
-// The tenant, the application and the API of an Env. CookieSecret is what the
-// application seals its cookies with.
+// The tenant, the application and the API of an Env. CookieSecret is the secret for
+// the application's cookies.
 const (
 	TenantHost   = "acme.auth0.example"
 	AppURL       = "https://app.example"
@@ -55,8 +55,8 @@ type Env struct {
 	Config   auth0.Config
 }
 
-// SignedIn makes an Env in which ada is signed in at the tenant, and nobody is logged
-// in to the application. Edit changes the configuration.
+// SignedIn makes an Env in which ada is logged in at the tenant, and not in the
+// application. Edit changes the configuration.
 func SignedIn(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	return SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true}, edit...)
@@ -107,7 +107,7 @@ func SignedInAt(t testing.TB, tc TenantConfig, edit ...func(*auth0.Config)) *Env
 	return e
 }
 
-// SignInAtTenant changes who is signed in at the tenant.
+// SignInAtTenant changes the user who is logged in at the tenant.
 func (e *Env) SignInAtTenant(email string) {
 	e.T.Helper()
 	if err := e.Tenant.SignIn(email); err != nil {
@@ -118,7 +118,7 @@ func (e *Env) SignInAtTenant(email string) {
 // IDTokenOnly is the form-post login of an application without a client secret.
 func IDTokenOnly(c *auth0.Config) { c.ResponseType, c.ClientSecret = "id_token", "" }
 
-// LastReason returns why the last refusal was, according to the log.
+// LastReason returns the reason of the last refusal in the log.
 func (e *Env) LastReason() (reason string) {
 	for line := range strings.Lines(e.Log.String()) {
 		if _, rest, ok := strings.Cut(line, " reason="); ok {
@@ -153,7 +153,7 @@ func (e *Env) NewAPI(edit ...func(*auth0.APIConfig)) *auth0.API {
 	return a
 }
 
-// EditClient changes how the tenant has the application registered.
+// EditClient changes the application's registration at the tenant.
 func (e *Env) EditClient(edit func(*TenantClient)) {
 	e.T.Helper()
 	if err := e.Tenant.EditClient(ClientID, edit); err != nil {

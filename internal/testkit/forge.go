@@ -35,8 +35,8 @@ func IssuedBy(issuer string, key *rsa.PrivateKey) string {
 	return Compact(GoodHeader.String(), WithClaim("iss", strconv.Quote(issuer)).String(), RS256(key))
 }
 
-// TokenOf is a token that is good for three days from now, of a key of ours
-// under any id.
+// TokenOf is a token signed with one of our keys, under any id. It is valid for
+// three days from now.
 func TokenOf(kid string, key *rsa.PrivateKey) string {
 	header := GoodHeader.Set("kid", strconv.Quote(kid))
 	claims := GoodClaims(time.Now()).Set("exp", strconv.FormatInt(time.Now().Unix()+3*86400, 10))
@@ -44,7 +44,7 @@ func TokenOf(kid string, key *rsa.PrivateKey) string {
 }
 
 // Unverifiable is a token whose key is looked up, and whose signature costs
-// nothing to refuse.
+// nothing to reject.
 func Unverifiable(kid string) string {
 	header := GoodHeader.Set("kid", strconv.Quote(kid))
 	claims := GoodClaims(time.Now()).Set("exp", strconv.FormatInt(time.Now().Unix()+3*86400, 10))
@@ -54,11 +54,11 @@ func Unverifiable(kid string) string {
 // Noon is the time at which tokens are checked, unless a test is about keys.
 var Noon = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
-// An Object is the text of a JSON object, member by member, so that names
-// can be there twice and values can be anything.
+// An Object is the text of a JSON object, member by member, so that names can be
+// repeated and values can be anything.
 type Object [][2]string
 
-// Set returns the object with a member set. Value is JSON text, right or wrong.
+// Set returns the object with a member set. Value is JSON text, valid or not.
 func (o Object) Set(name, value string) Object {
 	o = slices.Clone(o)
 	for i := range o {
@@ -75,12 +75,12 @@ func (o Object) Without(name string) Object {
 	return slices.DeleteFunc(slices.Clone(o), func(m [2]string) bool { return m[0] == name })
 }
 
-// Last adds a member at the end, also if there is one of that name.
+// Last adds a member at the end, even if the name exists.
 func (o Object) Last(name, value string) Object {
 	return append(slices.Clone(o), [2]string{name, value})
 }
 
-// First adds a member in front, also if there is one of that name.
+// First adds a member in front, even if the name exists.
 func (o Object) First(name, value string) Object {
 	return slices.Insert(slices.Clone(o), 0, [2]string{name, value})
 }
@@ -147,8 +147,8 @@ func Digest(hash crypto.Hash, input string) []byte {
 // RS256 signs with RSA and SHA-256.
 func RS256(key *rsa.PrivateKey) Signer { return RS(crypto.SHA256, key) }
 
-// RS signs with RSA, PKCS #1. Such a signature takes a millisecond and is always the
-// same for the same input, so it is made once.
+// RS signs with RSA, PKCS #1. A signature takes a millisecond and is always the same
+// for the same input, so it is made once.
 func RS(hash crypto.Hash, key *rsa.PrivateKey) Signer {
 	return func(input string) []byte {
 		of := signatureOf{key, hash, input}
@@ -198,7 +198,7 @@ func ES(hash crypto.Hash, key *ecdsa.PrivateKey, form func(r, s *big.Int) []byte
 	}
 }
 
-// SideBySide is the form of RFC 7518, Section 3.4.
+// SideBySide is the format of RFC 7518, Section 3.4.
 func SideBySide(size int) func(r, s *big.Int) []byte {
 	return func(r, s *big.Int) []byte {
 		return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
@@ -214,7 +214,7 @@ func HS256(secret []byte) Signer {
 	}
 }
 
-// Constant is for signatures that are none.
+// Constant is for invalid signatures.
 func Constant(signature []byte) Signer { return func(string) []byte { return signature } }
 
 // UnmarshalJSON keeps the order of the members and the text of their values.

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// SignedInTapped is SignedIn with a tenant that has everything that enterprises pay
-// for, an application that has the method that client sets, and a tap.
+// SignedInTapped is SignedIn with a tenant that has all enterprise features, an
+// application with the authentication method that client sets, and a tap.
 func SignedInTapped(t testing.TB, client func(*TenantClient), edit ...func(*auth0.Config)) (*Env, *Tap) {
 	t.Helper()
 	p := &Tap{certificate: "certificate"}
@@ -58,7 +58,7 @@ const (
 	LegacyToken  = "urn:acme:legacy-token"
 )
 
-// SignedInForGrants is SignedIn with what grants need beside a login.
+// SignedInForGrants is SignedIn with the settings that grants need beside a login.
 func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	e := SignedInAt(t, TenantConfig{Host: TenantHost, OrganizationNames: true, DefaultDirectory: Realm}, edit...)
@@ -85,7 +85,7 @@ func SignedInForGrants(t testing.TB, edit ...func(*auth0.Config)) *Env {
 	return e
 }
 
-// A PasswordLogin is what a test changes of a login with a password.
+// A PasswordLogin holds a test's changes to a login with a password.
 type PasswordLogin struct {
 	Username, Password   string
 	Connection, Audience string
@@ -118,15 +118,15 @@ func (e *Env) LoginWithPassword(edit ...func(*PasswordLogin)) (*auth0.Login, err
 	return e.Strategy.Application().LoginWithPassword(context.Background(), p.Username, p.Password, p.options()...)
 }
 
-// DemandMFA begins a login that needs a second factor, and returns the error that
-// says so.
+// DemandMFA starts a login that requires a second factor, and returns the error that
+// reports it.
 func (e *Env) DemandMFA() *auth0.Error {
 	e.T.Helper()
 	_, err := e.LoginWithPassword(func(p *PasswordLogin) { p.Username = MFAUser })
 	return e.ExpectError(err, auth0.ErrMFARequired)
 }
 
-// BeginMFA begins a login that needs a second factor.
+// BeginMFA starts a login that requires a second factor.
 func (e *Env) BeginMFA() *auth0.MFA {
 	e.T.Helper()
 	return e.DemandMFA().MFA()

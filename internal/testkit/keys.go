@@ -15,7 +15,7 @@ import (
 	"sync"
 )
 
-// keysPEM has the RSA keys of the tests: generating one takes a tenth of a second,
+// keysPEM holds the RSA keys of the tests: generating one takes a tenth of a second,
 // in each of the processes that `go test ./...` starts.
 //
 //go:embed keys.pem
@@ -54,15 +54,14 @@ var (
 	EdKey        = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)) })
 )
 
-// AnyRSAKey returns one of thirteen keys of 2,048 bits, for a test that needs many and
-// knows nothing of whose they are. The last four are RSAKey1, RSAKey2, RSAForeign and
-// ClientRSAKey.
+// AnyRSAKey returns one of thirteen keys of 2,048 bits, for a test that needs many
+// keys of any owner. The last four are RSAKey1, RSAKey2, RSAForeign and ClientRSAKey.
 func AnyRSAKey(i int) *rsa.PrivateKey { return rsaKeys()[:emulatorKeys+4][i]() }
 
 // AllAlgorithms are the signature algorithms that the library knows.
 var AllAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
-// NewRSAKey generates a key, for tests that need one more.
+// NewRSAKey generates a further key.
 func NewRSAKey(bits int) *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {

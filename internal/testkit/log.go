@@ -25,14 +25,14 @@ func (l *Log) String() string {
 	return l.b.String()
 }
 
-// Reset forgets what was logged.
+// Reset deletes the logged text.
 func (l *Log) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.b.Reset()
 }
 
-// Take returns what was logged since the last call.
+// Take returns the text logged since the last call.
 func (l *Log) Take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -33,7 +33,7 @@ func (e *Env) Management() *management.API {
 	return api
 }
 
-// AllowManagement makes scopes of the Management API those of the application.
+// AllowManagement grants the application scopes of the Management API.
 func (e *Env) AllowManagement(scopes ...string) {
 	e.T.Helper()
 	if err := e.Tenant.EditClient(ClientID, func(c *TenantClient) {
@@ -57,11 +57,11 @@ func PartnerConnection() management.OAuth2Connection {
 	}
 }
 
-// ManagementLog records what is sent to the Management API.
+// ManagementLog records the requests to the Management API.
 type ManagementLog struct{ Bodies []string }
 
-// RecordManagement has answer answer for the Management API. n counts the requests
-// from 1.
+// RecordManagement makes answer answer for the Management API. n counts the
+// requests from 1.
 func (e *Env) RecordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *ManagementLog {
 	l := &ManagementLog{}
 	e.Tenant.Replace(ManagementEndpoint, func(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// A Mode is a way to keep sessions. Each use of it has stores of its own.
+// A Mode is a way to keep sessions. Each use of it has its own stores.
 type Mode struct {
 	Name string
 	Edit func(*auth0.Config)
@@ -22,7 +22,7 @@ func InStore(c *auth0.Config) { c.Store = auth0.NewMemoryStore(5000) }
 // Revocable keeps sessions in cookies, with a store of revocations.
 func Revocable(c *auth0.Config) { c.Revocations = auth0.NewMemoryStore(5000) }
 
-// InPlainStore is a store that has nothing but what a Store must have.
+// InPlainStore is a store with only the required methods of a Store.
 func InPlainStore(c *auth0.Config) { c.Store = PlainStore{auth0.NewMemoryStore(5000)} }
 
 // Modes are the ways to keep sessions.

@@ -16,7 +16,7 @@ import (
 	"sync"
 )
 
-// A Tap notes the requests that go through it to the tenant, and presents a client
+// A Tap records the requests that go through it to the tenant, and presents a client
 // certificate, as a connection with TLS would.
 type Tap struct {
 	Next        http.RoundTripper
@@ -54,7 +54,7 @@ func (p *Tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.Next.RoundTrip(r)
 }
 
-// All returns what was sent to a path, on any host.
+// All returns the requests to a path, on any host.
 func (p *Tap) All(path string) []Sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +105,7 @@ func (h Hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	case <-done:
 	case <-r.Context().Done():
 	}
-	// A caller that has given up gets nothing, even if the answer came at that moment.
+	// A canceled caller gets nothing, even if the response came at that moment.
 	if err := context.Cause(r.Context()); err != nil {
 		return nil, err
 	}
@@ -114,8 +114,8 @@ func (h Hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A Network carries requests to handlers by host, as Hosts does, and notes where they
-// went.
+// A Network carries requests to handlers by host, as Hosts does, and records their
+// URLs.
 type Network struct {
 	mu    sync.Mutex
 	hosts Hosts
@@ -155,7 +155,7 @@ func (n *Network) Asked() []string {
 	return slices.Clone(n.urls)
 }
 
-// A TokenSpy remembers all tokens that come through it.
+// A TokenSpy records all tokens that come through it.
 type TokenSpy struct {
 	Next http.RoundTripper
 
@@ -175,7 +175,7 @@ func (s *TokenSpy) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	var got map[string]any
-	json.Unmarshal(body, &got) // some are no JSON
+	json.Unmarshal(body, &got) // some bodies are not JSON
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range []string{"access_token", "refresh_token", "id_token"} {

@@ -14,7 +14,7 @@ var (
 	linkTag   = regexp.MustCompile(`<a href="([^"]*)">`)
 )
 
-// A PopupPage is what the window shows and tells.
+// A PopupPage holds the text and the message of the window.
 type PopupPage struct {
 	Message   map[string]any `json:"message"`
 	Origin    string         `json:"origin"`

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// EncodedSecret stands for bytes that are no text.
+// EncodedSecret stands for bytes that are not text.
 const EncodedSecret = "_-7dzLuqmYh3ZlVEMyIRAP_u3cy7qpmId2ZVRDMiEQD_7t3M"
 
 // OldApplication makes the tenant sign the ID tokens with the client's secret.
@@ -28,9 +28,9 @@ func OldApplication(e *Env, secret string, encoded bool) {
 	}
 }
 
-// CheapTokens is the configuration of an application whose ID tokens and logout
-// tokens have a MAC, for a test with many logins that is not about signatures. Each
-// RSA signature takes a millisecond, and is most of what a login costs. SignedIn makes
+// CheapTokens is the configuration of an application whose ID tokens and logout tokens
+// have a MAC, for a test with many logins that is not about signatures. Each RSA
+// signature takes a millisecond, which is most of the cost of a login. SignedIn makes
 // the tenant sign in that way.
 func CheapTokens(c *auth0.Config) {
 	c.ClientSecret = cheapSecret
@@ -42,12 +42,13 @@ const cheapSecret = "client-secret-SECRET-of-more-than-32-bytes"
 // SecondAudience is an API whose tokens come with the same refresh token.
 const SecondAudience = "https://second.example/"
 
-// TokenLife is how long the access tokens of SignedInRefreshing are good.
+// TokenLife is the life of the access tokens of SignedInRefreshing.
 const TokenLife = 10 * time.Minute
 
 // SignedInRefreshing is SignedIn with an application that has refresh tokens, which
-// rotate without an overlap. Access tokens are good for TokenLife. The route /token
-// shows what AccessToken returns. It checks the log at the end of the test: no token
+// rotate without an overlap. Access tokens are valid for TokenLife. The route /token
+// writes the result of AccessToken. At the end of the test it checks that the log
+// contains no token.
 // may be in it.
 func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
@@ -58,7 +59,7 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 		spy.Next = c.HTTPClient.Transport
 		c.HTTPClient = &http.Client{Transport: spy}
 	}}, edit...)...)
-	e.Tenant.EditAccessToken(Header("alg", "HS256")) // with a key that nobody has; see CheapTokens
+	e.Tenant.EditAccessToken(Header("alg", "HS256")) // with an unpublished key; see CheapTokens
 	e.RotateRefreshTokens(true, 0)
 	e.lifetime(Audience, TokenLife)
 	for _, audience := range []string{SecondAudience, "https://third.example/"} {
@@ -78,8 +79,8 @@ func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	return e
 }
 
-// RotateRefreshTokens sets whether refresh tokens rotate, and how long the one before
-// is still accepted.
+// RotateRefreshTokens sets whether refresh tokens rotate, and how long the previous
+// one is still accepted.
 func (e *Env) RotateRefreshTokens(on bool, overlap time.Duration) {
 	e.T.Helper()
 	e.EditClient(func(c *TenantClient) {
@@ -98,7 +99,7 @@ func (e *Env) lifetime(audience string, d time.Duration) {
 	}
 }
 
-// showToken answers with the token that the query asks for, or why there is none.
+// showToken answers with the token that the query requests, or why there is none.
 func (e *Env) showToken(w http.ResponseWriter, r *http.Request) {
 	var opts []auth0.TokenOption
 	q := r.URL.Query()
@@ -152,8 +153,8 @@ func (b *Browser) NoToken(status int, reason string, query ...string) *Response 
 // Refreshes returns how many token requests there were after the login.
 func (e *Env) Refreshes() int { return e.Tenant.Calls(TokenEndpoint) - 1 }
 
-// ExpectRefreshes fails the test unless there were so many token requests after the
-// login.
+// ExpectRefreshes fails the test unless the number of token requests after the login
+// is right.
 func (e *Env) ExpectRefreshes(want int, why string) {
 	e.T.Helper()
 	if got := e.Refreshes(); got != want {
@@ -170,7 +171,7 @@ func Tabs(b *Browser, n int) []*Browser {
 	return all
 }
 
-// Together runs n calls at once and waits for all.
+// Together runs n calls concurrently and waits for all.
 func Together(n int, f func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {
@@ -179,7 +180,7 @@ func Together(n int, f func(i int)) {
 	all.Wait()
 }
 
-// UserOf returns whose session a browser has.
+// UserOf returns the user of a browser's session.
 func (e *Env) UserOf(b *Browser) auth0.User {
 	e.T.Helper()
 	s, err := e.Strategy.Session(b.Request("/"))
@@ -199,7 +200,7 @@ func (b *Browser) Request(target string) *http.Request {
 	return r
 }
 
-// FreshKeys has the keys fetched if they are due.
+// FreshKeys fetches the keys if they are due.
 func (e *Env) FreshKeys() {
 	e.Strategy.Application().KeySet().Warm(e.T.Context())
 	synctest.Wait()

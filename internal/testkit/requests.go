@@ -11,7 +11,7 @@ import (
 // BearerRequest has a token in the Authorization header.
 func BearerRequest(token string) *http.Request { return RequestWith("Bearer " + token) }
 
-// RequestWith has the given lines of Authorization.
+// RequestWith has the given Authorization lines.
 func RequestWith(authorization ...string) *http.Request {
 	r := httptest.NewRequest("GET", "/members", nil)
 	if len(authorization) > 0 {
@@ -20,7 +20,7 @@ func RequestWith(authorization ...string) *http.Request {
 	return r
 }
 
-// Sources is an edit of the configuration: where the API takes tokens from.
+// Sources is an edit of the configuration: the places of an API's tokens.
 func Sources(list ...auth0.TokenExtractor) func(*auth0.APIConfig) {
 	return func(c *auth0.APIConfig) { c.TokenExtractors = list }
 }

@@ -39,8 +39,8 @@ type HalfStore struct {
 	failure atomic.Pointer[error]
 }
 
-// FailWith makes Find and Commit fail, or work again if err is nil. A call that
-// nobody waits for any more can be under way meanwhile.
+// FailWith makes Find and Commit fail, or work again if err is nil. An abandoned
+// call can still be running.
 func (s *HalfStore) FailWith(err error) { s.failure.Store(&err) }
 
 func (s *HalfStore) err() error {
@@ -66,8 +66,8 @@ func (s *HalfStore) Commit(key string, value []byte, until time.Time) error {
 	return s.Store.Commit(key, value, until)
 }
 
-// A WatchedStore has only what a Store must have. Tests can see what is in it and
-// what was asked of it, and make it fail.
+// A WatchedStore has only the required methods of a Store. Tests can inspect its
+// contents and its calls, and make it fail.
 type WatchedStore struct {
 	mu      sync.Mutex
 	values  map[string]StoredValue
@@ -78,7 +78,7 @@ type WatchedStore struct {
 	OnFind  func(key string) // called first, without the lock
 }
 
-// A StoredValue is what one key has in a WatchedStore.
+// A StoredValue is the value of one key in a WatchedStore.
 type StoredValue struct {
 	Value  []byte
 	Expiry time.Time
@@ -137,7 +137,7 @@ func (s *WatchedStore) BreakWith(operation string, err error) {
 	s.fail[operation] = err
 }
 
-// Written returns the expiries of all values that were written, in order.
+// Written returns the expiries of all written values, in order.
 func (s *WatchedStore) Written() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,19 +164,19 @@ func (s *WatchedStore) Sessions() []string {
 	return keys
 }
 
-// Value returns what a key has.
+// Value returns the value of a key.
 func (s *WatchedStore) Value(key string) StoredValue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.values[key]
 }
 
-// Change edits what is in the store.
+// Change edits the stored values.
 func (s *WatchedStore) Change(edit func(map[string]StoredValue)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	edit(s.values)
 }
 
-// Use is an edit of the configuration: sessions are kept in the store.
+// Use is an edit of the configuration: sessions are stored in the store.
 func (s *WatchedStore) Use(c *auth0.Config) { c.Store = s }

@@ -7,17 +7,17 @@ import "github.com/seed-15d5a55c/auth0/internal/emulator"
 type (
 	// A Tenant is the emulator of an Auth0 tenant.
 	Tenant = emulator.Tenant
-	// A TenantConfig says what kind of tenant it is.
+	// A TenantConfig describes the kind of a tenant.
 	TenantConfig = emulator.Config
-	// A TenantClient is an application as the tenant has it registered.
+	// A TenantClient is an application registered at the tenant.
 	TenantClient = emulator.Client
 	// A TenantUser is an account of the tenant.
 	TenantUser = emulator.User
-	// A TenantAPI is an API as the tenant has it registered.
+	// A TenantAPI is an API registered at the tenant.
 	TenantAPI = emulator.API
-	// A TenantConnection is a connection as the tenant has it configured.
+	// A TenantConnection is a connection configured at the tenant.
 	TenantConnection = emulator.Connection
-	// A ClientGrant lets an application have tokens for an API.
+	// A ClientGrant allows an application to get tokens for an API.
 	ClientGrant = emulator.ClientGrant
 	// A ClientKey is a public key of an application.
 	ClientKey = emulator.ClientKey
@@ -35,7 +35,7 @@ type (
 	OrganizationConnection = emulator.OrganizationConnection
 	// A Proof is a DPoP proof that the tenant has received.
 	Proof = emulator.Proof
-	// A ProofOfPossession says to what access tokens of an API are bound.
+	// A ProofOfPossession selects the binding of an API's access tokens.
 	ProofOfPossession = emulator.ProofOfPossession
 	// A TokenEdit changes the header and the claims of a token before the tenant signs it.
 	TokenEdit = emulator.TokenEdit
@@ -58,7 +58,7 @@ const (
 	UserInfoEndpoint     = emulator.UserInfo
 )
 
-// When a tenant wants a nonce in DPoP proofs.
+// When a tenant requires a nonce in DPoP proofs.
 const (
 	NonceForPublic = emulator.NonceForPublic
 	NonceForAll    = emulator.NonceForAll
@@ -76,7 +76,7 @@ const (
 	OldTenant        = emulator.Old
 )
 
-// OneTimeCode is what every authenticator app shows.
+// OneTimeCode is the code of every authenticator app.
 const OneTimeCode = emulator.OneTimeCode
 
 // NewTenant makes a tenant without applications and users.

@@ -46,7 +46,7 @@ func TestRefusedTransaction(t *testing.T) {
 	if got.Verifier != "" || got.Nonce != "" || got.Session != "" || got.Account != nil {
 		t.Errorf("it has more than it needs: %s", text(got))
 	}
-	if r := got.Ended.Refusal(); r.Row != refusal.Denied || r.Tenant != refused.Tenant || r.TenantStatus != 403 || r.Also.Reason != "user_blocked" || !strings.Contains(r.Error(), "refused before") {
+	if r := got.Ended.Refusal(); r.Row != refusal.Denied || r.Tenant != refused.Tenant || r.TenantStatus != 403 || r.Also.Reason != "user_blocked" || !strings.Contains(r.Error(), "rejected before") {
 		t.Errorf("%+v", r)
 	}
 	e.now += 600

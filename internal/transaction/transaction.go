@@ -1,7 +1,7 @@
-// Package transaction keeps logins that are under way, each in a sealed cookie of the
-// browser that has begun it, for one answer of the tenant (RFC 6749, Section 10.12).
+// Package transaction keeps login transactions: logins in progress, each in a sealed cookie
+// of the browser that started it, valid for one callback (RFC 6749, Section 10.12).
 //
-// The package does not know how the tenant's answer is verified, or what a session has.
+// The package does not know how the tenant's response is verified, or what a session holds.
 package transaction
 
 import (
@@ -29,23 +29,23 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// A Place is where the answer to a login goes, and where the browser goes then.
+// A Place is the redirect URI of a login and the page to which the browser returns.
 type Place struct {
 	RedirectURI string `json:"redirect"`
 	ReturnTo    string `json:"to,omitempty"` // after the login; it must be safe
-	// ResponseType is empty for the configured one. A transaction names it always.
+	// ResponseType is empty for the configured one. A transaction always names it.
 	ResponseType string `json:"type"`
-	// Note is the end of the state. It comes back with the answer, also in a browser
-	// that keeps no cookies.
+	// Note is the end of the state. The response returns it, even to a browser that keeps
+	// no cookies.
 	Note string `json:"-"`
 }
 
-// An Account is an account at another service that a person connects. It has what
-// the callback needs.
+// An Account is an account at another service that the user is connecting. It holds the
+// values that the callback needs.
 type Account struct {
 	AuthSession string `json:"as"`
 	Connection  string `json:"con"`
-	Issuer      string `json:"iss"` // of the person who began
+	Issuer      string `json:"iss"` // of the user who started
 	Subject     string `json:"sub"`
 }
 
@@ -54,10 +54,10 @@ func (t *Transaction) Expectation() idtoken.Expect {
 	return idtoken.Expect{Nonce: t.Nonce, ACR: t.RequiredACR, MaxAge: t.MaxAge, Began: t.IssuedAt}
 }
 
-// A Transaction is a login that is under way. The browser keeps it, sealed, and
-// deletes it at the callback. A person with a copy of the cookie and of the answer can
-// use both again until it expires. A code makes that useless, because it is good for
-// one request. An answer with an ID token and no code logs in the same user again.
+// A Transaction is a login in progress. The browser keeps it, sealed, and deletes it at the
+// callback. An attacker with a copy of the cookie and of the response can replay both until
+// the transaction expires. With a code the replay fails, because a code works once. A
+// response with an ID token and no code logs in the same user again.
 type Transaction struct {
 	Version  int    `json:"v"`
 	State    string `json:"state"`
@@ -71,25 +71,25 @@ type Transaction struct {
 	Organization string   `json:"org,omitempty"`
 	Audience     string   `json:"aud,omitempty"`
 	Scope        string   `json:"scope"`
-	Account      *Account `json:"account,omitempty"` // not nil if no login, but an account to connect
-	// ProofKey is the key to which the tokens of the login will be bound, as package prover
-	// keeps it. It is empty for bearer tokens.
+	Account      *Account `json:"account,omitempty"` // not nil if this connects an account and is not a login
+	// ProofKey is the key to which the tokens of the login will be bound, in the format of
+	// package prover. It is empty for bearer tokens.
 	ProofKey string `json:"dpop,omitempty"`
 
-	// Session is the id of the session that the browser had, and Parts the number of
-	// its cookies. The login ends that session, also if the browser does not send its
-	// cookie with a form_post.
+	// Session is the id of the browser's session at the start, and Parts the number of its
+	// cookies. The login ends that session, even if the browser does not send its cookie
+	// with a form_post.
 	Session string `json:"session,omitempty"`
 	Parts   int    `json:"parts,omitempty"`
 
-	// Again has the options of the login, for another try.
+	// Again holds the options of the login, for another attempt.
 	Again *authrequest.Saved `json:"again,omitempty"`
-	// Ended is not nil if the login was refused. No other answer is accepted then. The
-	// browser keeps the refusal, so that a person who loads the page again sees it again.
+	// Ended is not nil if the login was rejected. No other response is accepted then. The
+	// browser keeps the refusal, so that reloading the page shows it again.
 	Ended *Ended `json:"ended,omitempty"`
 }
 
-// Ended is how a login was refused.
+// Ended records how a login was rejected.
 type Ended struct {
 	refusal.Row
 	Also         refusal.Row  `json:"also,omitzero"`
@@ -97,7 +97,7 @@ type Ended struct {
 	Tenant       refusal.Said `json:"said,omitzero"`
 }
 
-// NewEnded returns how a login was refused with an error, and the row of its answer.
+// NewEnded records the rejection of a login with an error, and the row of its answer.
 func NewEnded(row refusal.Row, err error) Ended {
 	e := Ended{Row: row}
 	if r, ok := errors.AsType[*refusal.Refusal](err); ok {
@@ -106,14 +106,14 @@ func NewEnded(row refusal.Row, err error) Ended {
 	return e
 }
 
-// Refusal returns the refusal, for a person who loads the page again.
+// Refusal returns the refusal, for a user who reloads the page.
 func (e *Ended) Refusal() *refusal.Refusal {
-	r := e.Row.Because("this login was refused before")
+	r := e.Row.Because("this login was rejected before")
 	r.Also, r.TenantStatus, r.Tenant = e.Also, e.TenantStatus, e.Tenant
 	return r
 }
 
-// New begins a transaction.
+// New starts a transaction.
 func New(issuer, clientID string, at Place, now time.Time) *Transaction {
 	return &Transaction{
 		Version:  version,
@@ -128,39 +128,39 @@ func New(issuer, clientID string, at Place, now time.Time) *Transaction {
 
 const (
 	version = 1
-	// remains is the time for which a browser keeps a login that has expired. Its
-	// answer is refused, and the person can still begin again for the same page: a tab
-	// was left open at the tenant's login page, for example over night.
+	// remains is how long a browser keeps an expired login. The login's response is
+	// rejected, but the user can start again for the same page, for example in a tab left
+	// open at the tenant's login page overnight.
 	remains = 24 * time.Hour
 	// maxSize bounds the bytes of all transactions of a browser, names included, and
 	// maxOpenTransactions their number. Servers answer 431 to requests with too many
 	// cookies, and abandoned logins must not lead to that.
 	maxSize             = 3500
 	maxOpenTransactions = 4
-	// maxRefusal is by how many bytes a refusal may make a transaction larger.
+	// maxRefusal is the most bytes that a refusal adds to a transaction.
 	maxRefusal = 400
 	purpose    = "txn"
 )
 
-// idOf returns the id of the transaction with a state. It is a hash, because names of
-// cookies are logged and shown where the state must not be.
+// idOf returns the id of the transaction with a state. It is a hash, because cookie names
+// appear in logs, where the state must not.
 func idOf(state string) string {
 	hash := sha256.Sum256([]byte(state))
 	return base64.RawURLEncoding.EncodeToString(hash[:])[:cookie.IDLength]
 }
 
-// A Jar keeps the logins of one application that are under way, in cookies of
-// the browsers that have begun them.
+// A Jar keeps the login transactions of one application in cookies of the browsers that
+// started them.
 type Jar struct {
 	Cookies  *cookie.Names
 	Keyring  seal.Keyring
 	Issuer   string
 	ClientID string
-	Life     time.Duration // the time that a person has to log in
+	Life     time.Duration // the time limit of a login
 	Now      func() time.Time
 }
 
-// CheckLife returns the time that a person has to log in, and the default for zero.
+// CheckLife returns the time limit of a login, or the default for zero.
 func CheckLife(life time.Duration) (time.Duration, error) {
 	const limit = 24 * time.Hour
 	switch {
@@ -187,16 +187,16 @@ func (j *Jar) Keep(w http.ResponseWriter, jar cookie.Jar, t *Transaction) error 
 	return nil
 }
 
-// Restore keeps a transaction that the same response has dropped.
+// Restore keeps a transaction that the same response has deleted.
 func (j *Jar) Restore(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
 	c := j.cookie(idOf(t.State))
 	if value := jar.First(c.Name); value != "" {
-		c.Set(w, jar, value, j.Life+remains) // it was set before, so it has a good size
+		c.Set(w, jar, value, j.Life+remains) // it was set before, so its size is valid
 	}
 }
 
-// Refuse keeps the refusal of a login in the place of its transaction, for as long as
-// the transaction would have lived. Long texts are left out.
+// Refuse replaces a transaction by the refusal of its login, for as long as the transaction
+// would have lived. It leaves out long texts.
 func (j *Jar) Refuse(w http.ResponseWriter, jar cookie.Jar, t *Transaction, ended Ended) {
 	c := j.cookie(idOf(t.State))
 	limit := min(maxSize, len(jar.First(c.Name))+maxRefusal)
@@ -215,15 +215,15 @@ func (j *Jar) Refuse(w http.ResponseWriter, jar cookie.Jar, t *Transaction, ende
 	}
 }
 
-// Drop deletes the cookie of a transaction, which is good for one callback.
+// Drop deletes the cookie of a transaction, which is valid for one callback.
 func (j *Jar) Drop(w http.ResponseWriter, jar cookie.Jar, t *Transaction) {
 	j.cookie(idOf(t.State)).Delete(w, jar)
 }
 
-// Find returns the transaction of a state from the cookies of a browser. It refuses
-// an answer in a browser that has not begun the login: otherwise an attacker could
-// log in a user as somebody else (RFC 6749, Section 10.12). A transaction that has
-// expired is returned beside the error.
+// Find returns the transaction of a state from the cookies of a browser. It rejects a
+// response in a browser that did not start the login. Otherwise an attacker could log the
+// user in to the attacker's account (RFC 6749, Section 10.12). An expired transaction is
+// returned with the error.
 func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, err error) {
 	values := j.cookie(idOf(state)).Values(jar)
 	if len(values) == 0 {
@@ -237,17 +237,17 @@ func (j *Jar) Find(jar cookie.Jar, state, responseType string) (t *Transaction, 
 	return nil, err
 }
 
-// Seal encrypts a transaction for a caller that keeps it itself.
+// Seal encrypts a transaction for a caller that stores it.
 func (j *Jar) Seal(t *Transaction) (string, error) { return j.seal(t, maxSize) }
 
-// seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops
-// the options for another try, then the query of the return URL, and then the return URL,
-// which has a default. It fails if the rest does not fit either.
+// seal encrypts a transaction into at most limit bytes. If it does not fit, seal drops the
+// options for another attempt, then the query of the return URL, and then the return URL,
+// which has a default. It fails if the rest is still too large.
 func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	for {
 		var plain bytes.Buffer
 		e := json.NewEncoder(&plain)
-		e.SetEscapeHTML(false) // a query has many &, which would need six bytes each
+		e.SetEscapeHTML(false) // a query contains many &, each of which would become six bytes
 		if err := e.Encode(t); err != nil {
 			return "", refusal.Internal.Wrap(err)
 		}
@@ -271,7 +271,7 @@ func (j *Jar) seal(t *Transaction, limit int) (string, error) {
 	}
 }
 
-// HasCode, HasIDToken and HasAccessToken report what the answer must contain.
+// HasCode, HasIDToken and HasAccessToken report what the response must contain.
 func (t *Transaction) HasCode() bool { return t.has("code") }
 
 func (t *Transaction) HasIDToken() bool { return t.has("id_token") }
@@ -282,10 +282,10 @@ func (t *Transaction) has(word string) bool {
 	return slices.Contains(strings.Fields(t.ResponseType), word)
 }
 
-// Open returns the transaction that was begun with a state. Its response type must be
-// one of the given ones, because the handlers of other types make other checks. All
-// failures are the same refusal, with different causes for the log. A transaction that
-// has expired is returned beside the error, so that the person can begin again.
+// Open returns the transaction that was started with a state. Its response type must be one
+// of those given, because the handlers of other types make other checks. All failures are
+// the same refusal, with different causes for the log. An expired transaction is returned
+// with the error, so that the user can start again.
 func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) {
 	plain, _, ok := j.Keyring.Open(purpose, idOf(state), sealed)
 	if !ok {
@@ -304,7 +304,7 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 	case !slices.Contains(types, t.ResponseType):
 		return nil, refusal.NoTransaction.Because("the transaction has the response type %q", t.ResponseType)
 	case age < -time.Minute:
-		return nil, refusal.NoTransaction.Because("the transaction begins in %v", -age)
+		return nil, refusal.NoTransaction.Because("the transaction starts in %v", -age)
 	case age >= j.Life:
 		return t, refusal.NoTransaction.Because("the transaction is %v old; Config.LoginTimeout is %v", age, j.Life)
 	}
@@ -333,8 +333,8 @@ func (j *Jar) cookie(id string) cookie.Cookie {
 	return c
 }
 
-// ids returns the ids of the transactions in a jar. Browsers send older cookies first
-// (RFC 6265, Section 5.4).
+// ids returns the ids of the transactions in a jar. Browsers send older cookies first (RFC
+// 6265, Section 5.4).
 func (j *Jar) ids(jar cookie.Jar) []string {
 	prefix := j.Cookies.Transaction.Name
 	ids := jar.Names(prefix, len(prefix)+cookie.IDLength)
@@ -344,10 +344,10 @@ func (j *Jar) ids(jar cookie.Jar) []string {
 	return ids
 }
 
-// makeRoom deletes the oldest transactions of the request until size more bytes fit.
-// It keeps the newer ones, which are logins in other tabs. It keeps those that do not
-// open, which belong to another application and expire. It opens twice as many as a
-// browser has, because a forged request can have more.
+// makeRoom deletes the oldest transactions of the request until size more bytes fit. It
+// keeps newer ones, which are logins in other tabs, and those that cannot be opened, which
+// belong to another application and expire. It opens at most twice as many as a browser can
+// have, because a forged request can carry more.
 func (j *Jar) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	const most = 2 * maxOpenTransactions
 	type open struct {
@@ -378,8 +378,8 @@ func (j *Jar) makeRoom(w http.ResponseWriter, jar cookie.Jar, size int) {
 	}
 }
 
-// Forget deletes the transactions of the request. If there are too many for one
-// response, it deletes those that are sent first.
+// Forget deletes the transactions of the request. If one response cannot delete all of
+// them, it deletes those that are sent first.
 func (j *Jar) Forget(w http.ResponseWriter, jar cookie.Jar) {
 	ids := j.ids(jar)
 	for _, id := range ids[:min(len(ids), cookie.MaxDeleted)] {
@@ -389,7 +389,7 @@ func (j *Jar) Forget(w http.ResponseWriter, jar cookie.Jar) {
 	}
 }
 
-// A Failure is an error with what it has interrupted.
+// A Failure is an error with the login that it interrupted.
 type Failure struct {
 	Err      error
 	ReturnTo string
@@ -402,7 +402,7 @@ func (f *Failure) Error() string { return f.Err.Error() }
 // Unwrap returns the error.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Failed adds to an error what it has interrupted. It returns nil for nil. The
+// Failed adds to an error the login that it interrupted. It returns nil for nil. The
 // transaction can be nil.
 func (t *Transaction) Failed(err error) error {
 	if err == nil || t == nil {

@@ -186,7 +186,7 @@ func TestNoTransaction(t *testing.T) {
 		{"almost ten minutes old", at(599), []string{"code"}, ""},
 		{"ten minutes old", at(600), []string{"code"}, "10m0s old"},
 		{"clock a little behind", at(-60), []string{"code"}, ""},
-		{"clock far behind", at(-61), []string{"code"}, "begins in 1m1s"},
+		{"clock far behind", at(-61), []string{"code"}, "starts in 1m1s"},
 	} {
 		e := newEnv()
 		want := refusal.NoTransaction

@@ -1,9 +1,9 @@
 // Command lookalikes writes lookalikes.go of package returnto: the characters
-// beyond ASCII that a reader, or a program that normalizes, takes for one of the
-// ASCII characters with a meaning in a URL.
+// beyond ASCII that a reader, or a normalizing program, mistakes for an ASCII
+// character with a meaning in a URL.
 //
-// It is a module of its own because it needs the normalization forms of Unicode,
-// which the standard library does not have.
+// It is a separate module because it needs the normalization forms of Unicode,
+// which the standard library lacks.
 package main
 
 import (
@@ -24,13 +24,13 @@ import (
 // Some servers cut a segment off at the semicolon.
 const delimiters = `/\.:@?#%;`
 
-// words in the name of a character that is no letter say that it is drawn like a
+// words in the name of a character other than a letter say that it looks like a
 // delimiter, or stands for one in another script.
 var words = []string{"SOLIDUS", "SLASH", "DIVISION", "FRACTION", "FULL STOP", "COLON", "PERCENT"}
 
-// drawnAlike are characters that neither normalize to a delimiter nor have one of
-// the words in their name. They are the ones among the confusable characters of
-// Unicode Technical Standard #39, letters and digits left out, and two blanks.
+// drawnAlike are look-alikes that neither normalize to a delimiter nor have one of
+// the words in their name. They are among the confusable characters of Unicode
+// Technical Standard #39, letters and digits left out, and two blanks.
 var drawnAlike = []rune{
 	0x1735, 0x2041, 0x2571, 0x27CB, 0x2F03, 0x31D3, 0x1D23A, // slash
 	0x2216, 0x2572, 0x27CD, 0x29F5, 0x2F02, 0x31D4, 0x1D20F, 0x1D23B, // backslash
@@ -48,7 +48,7 @@ func isLookalike(r rune) bool {
 	return strings.ContainsFunc(normalized(r), func(r rune) bool { return isDelimiter(r) && !unicode.IsMark(r) })
 }
 
-// isDelimiter reports whether r is a delimiter or drawn like one.
+// isDelimiter reports whether r is a delimiter or looks like one.
 func isDelimiter(r rune) bool {
 	if strings.ContainsRune(delimiters, r) || slices.Contains(drawnAlike, r) {
 		return true
@@ -60,7 +60,7 @@ func isDelimiter(r rune) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, " "+word+" ") })
 }
 
-// normalized returns what r can become, with whichever form and case folding.
+// normalized returns every normalization of r, with and without case folding.
 func normalized(r rune) string {
 	s := string(r)
 	folded := cases.Fold().String(norm.NFKD.String(s))

@@ -1392,7 +1392,7 @@ func TestErrorHandler(t *testing.T) {
 		{"permission", f.API.RequirePermissions("a")(f), testkit.BearerRequest(testkit.GoodToken()), 403, "insufficient_scope", "insufficient_permissions", "insufficient scope", "a",
 			`Bearer realm="acme (prod)", error="insufficient_scope", error_description="insufficient scope", scope="a"`, nil, nil},
 		{"claim", f.API.RequireClaim("a", auth0.Equals("b"))(f), testkit.BearerRequest(testkit.GoodToken()), 403, "access_denied", "claim_requirement", "claim requirement not met", "", "", nil, nil},
-		{"keys", down.API.RequireAuth(f), testkit.BearerRequest(testkit.GoodToken()), 503, "temporarily_unavailable", "keys_unavailable", "token keys unavailable", "", "", "5", auth0.ErrKeysUnavailable},
+		{"keys", down.API.RequireAuth(f), testkit.BearerRequest(testkit.GoodToken()), 503, "temporarily_unavailable", "keys_unavailable", "signing keys unavailable", "", "", "5", auth0.ErrKeysUnavailable},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			got, *w = nil, strictWriter{header: http.Header{}}

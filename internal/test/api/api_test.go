@@ -271,9 +271,9 @@ func TestMetadataHandler(t *testing.T) {
 	}{
 		{"GET", 200, want, map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=3600", "Allow": ""}},
 		{"HEAD", 200, "", map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}},
-		{"POST", 405, `{"error":"invalid_request","error_description":"this address does not take such requests"}`,
+		{"POST", 405, `{"error":"invalid_request","error_description":"this page cannot be opened directly"}`,
 			map[string]string{"Allow": "GET, HEAD, OPTIONS", "Content-Type": "application/json", "Cache-Control": "no-store", "WWW-Authenticate": ""}},
-		{"DELETE", 405, `{"error":"invalid_request","error_description":"this address does not take such requests"}`, map[string]string{"Allow": "GET, HEAD, OPTIONS"}},
+		{"DELETE", 405, `{"error":"invalid_request","error_description":"this page cannot be opened directly"}`, map[string]string{"Allow": "GET, HEAD, OPTIONS"}},
 	} {
 		w := httptest.NewRecorder()
 		f.API.MetadataHandler().ServeHTTP(w, httptest.NewRequest(tt.method, "/.well-known/oauth-protected-resource", nil))

@@ -193,7 +193,7 @@ func TestCertificateFrom(t *testing.T) {
 	t.Parallel()
 	ours, other := newCertificate(t, 1), newCertificate(t, 2)
 	expired := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60)).Set("cnf", `{"x5t#S256":"`+hashOf(ours)+`"}`))
-	outage := testkit.Answer{Status: 503, Body: `{"error":"temporarily_unavailable","error_description":"this cannot be answered at the moment; please try again in a minute"}`}
+	outage := testkit.Answer{Status: 503, Body: `{"error":"temporarily_unavailable","error_description":"we cannot answer this right now. Try again in a minute"}`}
 	for _, tt := range []struct {
 		why    string
 		r      *http.Request

@@ -127,7 +127,7 @@ var (
 	noToken    = testkit.Answer{Status: 401, Challenge: bearerLine + "\n" + dpopLine, Body: testkit.AnswerNoToken.Body}
 	badProof   = withProof(401, "invalid_dpop_proof", "DPoP proof invalid")
 	needsNonce = withProof(401, "use_dpop_nonce", "nonce required")
-	memoryDown = testkit.Answer{Status: 503, Body: `{"error":"temporarily_unavailable","error_description":"proof memory unavailable"}`}
+	memoryDown = testkit.Answer{Status: 503, Body: `{"error":"temporarily_unavailable","error_description":"replay store unavailable"}`}
 )
 
 func problem(code, description string) (parameters, body string) {

@@ -376,16 +376,16 @@ func TestConnectAccountComesBack(t *testing.T) {
 		reason string
 		text   string
 	}{
-		{"cancelled", func() { e.Tenant.DenyNext("access_denied", "User did not authorize the request") }, func(url.Values) {}, nothing, 403, "authorization_denied", "The account was not connected, because that was cancelled or is not allowed."},
-		{"error", func() { e.Tenant.DenyNext("server_error", "x") }, func(url.Values) {}, nothing, 400, "authorization_error", "The account was not connected; please try again."},
-		{"no code", nothing, func(q url.Values) { q.Del("connect_code") }, nothing, 400, "invalid_request", "The account was not connected, because"},
-		{"two codes", nothing, func(q url.Values) { q.Add("connect_code", "x") }, nothing, 400, "invalid_request", "The account was not connected, because"},
-		{"long code", nothing, func(q url.Values) { q.Set("connect_code", strings.Repeat("x", 5000)) }, nothing, 400, "invalid_request", "The account was not connected, because"},
-		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "The account was not connected: this was begun in another browser"},
-		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"too late", nothing, func(url.Values) {}, func() { e.clock.Add(late) }, 400, "invalid_grant", "The account was not connected, because it took too long"},
-		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, 503, "tenant_unavailable", "The login service cannot be reached"},
-		{"not allowed any more", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 403) }, 502, "tenant_answer", "The login service gave an unexpected answer"},
+		{"cancelled", func() { e.Tenant.DenyNext("access_denied", "User did not authorize the request") }, func(url.Values) {}, nothing, 403, "authorization_denied", "We did not connect your account, because you canceled or this is not allowed."},
+		{"error", func() { e.Tenant.DenyNext("server_error", "x") }, func(url.Values) {}, nothing, 400, "authorization_error", "We could not connect your account. Try again."},
+		{"no code", nothing, func(q url.Values) { q.Del("connect_code") }, nothing, 400, "invalid_request", "We could not connect your account, because"},
+		{"two codes", nothing, func(q url.Values) { q.Add("connect_code", "x") }, nothing, 400, "invalid_request", "We could not connect your account, because"},
+		{"long code", nothing, func(q url.Values) { q.Set("connect_code", strings.Repeat("x", 5000)) }, nothing, 400, "invalid_request", "We could not connect your account, because"},
+		{"another state", nothing, func(q url.Values) { q.Set("state", "x") }, nothing, 400, "transaction_not_found", "We could not connect your account. This took too long"},
+		{"another code", nothing, func(q url.Values) { q.Set("connect_code", "x") }, nothing, 400, "invalid_grant", "We could not connect your account. This took too long"},
+		{"too late", nothing, func(url.Values) {}, func() { e.clock.Add(late) }, 400, "invalid_grant", "We could not connect your account. This took too long"},
+		{"down", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 503) }, 503, "tenant_unavailable", "We cannot reach the login service"},
+		{"not allowed any more", nothing, func(url.Values) {}, func() { e.Tenant.Fail(testkit.MyAccountEndpoint, 403) }, 502, "tenant_answer", "The login service sent an unexpected response"},
 	} {
 		b := e.Browser().MustLogin()
 		tt.before()
@@ -491,7 +491,7 @@ func TestConnectAccountAgain(t *testing.T) {
 	e.Tenant.DenyNext("access_denied", "User did not authorize the request")
 	back = e.begun(b, "/connect?connection=google-oauth2")
 	for range 2 {
-		if resp := b.Callback(back); resp.Status != 403 || !strings.Contains(resp.Body, "cancelled or is not allowed") {
+		if resp := b.Callback(back); resp.Status != 403 || !strings.Contains(resp.Body, "you canceled or this is not allowed") {
 			t.Errorf("cancelled: %d %s", resp.Status, resp.Body)
 		}
 	}

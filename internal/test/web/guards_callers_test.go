@@ -89,7 +89,7 @@ func TestScriptsWithoutSession(t *testing.T) {
 	if resp := e.Browser().Do("GET", "/tokens", nil, htmx...); resp.Status != 401 || resp.Header.Get("HX-Redirect") != "/auth/login?returnTo="+url.QueryEscape("/open?tab=2") {
 		t.Errorf("expired token, htmx: %d %v", resp.Status, resp.Header)
 	}
-	if resp := e.Browser().Do("POST", "/tokens", nil, posted...); resp.Status != 401 || resp.Title() != "Please log in" || resp.Links()["Log in in a new tab"] == "" {
+	if resp := e.Browser().Do("POST", "/tokens", nil, posted...); resp.Status != 401 || resp.Title() != "You need to log in" || resp.Links()["Log in in a new tab"] == "" {
 		t.Errorf("expired token, form: %d %s", resp.Status, resp.Body)
 	}
 	// The page that was open is where the login of htmx ends.

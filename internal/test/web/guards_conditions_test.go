@@ -230,9 +230,9 @@ func TestStepUpOfCallers(t *testing.T) {
 		{"program", "GET", nil, "application/json", required, "/page?a=b"},
 		{"htmx", "GET", htmx, "application/json", required, "/open?tab=2"},
 		{"htmx, form", "POST", htmx, "application/json", required, "/open?tab=2"},
-		{"form", "POST", posted, "text/html; charset=utf-8", "<h1>Please confirm that it is you</h1>", "/form?x=1"},
-		{"form of an old browser", "POST", postedByOld, "text/html; charset=utf-8", "<h1>Please confirm that it is you</h1>", "/form?x=1"},
-		{"Turbo, form", "POST", turboForm, "text/vnd.turbo-stream.html; charset=utf-8", "<p><strong>Please confirm that it is you</strong></p>", "/form?x=1"},
+		{"form", "POST", posted, "text/html; charset=utf-8", "<h1>Confirm that it is you</h1>", "/form?x=1"},
+		{"form of an old browser", "POST", postedByOld, "text/html; charset=utf-8", "<h1>Confirm that it is you</h1>", "/form?x=1"},
+		{"Turbo, form", "POST", turboForm, "text/vnd.turbo-stream.html; charset=utf-8", "<p><strong>Confirm that it is you</strong></p>", "/form?x=1"},
 		{"Turbo, frame", "GET", turboFrame, "text/html; charset=utf-8", `<meta name="turbo-visit-control" content="reload">`, "/page?a=b"},
 		{"WebSocket", "GET", append(referer(fetched), "Upgrade", "websocket", "Connection", "Upgrade", "Origin", testkit.AppURL), "application/json", required, "/open?tab=2"},
 	} {
@@ -350,7 +350,7 @@ func TestTenantIgnoresStepUp(t *testing.T) {
 	}{
 		{"no second factor", stepUp(0, mfaClass), func(_, c map[string]any) { delete(c, "acr"); delete(c, "amr") }, "invalid_acr", "insufficient_user_authentication", "an Action must turn acr_values into a second factor"},
 		{"old", stepUp(time.Minute), testkit.ClaimIn("auth_time", -600), "auth_too_old", "insufficient_user_authentication", "max_age is 60"},
-		{"unknown time", stepUp(time.Minute), testkit.Claim("auth_time", nil), "auth_too_old", "insufficient_user_authentication", "no auth_time"},
+		{"unknown time", stepUp(time.Minute), testkit.Claim("auth_time", nil), "auth_too_old", "insufficient_user_authentication", "auth_time is missing"},
 		{"other organization", nil, testkit.Claim("org_id", "org_2"), "invalid_claim", "access_denied", "org_2"},
 	} {
 		e := testkit.SignedIn(t)
@@ -552,7 +552,7 @@ func TestRequireOrganization(t *testing.T) {
 	if q := begins(t, "script", b.Page(login)); q.Get("organization") != acme {
 		t.Errorf("it asks for %q", q)
 	}
-	if resp := b.Do("POST", "/one", nil, posted...); resp.Status != 401 || resp.Title() != "Your form was not sent" || !strings.Contains(resp.Body, "an organization that you are not logged in to") || resp.Links()["Log in in a new tab"] == "" {
+	if resp := b.Do("POST", "/one", nil, posted...); resp.Status != 401 || resp.Title() != "Your form was not sent" || !strings.Contains(resp.Body, "a login to another organization") || resp.Links()["Log in in a new tab"] == "" {
 		t.Errorf("form: %d %s", resp.Status, resp.Body)
 	}
 	// The login satisfies both.
@@ -695,7 +695,7 @@ func TestStepUpLoop(t *testing.T) {
 		delete(b.Cookies, testkit.SessionCookie)
 	}
 	resp := b.Page("/recent?a=b")
-	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocking cookies") || !strings.HasPrefix(resp.Links()["Log in again"], testkit.AppURL+"/auth/login?returnTo=%2Frecent%3Fa%3Db") {
+	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocks cookies") || !strings.HasPrefix(resp.Links()["Log in again"], testkit.AppURL+"/auth/login?returnTo=%2Frecent%3Fa%3Db") {
 		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
 	begins(t, "after the page", b.Page("/recent"))

@@ -163,7 +163,7 @@ func TestLoginLoop(t *testing.T) {
 		delete(b.Cookies, testkit.SessionCookie) // as if it were too large, or blocked
 	}
 	resp := b.Page("/private")
-	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocking cookies") || resp.Links()["Log in again"] != "https://app.example/auth/login?returnTo=%2Fprivate" {
+	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocks cookies") || resp.Links()["Log in again"] != "https://app.example/auth/login?returnTo=%2Fprivate" {
 		t.Errorf("fourth time: %d %q", resp.Status, resp.Body)
 	}
 	// A person who follows the advice is not held up.

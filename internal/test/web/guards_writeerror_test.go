@@ -74,7 +74,7 @@ func TestWriteErrorOfAnAPI(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	f := testkit.NewAPIEnv(t)
-	const internal, unavailable = `{"error":"server_error","error_description":"internal error"}`, `{"error":"temporarily_unavailable","error_description":"this cannot be answered at the moment; please try again in a minute"}`
+	const internal, unavailable = `{"error":"server_error","error_description":"internal error"}`, `{"error":"temporarily_unavailable","error_description":"we cannot answer this right now. Try again in a minute"}`
 	for _, tt := range []struct {
 		why       string
 		ctx       context.Context
@@ -98,7 +98,7 @@ func TestWriteErrorOfAnAPI(t *testing.T) {
 		{"no such host", t.Context(), fmt.Errorf("%s: %w", cause, &net.DNSError{Err: "no such host", IsNotFound: true}), 503, "", unavailable},
 		{"no such file", t.Context(), fmt.Errorf("%s: %w", cause, syscall.ENOENT), 500, "", internal},
 		{"canceled elsewhere", t.Context(), context.Canceled, 503, "", unavailable},
-		{"canceled", canceled, context.Canceled, 503, "", `{"error":"temporarily_unavailable","error_description":"the request was canceled before it could be answered; please try again"}`},
+		{"canceled", canceled, context.Canceled, 503, "", `{"error":"temporarily_unavailable","error_description":"the request was canceled before we could answer it. Try again"}`},
 		{"other", t.Context(), errors.New(cause), 500, "", internal},
 		{"nil", t.Context(), nil, 500, "", internal},
 	} {
@@ -151,20 +151,20 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 		body      string // a part of it
 	}{
 		{"no session", auth0.ErrNoSession, "app.example", nil, 401, challenge, `{"error":"login_required","error_description":"log in to continue"}`},
-		{"no session, page", fmt.Errorf("mine: %w", auth0.ErrNoSession), "app.example", page, 401, challenge, "<h1>Please log in</h1>\n<p>Log in to continue.</p>\n<p><a href=\"https://app.example/auth/login\">Log in</a></p>"},
+		{"no session, page", fmt.Errorf("mine: %w", auth0.ErrNoSession), "app.example", page, 401, challenge, "<h1>You need to log in</h1>\n<p>Log in to continue.</p>\n<p><a href=\"https://app.example/auth/login\">Log in</a></p>"},
 		{"no session, page, as JSON", auth0.ErrNoSession, "app.example", json, 401, challenge, `{"error":"login_required"`},
 		{"no session, unknown host", auth0.ErrNoSession, "evil.example", nil, 400, "", `{"error":"invalid_request","error_description":"this address is not set up for logins"}`},
 		{"token expired", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired", Description: "log in again to continue"}, "app.example", nil, 401, challenge,
 			`{"error":"login_required","error_description":"log in again to continue"}`},
 		{"token expired, page", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired", Description: "log in again to continue"}, "app.example", page, 401, challenge,
-			"<h1>Please log in</h1>\n<p>Log in again to continue.</p>\n<p><a href=\"https://app.example/auth/login\">Log in</a></p>"},
+			"<h1>You need to log in</h1>\n<p>Log in again to continue.</p>\n<p><a href=\"https://app.example/auth/login\">Log in</a></p>"},
 		{"forbidden", auth0.ErrForbidden, "app.example", nil, 403, "", `{"error":"access_denied","error_description":"your account is not allowed to see this page"}`},
 		{"forbidden, page", auth0.ErrForbidden, "app.example", page, 403, "", "<p>Your account is not allowed to see this page.</p>\n<p><a href=\"https://app.example/auth/login?login_ticket="},
 		{"forbidden, page, as text", auth0.ErrForbidden, "app.example", text, 403, "", "You have no access to this page.\n\nYour account is not allowed to see this page.\n\nLog in with another account: https://app.example/auth/login?login_ticket="},
 		{"forbidden, text", auth0.ErrForbidden, "app.example", []string{"Accept", "text/plain"}, 403, "", "You have no access to this page.\n"},
 		{"own status, page", &auth0.Error{Status: 409, Description: "somebody else was faster"}, "app.example", page, 409, "", "<p>Somebody else was faster.</p>\n"},
 		{"store", auth0.ErrStoreUnavailable, "app.example", nil, 503, "", `{"error":"temporarily_unavailable"`},
-		{"deadline", context.DeadlineExceeded, "app.example", page, 503, "", "<h1>Please try again in a minute</h1>\n<p>This cannot be answered at the moment; "},
+		{"deadline", context.DeadlineExceeded, "app.example", page, 503, "", "<h1>Try again in a minute</h1>\n<p>We cannot answer this right now. "},
 		{"other", errors.New("CAUSE-0123456789"), "app.example", nil, 500, "", `{"error":"server_error","error_description":"internal error"}`},
 		{"nil", nil, "app.example", page, 500, "", "<h1>Something went wrong</h1>\n<p>Internal error.</p>\n"},
 	} {

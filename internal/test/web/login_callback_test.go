@@ -78,7 +78,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 	attacker := e.Browser()
 	u := attacker.AtTenant(attacker.Begin("/auth/login"))
 	resp := e.Browser().Callback(u)
-	const want = "<p>This login was begun in another browser, took too long, or is finished already; cookies may also be blocked for this site; please log in again.</p>"
+	const want = "<p>We could not match this login to your browser. It may have taken too long, or cookies are blocked. Log in again.</p>"
 	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, want) || !strings.Contains(resp.Body, "If it keeps happening, quote this reference: ") ||
 		resp.Links()["Log in again"] != "https://app.example/auth/login" {
 		t.Errorf("%d %q", resp.Status, resp.Body)

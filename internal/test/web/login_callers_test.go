@@ -107,20 +107,20 @@ func TestLinksOfErrorPages(t *testing.T) {
 		link, end   string // the text of the link, and what the person sees in the end
 	}{
 		{"store down at a page", func() { store.FailWith(http.ErrHandlerTimeout) }, func(b *testkit.Browser) *testkit.Response { return b.Page("/private") },
-			func() { store.FailWith(nil) }, 503, "Please try again in a minute", "Sessions cannot be read at the moment", "Try again", "private auth0|"},
+			func() { store.FailWith(nil) }, 503, "Try again in a minute", "We cannot read your session right now", "Try again", "private auth0|"},
 		{"store down at the end of a login", nil, func(b *testkit.Browser) *testkit.Response {
 			u := b.AtTenant(b.Begin("/auth/login?returnTo=/private&prompt=login"))
 			store.FailWith(http.ErrHandlerTimeout)
 			return b.Callback(u)
-		}, func() { store.FailWith(nil) }, 503, "Please try again in a minute", "The session could not be saved", "Log in again", "private auth0|"},
+		}, func() { store.FailWith(nil) }, 503, "Try again in a minute", "We could not save your session", "Log in again", "private auth0|"},
 		{"tenant busy", func() { e.Tenant.Fail(testkit.PAREndpoint, 429) }, func(b *testkit.Browser) *testkit.Response {
 			return b.Page("/auth/login?returnTo=/private&prompt=login")
-		}, func() { e.Tenant.Fail(testkit.PAREndpoint, 0) }, 503, "Please try again in a minute", "The login service has too many requests at the moment", "", ""},
+		}, func() { e.Tenant.Fail(testkit.PAREndpoint, 0) }, 503, "Try again in a minute", "The login service is busy", "", ""},
 		{"tenant down", func() { e.Tenant.Fail(testkit.PAREndpoint, 500) }, func(b *testkit.Browser) *testkit.Response {
 			return b.Page("/auth/login?returnTo=/private&prompt=login")
-		}, func() { e.Tenant.Fail(testkit.PAREndpoint, 0) }, 503, "Please try again in a minute", "The login service cannot be reached", "Try again", "private auth0|"},
+		}, func() { e.Tenant.Fail(testkit.PAREndpoint, 0) }, 503, "Try again in a minute", "We cannot reach the login service", "Try again", "private auth0|"},
 		{"strange callback", nil, func(b *testkit.Browser) *testkit.Response { return e.Browser().Page("/auth/callback?code=x&state=y") },
-			nil, 400, "The login did not work", "This login was begun in another browser", "Log in again", "home true"},
+			nil, 400, "The login did not work", "We could not match this login to your browser", "Log in again", "home true"},
 		{"logout of another site", nil, func(b *testkit.Browser) *testkit.Response {
 			return b.Page("/auth/logout", "Sec-Fetch-Site", "cross-site")
 		}, nil, 403, "You are still logged in", "Log out with the button on this site", "Go to the start page", "home true"},

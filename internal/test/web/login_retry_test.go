@@ -341,18 +341,18 @@ func TestTenantsWords(t *testing.T) {
 	for _, tt := range []struct{ code, description, page string }{
 		{"access_denied", "Please verify your email before logging in.", "Your email address is not verified yet"},
 		{"unauthorized", "Please verify your email before logging in.", "Your email address is not verified yet"},
-		{"access_denied", "User does not belong to any organization", "Your account is not a member of an organization"},
-		{"invalid_request", "user auth0|1 is not part of the org_1 organization", "Your account is not a member of an organization"},
+		{"access_denied", "User does not belong to any organization", "Your account is not in an organization"},
+		{"invalid_request", "user auth0|1 is not part of the org_1 organization", "Your account is not in an organization"},
 		{"unauthorized", "user is blocked", "Your account is blocked"},
-		{"access_denied", "User did not authorize the request", "You cancelled the login"},
+		{"access_denied", "User did not authorize the request", "You canceled the login"},
 		{"access_denied", "Service not found: https://api.example", "This site is not set up correctly, so nobody can log in"},
-		{"invalid_request", "the connection was disabled", "Logging in to this site is not set up correctly"},
-		{"invalid_scope", "x", "Logging in to this site is not set up correctly"},
-		{"invalid_request", "invitation not found or already used", "This invitation was used already"},
+		{"invalid_request", "the connection was disabled", "This site's login is not set up correctly"},
+		{"invalid_scope", "x", "This site's login is not set up correctly"},
+		{"invalid_request", "invitation not found or already used", "This invitation was already used"},
 		{"server_error", "x", "The login service has a problem"},
 		{"temporarily_unavailable", "x", "The login service has a problem"},
-		{"access_denied", long, "The login was cancelled, or you are not allowed to log in"},
-		{"code_of_the_tests", long, "The login was not completed; please try again"},
+		{"access_denied", long, "You canceled the login, or you do not have access"},
+		{"code_of_the_tests", long, "The login was not completed. Try again"},
 	} {
 		var got *auth0.Error
 		e := testkit.SignedIn(t)

@@ -25,11 +25,11 @@ func TestMistakesInTheSettings(t *testing.T) {
 			[]string{"reason=misconfigured", unknown, "Config.Audience (AUTH0_AUDIENCE)", "register it in the dashboard"}},
 		{"unknown audience of a pushed request", func(c *auth0.Config) { c.Audience, c.PushedAuthorizationRequests = unknown, true }, 502, "site is not set up correctly",
 			[]string{"reason=misconfigured", unknown, "Config.Audience (AUTH0_AUDIENCE)", "register it in the dashboard"}},
-		{"wrong client secret", func(c *auth0.Config) { c.ClientSecret = "another-" + c.ClientSecret }, 502, "login service gave an unexpected answer",
+		{"wrong client secret", func(c *auth0.Config) { c.ClientSecret = "another-" + c.ClientSecret }, 502, "login service sent an unexpected response",
 			[]string{"reason=tenant_answer", "Config.ClientSecret (AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET)"}},
 		{"wrong client secret for a pushed request", func(c *auth0.Config) {
 			c.ClientSecret, c.PushedAuthorizationRequests = "another-"+c.ClientSecret, true
-		}, 502, "login service gave an unexpected answer",
+		}, 502, "login service sent an unexpected response",
 			[]string{"reason=tenant_answer", "Config.ClientSecret (AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET)"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

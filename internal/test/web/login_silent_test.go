@@ -243,7 +243,7 @@ func TestSilentLoginWithoutCookies(t *testing.T) {
 	}
 	// The state of another application chooses no page of this one.
 	other := silentEnv(t, func(c *auth0.Config) { c.Secrets = []string{"another-secret-of-the-tests-that-is-good"} })
-	if resp := other.Browser().Callback(target); resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "log in again") {
+	if resp := other.Browser().Callback(target); resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "Log in again") {
 		t.Errorf("another application: %d %q", resp.Status, resp.Body)
 	}
 }

@@ -30,7 +30,7 @@ func TestAnswerOfAnotherLogin(t *testing.T) {
 	}
 	found := false
 	for line := range strings.Lines(e.Log.String()) {
-		found = found || strings.Contains(line, "level=WARN") && strings.Contains(line, "redirect URI of its own") && strings.Contains(line, "no cookie for the state")
+		found = found || strings.Contains(line, "level=WARN") && strings.Contains(line, "its own redirect URI") && strings.Contains(line, "no cookie for the state")
 	}
 	if code := answer.Query().Get("code"); !found || strings.Contains(e.Log.String(), code) {
 		t.Errorf("the log does not say that the answer was ignored, or has the code:\n%s", e.Log)
