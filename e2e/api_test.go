@@ -205,8 +205,8 @@ func TestPagePolicy(t *testing.T) {
 }
 
 const (
-	stale       = "began in another tab, or is finished already"
-	unreachable = "The login service cannot be reached. Please try again in a minute."
+	stale       = "started in another tab, or it is already finished"
+	unreachable = "The login service cannot be reached. Try again in a minute."
 )
 
 // TestPageForeignAnswer: answers that this tab has not asked for end at the
@@ -275,7 +275,7 @@ func TestPageRefusals(t *testing.T) {
 
 	tenant.DenyLogin("server_error", "Please call 555-1234")
 	tb.click("button", "Log in")
-	tb.reads("The login did not work. Please try again.")
+	tb.reads("The login did not work. Try again.")
 	tb.hides("Please call")
 
 	tenant.Fail(auth0test.Token, http.StatusServiceUnavailable)
@@ -310,7 +310,7 @@ func TestPageIDToken(t *testing.T) {
 		tenant.EditIDToken(func(_, claims map[string]any) { claims[name] = value })
 		tb.open(app.url + "/")
 		tb.click("button", "Log in")
-		tb.reads("The login did not work. Please try again.", "Anybody may call")
+		tb.reads("The login did not work. Try again.", "Anybody may call")
 	}
 	tenant.EditIDToken(func(_, claims map[string]any) { claims["aud"] = []string{"another", auth0test.SPAClientID} })
 	tb.click("button", "Log in")
@@ -329,7 +329,7 @@ func TestPageExpiredToken(t *testing.T) {
 	tb.open(app.url + "/")
 	logInAs(tb, tenant.URL(), "ada@acme.example", "Good to see you, Ada")
 	tb.click("button", "GET /api/members-only")
-	tb.reads("401 /api/members-only", `error="invalid_token"`, "does not accept your access token. Please log in again.", "Anybody may call")
+	tb.reads("401 /api/members-only", `error="invalid_token"`, "does not accept your access token. Log in again.", "Anybody may call")
 	tb.shot("expired")
 	tenant.EditTokenResponse(nil)
 	tb.click("button", "Log in")

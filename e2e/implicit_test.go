@@ -79,7 +79,7 @@ func TestImplicit(t *testing.T) {
 		t.Errorf("headers of the page: %v", d.header)
 	}
 	tb.reload()
-	tb.reads("Login failed", "There is no login in the address of this page, or not any more")
+	tb.reads("Login failed", "The address of this page contains no login response")
 	tb.hides("Ada")
 	tb.shot("reloaded")
 
@@ -235,12 +235,12 @@ func TestImplicitReplay(t *testing.T) {
 		tb.open(answer)
 		tb.reads("What the access token grants")
 		tb.open(answer) // goes nowhere: the page is there, and gets a new fragment
-		tb.reads("Login failed", "is finished already")
+		tb.reads("Login failed", "We could not match this login to your browser")
 		tb.hides("Lovelace", "read:protected")
 		tb.clean(app)
 		tb.open(app.url + "/")
 		tb.open(answer)
-		tb.reads("Login failed", "is finished already")
+		tb.reads("Login failed", "We could not match this login to your browser")
 		tb.shot("replayed")
 		tb.clean(app)
 	}

@@ -30,7 +30,7 @@ func (a app) accounts(w http.ResponseWriter, r *http.Request) {
 func (a app) disconnect(w http.ResponseWriter, r *http.Request) {
 	if err := a.strategy.DisconnectAccount(w, r, connection); err != nil {
 		log.Print(err)
-		a.show(w, r, http.StatusBadGateway, "error.html", "Sorry", &auth0.Error{Description: "the account could not be disconnected; please try again"})
+		a.show(w, r, http.StatusBadGateway, "error.html", "Sorry", &auth0.Error{Description: "We could not disconnect the account. Try again."})
 		return
 	}
 	http.Redirect(w, r, a.base+"/accounts", http.StatusSeeOther)

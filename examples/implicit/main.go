@@ -181,5 +181,5 @@ func problem(err error) (status int, text string) {
 	case ok:
 		return e.Status, e.Description
 	}
-	return http.StatusBadRequest, "the answer to the login cannot be read; please log in again"
+	return http.StatusBadRequest, "We cannot read the login response. Log in again."
 }

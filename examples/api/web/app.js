@@ -7,15 +7,15 @@ const byId = (id) => document.getElementById(id);
 
 const problems = {
   denied: "You canceled the login, or you don't have access.",
-  stale: "This login began in another tab, or is finished already. Please log in again.",
-  unreachable: "The login service cannot be reached. Please try again in a minute.",
-  failed: "The login did not work. Please try again.",
+  stale: "This login started in another tab, or it is already finished. Log in again.",
+  unreachable: "The login service cannot be reached. Try again in a minute.",
+  failed: "The login did not work. Try again.",
 };
 
 const advice = {
   401: "Log in to call this endpoint.",
   403: "You are logged in, but your account lacks the permission read:protected.",
-  503: "The API cannot check your token at the moment. Please try again in a minute.",
+  503: "The API cannot check your token at the moment. Try again in a minute.",
 };
 
 byId("login").addEventListener("click", () => busy(byId("login"), login.begin));
@@ -93,7 +93,7 @@ async function call(path) {
   }
   let hint = advice[response.status];
   if (response.status === 401 && sent) { // the token has expired, or was never good
-    hint = "The API does not accept your access token. Please log in again.";
+    hint = "The API does not accept your access token. Log in again.";
     session = null;
     show("out");
   }

@@ -20,7 +20,7 @@ if (button) {
 function take(message) {
   if (message?.type !== "auth0:login") return;
   if (message.ok) location.assign(new URL("photos", base));
-  else say(message.error === "authorization_denied" ? "The login was canceled." : "The login did not work. Please try again.");
+  else say(message.error === "authorization_denied" ? "The login was canceled." : "The login did not work. Try again.");
 }
 
 function say(text) {

@@ -17,13 +17,13 @@ function take() {
 async function finish(fragment) {
   for (const id of ["name", "initial", "email", "user", "access"]) byId(id).textContent = ""; // of an earlier one
   show("busy");
-  if (fragment === "") return complain("there is no login in the address of this page, or not any more; please log in again");
+  if (fragment === "") return complain("The address of this page contains no login response. Log in again.");
   let response, answer;
   try {
     response = await fetch("verify", { method: "POST", body: new URLSearchParams(fragment) });
     answer = await response.json();
   } catch {
-    return complain("the server cannot be reached; please log in again in a minute");
+    return complain("We cannot reach the server. Log in again in a minute.");
   }
   if (!response.ok) return complain(answer.problem);
   const { user, token } = answer;
