@@ -243,7 +243,8 @@ func readAll(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength <= 0 || resp.ContentLength > most {
 		return io.ReadAll(resp.Body)
 	}
-	body := bytes.NewBuffer(make([]byte, 0, resp.ContentLength+bytes.MinRead)) // which it has to spare at the end
+	// ReadFrom makes no more room if it has so much left when it meets the end.
+	body := bytes.NewBuffer(make([]byte, 0, resp.ContentLength+bytes.MinRead))
 	_, err := body.ReadFrom(resp.Body)
 	return body.Bytes(), err
 }
