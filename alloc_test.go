@@ -1,12 +1,14 @@
 package auth0_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -361,5 +363,87 @@ func TestAllocationsOfSessions(t *testing.T) {
 		if served == 0 {
 			t.Errorf("%s: no page had a user", m.name)
 		}
+	}
+}
+
+// A replay is the tenant for logins that it has seen before: it records the answers to
+// their token requests, and gives them again.
+type replay struct {
+	next  http.RoundTripper
+	known map[string][]byte // by the request
+}
+
+func (p *replay) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent := []byte(r.URL.Path)
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		sent = append(sent, body...)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	answer, ok := p.known[string(sent)]
+	if !ok {
+		resp, err := p.next.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		if answer, err = io.ReadAll(resp.Body); err != nil {
+			return nil, err
+		}
+		p.known[string(sent)] = answer
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)),
+	}, nil
+}
+
+// A callback costs its cryptography, the second reading of the ID token by go-oidc, one
+// request by net/http, and its cookies. This counts all of it, and the tenant of the test.
+func TestAllocationsOfACallback(t *testing.T) {
+	const most = 260
+	tenant := &replay{known: map[string][]byte{}}
+	e := testkit.SignedIn(t, testkit.InCookies, func(c *auth0.Config) {
+		tenant.next = c.HTTPClient.Transport
+		c.HTTPClient, c.Logger = &http.Client{Transport: tenant}, slog.New(slog.DiscardHandler)
+		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["theme"] = l.User.Name; return nil }
+	})
+	// This strategy has seen no login, and opens the transactions of the other.
+	again, err := auth0.New(e.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const logins = 20
+	var requests []*http.Request
+	for range logins + 2 {
+		b := e.Browser()
+		u := b.AtTenant(b.Begin("/auth/login"))
+		r := testkit.Must(http.NewRequestWithContext(t.Context(), "GET", u.String(), nil))
+		for name, value := range b.Cookies {
+			r.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		if requests = append(requests, r); b.Callback(u).Status != http.StatusSeeOther {
+			t.Fatal("the login has failed")
+		}
+	}
+	w, h := &discardWriter{}, again.CallbackHandler()
+	next := 0
+	finish := func() {
+		w.header = http.Header{}
+		h.ServeHTTP(w, requests[next])
+		if next++; w.header.Get("Location") == "" {
+			t.Fatal("the callback has no redirect")
+		}
+	}
+	finish() // which fetches the keys
+	if raceDetector {
+		t.Skip("the race detector allocates by itself")
+	}
+	if n := int(testing.AllocsPerRun(logins, finish)); n > most {
+		t.Errorf("a callback allocates %d times, want at most %d", n, most)
+	} else {
+		t.Logf("a callback allocates %d times", n)
 	}
 }

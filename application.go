@@ -280,7 +280,7 @@ func (a *Application) newLogin(t *transaction.Transaction, got login.Result) *Lo
 func (a *Application) loginOf(l *login.Accepted) *Login {
 	c := l.Identity.Claims
 	return &Login{
-		User: newUser(c.Issuer, c.Subject, string(l.Identity.Kept(a.keepClaim))), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
+		User: newUser(c.Issuer, c.Subject, l.Claims(a.keepClaim)), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
 		by: a.flow, accepted: secret.Of(l),
 	}
 }

@@ -192,9 +192,17 @@ func (c Cookie) Present(jar Jar) bool { return len(c.namesIn(jar)) > 0 }
 
 // Uncacheable marks a response as made for one visitor.
 func Uncacheable(h http.Header) {
-	h.Set("Cache-Control", "private, no-store")
-	h.Set("Pragma", "no-cache")
+	replace(h, "Cache-Control", "private, no-store")
+	replace(h, "Pragma", "no-cache")
 	VaryCookie(h)
+}
+
+// replace is [http.Header.Set] for a name in the form that the keys of a header have. One
+// response can set several cookies, each with the same values.
+func replace(h http.Header, name, value string) {
+	if held := h[name]; len(held) != 1 || held[0] != value {
+		h[name] = []string{value}
+	}
 }
 
 // VaryCookie notes that the response depends on the cookies of the request.

@@ -8,6 +8,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -227,11 +228,24 @@ func Do(client *http.Client, r *http.Request) (*Response, error) {
 		return nil, failed(r, nil, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body, err := readAll(resp)
 	if err != nil {
 		return nil, failed(r, nil, err)
 	}
 	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
+}
+
+// readAll reads a body to its end. The length that the server gives says how much room to
+// make, and nothing else.
+func readAll(resp *http.Response) ([]byte, error) {
+	const most = 16 << 10
+	if resp.ContentLength <= 0 || resp.ContentLength > most {
+		return io.ReadAll(resp.Body)
+	}
+	// ReadFrom makes no more room if it has so much left when it meets the end.
+	body := bytes.NewBuffer(make([]byte, 0, resp.ContentLength+bytes.MinRead))
+	_, err := body.ReadFrom(resp.Body)
+	return body.Bytes(), err
 }
 
 // JSON sends a request and decodes the response into out. Anything but status 200 with

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -162,5 +163,43 @@ func TestContextEndsARequest(t *testing.T) {
 	var v any
 	if _, err := GetJSON(ctx, NewClient(nil, Options{}), s.URL, &v); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A roundTripper is a function that answers requests.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestLengthIsNotBelieved: the length that a transport of the application gives decides
+// nothing about the body.
+func TestLengthIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	damaged := errors.New("damaged")
+	for _, tt := range []struct {
+		body   io.Reader
+		length int64
+		size   int
+		want   error
+	}{
+		{strings.NewReader("0123456789"), 10, 10, nil},
+		{strings.NewReader("0123456789"), -1, 10, nil},
+		{strings.NewReader("0123456789"), 0, 10, nil},
+		{strings.NewReader("0123456789"), 3, 10, nil},
+		{strings.NewReader("0123456789"), 5000, 10, nil},
+		{strings.NewReader("0123456789"), 1 << 62, 10, nil},
+		{strings.NewReader(strings.Repeat("1", 1<<20)), 100, 1 << 20, nil},
+		{strings.NewReader(strings.Repeat("1", 1<<20+1)), 100, 0, ErrBodyTooLarge},
+		{strings.NewReader(""), 100, 0, nil},
+		{io.MultiReader(strings.NewReader("01234"), iotest.ErrReader(damaged)), 10, 0, damaged},
+	} {
+		c := NewClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, Body: io.NopCloser(tt.body), ContentLength: tt.length}, nil
+		})}, Options{})
+		r, _ := http.NewRequest("GET", "https://tenant.example/", nil)
+		resp, err := Do(c, r)
+		if !errors.Is(err, tt.want) || err == nil && (len(resp.Body) != tt.size || cap(resp.Body) > 4*tt.size+32<<10) {
+			t.Errorf("length %d, want %d bytes: %v", tt.length, tt.size, err)
+		}
 	}
 }

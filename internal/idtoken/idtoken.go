@@ -13,7 +13,6 @@
 package idtoken
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -366,22 +365,17 @@ func (id Identity) Kept(keep func(name string) bool) json.RawMessage {
 	if keep == nil {
 		keep = func(name string) bool { return !slices.Contains(protocolClaims, name) }
 	}
-	var b bytes.Buffer
-	b.WriteByte('{')
+	b := append(make([]byte, 0, len(id.Payload)), '{')
 	jsonscan.Object(id.Payload, func(name, value string) error { // it has been parsed before
 		if keep(name) {
-			if b.Len() > 1 {
-				b.WriteByte(',')
+			if len(b) > 1 {
+				b = append(b, ',')
 			}
-			quoted, _ := json.Marshal(name)
-			b.Write(quoted)
-			b.WriteByte(':')
-			b.WriteString(value)
+			b = append(append(jsonscan.AppendString(b, name), ':'), value...)
 		}
 		return nil
 	})
-	b.WriteByte('}')
-	return b.Bytes()
+	return append(b, '}')
 }
 
 // SessionExpiry returns the time at which the tenant requires the session to end, in

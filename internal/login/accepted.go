@@ -25,6 +25,17 @@ type Accepted struct {
 	Began    string      // id of the session that the login has started
 	// Continued is the response to a refresh that required a second factor.
 	Continued *provider.TokenResponse
+
+	claims string // of the ID token, those that are kept
+}
+
+// Claims returns the claims of the ID token for which keep returns true. It asks once: the
+// application sees in its hook what the session will have.
+func (a *Accepted) Claims(keep func(name string) bool) string {
+	if a.claims == "" {
+		a.claims = string(a.Identity.Kept(keep))
+	}
+	return a.claims
 }
 
 // Accept returns the login that completes a transaction.

@@ -663,3 +663,17 @@ func TestGranted(t *testing.T) {
 		}
 	}
 }
+
+// TestClaimsAreSelectedOnce: a function of the application may be slow, or may count.
+func TestClaimsAreSelectedOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	keep := func(name string) bool { asked++; return name != "b" }
+	for _, tt := range []struct{ payload, want string }{{`{"a":1,"b":2}`, `{"a":1}`}, {`{"b":2,"b":3}`, `{}`}} {
+		l := &Accepted{Result: Result{Identity: &idtoken.Identity{Payload: tt.payload}}}
+		asked = 0
+		if first, second := l.Claims(keep), l.Claims(keep); first != tt.want || second != tt.want || asked != 2 {
+			t.Errorf("%s: %s and %s, asked %d times", tt.payload, first, second, asked)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -186,9 +187,37 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values, hea
 }
 
 func formRequest(ctx context.Context, target string, credentials clientauth.Credentials, form url.Values, header http.Header) (*http.Request, error) {
-	all := maps.Clone(form)
-	maps.Copy(all, credentials.Params)
-	return request(ctx, target, "application/x-www-form-urlencoded", all.Encode(), credentials, header)
+	return request(ctx, target, "application/x-www-form-urlencoded", encode(form, credentials.Params), credentials, header)
+}
+
+// encode returns a form in the order of its names, as [url.Values.Encode] does. A parameter
+// of the credentials replaces that of the form.
+func encode(form, credentials url.Values) string {
+	names := make([]string, 0, 16)
+	for name := range form {
+		if !credentials.Has(name) {
+			names = append(names, name)
+		}
+	}
+	for name := range credentials {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	text := make([]byte, 0, 512)
+	for _, name := range names {
+		values, ok := credentials[name]
+		if !ok {
+			values = form[name]
+		}
+		escaped := url.QueryEscape(name)
+		for _, value := range values {
+			if len(text) > 0 {
+				text = append(text, '&')
+			}
+			text = append(append(append(text, escaped...), '='), url.QueryEscape(value)...)
+		}
+	}
+	return string(text)
 }
 
 func (c *Client) send(ctx context.Context, target, contentType, body string, credentials clientauth.Credentials,

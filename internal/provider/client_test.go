@@ -282,3 +282,21 @@ func TestBasic(t *testing.T) {
 		t.Errorf("%q %q %s", id, secret, s.last().PostForm.Encode())
 	}
 }
+
+// TestEncode: a form is sent as package url writes it, and the credentials are the client's.
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		form, credentials url.Values
+		want              string
+	}{
+		{nil, nil, ""},
+		{url.Values{"b": {"2", "1"}, "a": {""}, "none": {}}, nil, "a=&b=2&b=1"},
+		{url.Values{"x y": {"ä&=+ %"}}, url.Values{"c": {"1"}}, "c=1&x+y=%C3%A4%26%3D%2B+%25"},
+		{url.Values{"client_id": {"another", "third"}, "state": {"x"}}, url.Values{"client_id": {"client"}}, "client_id=client&state=x"},
+	} {
+		if got := encode(tt.form, tt.credentials); got != tt.want {
+			t.Errorf("%v and %v: %s, want %s", tt.form, tt.credentials, got, tt.want)
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/prover"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
@@ -226,7 +226,7 @@ func (c *Client) readTokens(begin time.Time, resp *fetch.Response, err error) (T
 		return TokenResponse{}, tenanterror.Parse(resp.Status, resp.Header, resp.Body)
 	}
 	got := TokenResponse{took: max(0, c.Now().Round(0).Sub(begin))}
-	if json.Unmarshal(resp.Body, &got.members) != nil || got.members == nil {
+	if got.members = membersOf(resp.Body); got.members == nil {
 		return TokenResponse{}, unusable("%w", resp.NotJSON())
 	}
 	if _, refused := got.members["error"].(string); refused && got.members["access_token"] == nil {
@@ -238,23 +238,59 @@ func (c *Client) readTokens(begin time.Time, resp *fetch.Response, err error) (T
 	return got, nil
 }
 
+// membersOf returns the members of a JSON object, as encoding/json decodes them, and nil for
+// anything else. It leaves to encoding/json what is not plain.
+func membersOf(body []byte) map[string]any {
+	members := make(map[string]any, 8)
+	err := jsonscan.Object(string(body), func(name, raw string) error {
+		value, ok := plainValue(raw)
+		if _, repeated := members[name]; repeated || !ok {
+			return jsonscan.ErrSyntax
+		}
+		members[name] = value
+		return nil
+	})
+	if err == nil {
+		return members
+	}
+	members = nil
+	if json.Unmarshal(body, &members) != nil {
+		return nil
+	}
+	return members
+}
+
+// plainValue decodes a value that is a text, a number that is not negative, or a literal.
+func plainValue(raw string) (any, bool) {
+	switch c := raw[0]; {
+	case c == '"':
+		return jsonscan.String(raw)
+	case '0' <= c && c <= '9':
+		return jsonscan.Number(raw)
+	case c == 't' || c == 'f':
+		return c == 't', true
+	}
+	return nil, raw == "null"
+}
+
 // read reads the members. Their names are case-sensitive. A null member counts as absent.
 func (t *TokenResponse) read() error {
-	scope, hasScope := t.members["scope"]
-	texts := map[string]*string{
-		"access_token": &t.AccessToken, "token_type": &t.TokenType, "refresh_token": &t.RefreshToken, "id_token": &t.IDToken,
-		"recovery_code": &t.RecoveryCode,
-	}
-	if hasScope && scope != nil {
-		t.Scope = new("")
-		texts["scope"] = t.Scope
-	}
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		text, ok := t.members[name].(string)
-		if !ok && t.members[name] != nil {
-			return unusable("%s is not a text", name)
+	scope := ""
+	for _, member := range [...]struct {
+		name string
+		text *string
+	}{
+		{"access_token", &t.AccessToken}, {"id_token", &t.IDToken}, {"recovery_code", &t.RecoveryCode},
+		{"refresh_token", &t.RefreshToken}, {"scope", &scope}, {"token_type", &t.TokenType},
+	} {
+		text, ok := t.members[member.name].(string)
+		if !ok && t.members[member.name] != nil {
+			return unusable("%s is not a text", member.name)
 		}
-		*texts[name] = text
+		*member.text = text
+	}
+	if t.members["scope"] != nil {
+		t.Scope = &scope
 	}
 	if t.AccessToken == "" {
 		return unusable("it has no access_token")

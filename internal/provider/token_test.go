@@ -2,9 +2,11 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -369,5 +371,24 @@ func TestCredentialsFail(t *testing.T) {
 	}
 	if push == nil || len(s.requests) > 0 {
 		t.Errorf("%v, %d requests", push, len(s.requests))
+	}
+}
+
+// TestMembers: the members of an answer are those that encoding/json decodes.
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{}`, ` {"access_token" : "a" , "expires_in":86400} `, `{"a":true,"b":false,"c":null,"d":"","e":0,"f":1.5e3}`,
+		`{"a":-0,"b":-1}`, `{"a":{"b":[1,"x",null]},"c":[]}`, `{"a":"1","a":"2"}`, `{"a":null,"a":"2"}`, `{"a":1e999}`,
+		`{"a":"\u00e9\n\/"}`, `{"\u0061":"x"}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"A":"x","a":"y"}`, `{"a":12345678901234567890}`,
+		``, `null`, `[]`, `"x"`, `{"a":1`, `{"a":1} x`, `{"a":01}`, `{"a":nul}`, `{"a":truth}`, "\xef\xbb\xbf{}",
+	} {
+		var want map[string]any
+		if json.Unmarshal([]byte(body), &want) != nil {
+			want = nil
+		}
+		if got := membersOf([]byte(body)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %#v, want %#v", body, got, want)
+		}
 	}
 }

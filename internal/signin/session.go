@@ -60,7 +60,7 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 	if s.c.KeepIDToken {
 		raw = id.Raw
 	}
-	record.SetIdentity(&c, string(id.Kept(s.c.KeepClaim)), raw)
+	record.SetIdentity(&c, l.Claims(s.c.KeepClaim), raw)
 	record.Data, record.Persistent = l.Data, l.Persistent
 	if token := l.Token; token != nil {
 		record.RefreshToken, record.ProofKey = token.RefreshToken, prover.KeyOf(token).Kept()

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/returnto"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
@@ -145,8 +146,10 @@ const (
 // idOf returns the id of the transaction with a state. It is a hash, because cookie names
 // appear in logs, where the state must not.
 func idOf(state string) string {
-	hash := sha256.Sum256([]byte(state))
-	return base64.RawURLEncoding.EncodeToString(hash[:])[:cookie.IDLength]
+	hash := sha256.Sum256(append(make([]byte, 0, 128), state...))
+	var text [43]byte
+	base64.RawURLEncoding.Encode(text[:], hash[:])
+	return string(text[:cookie.IDLength])
 }
 
 // A Jar keeps the login transactions of one application in cookies of the browsers that
@@ -279,7 +282,12 @@ func (t *Transaction) HasIDToken() bool { return t.has("id_token") }
 func (t *Transaction) HasAccessToken() bool { return t.has("token") }
 
 func (t *Transaction) has(word string) bool {
-	return slices.Contains(strings.Fields(t.ResponseType), word)
+	for field := range strings.FieldsSeq(t.ResponseType) {
+		if field == word {
+			return true
+		}
+	}
+	return false
 }
 
 // Open returns the transaction that was started with a state. Its response type must be one
@@ -291,8 +299,8 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 	if !ok {
 		return nil, refusal.NoTransaction.Because("the transaction does not open")
 	}
-	t := &Transaction{}
-	if err := json.Unmarshal(plain, t); err != nil || t.Version != version {
+	t, err := decode(plain)
+	if err != nil || t.Version != version {
 		return nil, refusal.NoTransaction.Because("the transaction is of another version")
 	}
 	age := time.Duration(j.Now().Unix()-t.IssuedAt) * time.Second
@@ -309,6 +317,75 @@ func (j *Jar) Open(sealed, state string, types ...string) (*Transaction, error) 
 		return t, refusal.NoTransaction.Because("the transaction is %v old; Config.LoginTimeout is %v", age, j.Life)
 	}
 	return t, nil
+}
+
+// decode reads a transaction as encoding/json does. It leaves to encoding/json those with
+// fields that few logins have.
+func decode(plain []byte) (*Transaction, error) {
+	t := &Transaction{}
+	if jsonscan.Object(string(plain), t.set) == nil {
+		return t, nil
+	}
+	t = &Transaction{}
+	return t, json.Unmarshal(plain, t)
+}
+
+// errNotPlain ends the quick reading of a transaction.
+var errNotPlain = errors.New("only encoding/json can decode this")
+
+// set sets a field of a plain type.
+func (t *Transaction) set(name, raw string) (err error) {
+	switch name {
+	case "v":
+		t.Version, err = strconv.Atoi(raw)
+	case "iat":
+		t.IssuedAt, err = strconv.ParseInt(raw, 10, 64)
+	case "parts":
+		t.Parts, err = strconv.Atoi(raw)
+	default:
+		field := t.text(name)
+		value, ok := jsonscan.String(raw)
+		if field == nil || !ok {
+			return errNotPlain
+		}
+		*field = value
+	}
+	return err
+}
+
+// text returns the field of a text, and nil if there is none with the name.
+func (t *Transaction) text(name string) *string {
+	switch name {
+	case "state":
+		return &t.State
+	case "nonce":
+		return &t.Nonce
+	case "verifier":
+		return &t.Verifier
+	case "base":
+		return &t.Base
+	case "client":
+		return &t.ClientID
+	case "redirect":
+		return &t.RedirectURI
+	case "to":
+		return &t.ReturnTo
+	case "type":
+		return &t.ResponseType
+	case "who":
+		return &t.Person
+	case "org":
+		return &t.Organization
+	case "aud":
+		return &t.Audience
+	case "scope":
+		return &t.Scope
+	case "dpop":
+		return &t.ProofKey
+	case "session":
+		return &t.Session
+	}
+	return nil
 }
 
 // SessionCookies returns the names of the cookies of the session that a login

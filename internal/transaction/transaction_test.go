@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
@@ -466,5 +468,44 @@ func TestFailed(t *testing.T) {
 	}
 	if err := tr.Failed(nil); err != nil {
 		t.Errorf("%v of nil", err)
+	}
+}
+
+// TestDecode: the quick reading of a transaction comes to the result of encoding/json, or
+// leaves the transaction to it. It reads what most logins have.
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	plain := full()
+	plain.Kept, plain.Account = authrequest.Kept{Person: "who"}, nil
+	plain.ProofKey = "the key"
+	for _, tt := range []struct {
+		text  string
+		quick bool
+	}{
+		{text(plain), true},
+		{text(&Transaction{}), true},
+		{` { "state" : "\u00e9\/" } `, true},
+		{text(full()), false},
+		{text(&Transaction{Again: &authrequest.Saved{Scopes: []string{"openid"}}}), false},
+		{text(&Transaction{Ended: &Ended{TenantStatus: 400}}), false},
+		{text(&Transaction{Kept: authrequest.Kept{Silent: true}}), false},
+		{`{"state":null,"nonce":"n"}`, false},
+		{`{"STATE":"s"}`, false},
+		{`{"nonce":"n","v":1.5}`, false},
+		{`{"nonce":"n","iat":"1"}`, false},
+		{`{"nonce":"n","parts":null}`, false},
+		{`{"state":1}`, false},
+		{`{"state":"s"} x`, false},
+		{`null`, false},
+	} {
+		if quick := jsonscan.Object(tt.text, (&Transaction{}).set) == nil; quick != tt.quick {
+			t.Errorf("%s: read quickly: %v", tt.text, quick)
+		}
+		want := &Transaction{}
+		wantErr := json.Unmarshal([]byte(tt.text), want)
+		got, err := decode([]byte(tt.text))
+		if (err == nil) != (wantErr == nil) || err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v, want %+v, %v", tt.text, got, err, want, wantErr)
+		}
 	}
 }
