@@ -685,7 +685,7 @@ func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (
 		return o, err
 	}
 	o.input = m.SigningInput
-	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
+	o.token = newToken(Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key})
 	return o, nil
 }
 
