@@ -77,7 +77,7 @@ func ExampleStrategy_Session() {
 				return
 			}
 			fmt.Fprintf(w, "data: %d\n\n", i)
-			if i == 0 { // in place of a wait: somebody ends the user's sessions
+			if i == 0 { // in place of a wait: the user's sessions end
 				user, _ := auth0.UserFrom(r.Context())
 				if err := strategy.EndSessionsOf(r.Context(), user.Issuer, user.Subject); err != nil {
 					log.Fatal(err)

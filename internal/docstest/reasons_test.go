@@ -27,24 +27,45 @@ type answer struct{ status, text string }
 
 func (a answer) String() string { return fmt.Sprintf("%s `%s`", a.status, a.text) }
 
+// rowOf names the refusals that answer the faults of ID tokens alone, and of keys.
+var rowOf = map[string]string{
+	"Nonce": "IDToken", "Hash": "IDToken", "AuthTime": "NotConfirmed", "ACR": "NotConfirmed", "Organization": "OtherOrganization", "Keys": "Keys",
+}
+
 // reasons reads the tables of refusals and of the faults of tokens. A fault of an access
 // token is answered with 401. One of an ID token becomes a row of the table of refusals.
 func reasons(t *testing.T) map[string][]answer {
 	t.Helper()
 	all := map[string][]answer{"method_not_listed": {{"403", "method not listed"}}} // of package grpcauth
+	refusals := map[string]answer{}                                                 // by the name of their variable
 	for _, table := range []struct {
 		file, kind string
-		read       func(texts []string) (reason string, a answer)
+		read       func(name string, texts []string) (reason string, a answer)
 	}{
-		{"internal/refusal/refusal.go", "Row", func(v []string) (string, answer) { return v[2], answer{v[0], v[3]} }},
-		{"internal/fault/fault.go", "Fault", func(v []string) (string, answer) { return v[0], answer{"401", v[1]} }},
+		{"internal/refusal/refusal.go", "Row", func(name string, v []string) (string, answer) {
+			refusals[name] = answer{v[0], v[3]}
+			return v[2], refusals[name]
+		}},
+		{"internal/fault/fault.go", "Fault", func(name string, v []string) (string, answer) {
+			row, ok := rowOf[name]
+			if !ok {
+				return v[0], answer{"401", v[1]}
+			}
+			if refusals[row].text == "" {
+				t.Errorf("there is no refusal %s", row)
+			}
+			return v[0], refusals[row]
+		}},
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, table.file), nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows := 0
+		rows, variable := 0, ""
 		ast.Inspect(file, func(n ast.Node) bool {
+			if v, ok := n.(*ast.ValueSpec); ok {
+				variable = v.Names[0].Name
+			}
 			literal, ok := n.(*ast.CompositeLit)
 			if name, isName := typeName(literal); !ok || !isName || name != table.kind || len(literal.Elts) < 3 {
 				return true
@@ -63,7 +84,7 @@ func reasons(t *testing.T) map[string][]answer {
 				return true // made of variables
 			}
 			rows++
-			if reason, a := table.read(texts); reason != "" && !slices.Contains(all[reason], a) {
+			if reason, a := table.read(variable, texts); reason != "" && !slices.Contains(all[reason], a) {
 				all[reason] = append(all[reason], a)
 			}
 			return true
