@@ -45,7 +45,7 @@ func ExamplePrivateKeyJWT() {
 		user, _ := auth0.UserFrom(r.Context())
 		fmt.Fprint(w, user.Email)
 	})))
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	resp, err := tenant.Browser(mux).Get(auth0test.AppURL + "/profile")
 	if err != nil {
 		log.Fatal(err)

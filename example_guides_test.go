@@ -18,7 +18,7 @@ import (
 // access token.
 func ExampleAPI_RequireTokenOrSession() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	apiConfig := tenant.APIConfig("https://files.acme.example/")
 	cfg := tenant.Config()
 	cfg.Audience = "https://files.acme.example/"
@@ -61,7 +61,7 @@ func ExampleAPI_RequireTokenOrSession() {
 // A stream of server-sent events that ends soon after the session.
 func ExampleStrategy_Session() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	cfg := tenant.Config()
 	cfg.Store = auth0.NewMemoryStore(1000)
 	strategy, err := auth0.New(cfg)
@@ -186,7 +186,7 @@ func ExampleStaticKeys() {
 // for the call that needs a new token.
 func ExampleErrTenantUnavailable() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	now := time.Now()
 	cfg := tenant.Config()
 	cfg.Audience = tenant.APIConfig("https://api.acme.example/").Audience

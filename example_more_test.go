@@ -176,7 +176,7 @@ func ExampleTokenExtractor() {
 // A token of a third party, from the Token Vault, and the accounts that are connected.
 func ExampleForConnection() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	tenant.AllowConnectedAccounts("/connect")
 	tenant.ConnectAccount("ada@acme.example", auth0test.ConnectedAccount{
 		Connection: "google-oauth2", Email: "ada@gmail.example", AccessToken: "token-of-google", Scope: "calendar.readonly", ExpiresIn: time.Hour,
@@ -279,7 +279,7 @@ func ExampleEvent() {
 // The whole User comes from verified claims.
 func ExampleUserFrom() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)

@@ -21,7 +21,7 @@ import (
 // newSite returns the routes of a strategy, and a strategy, for the examples.
 func newSite(edit ...func(*auth0.Config)) (*auth0test.Tenant, *auth0.Strategy, *http.ServeMux) {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	cfg := tenant.Config()
 	for _, e := range edit {
 		e(&cfg)
@@ -114,7 +114,7 @@ func ExampleStrategy_TrySilentLogin() {
 	})
 	mux.Handle("GET /{$}", strategy.TrySilentLogin(home))
 	browser := tenant.Browser(strategy.LoadUser(mux))
-	tenant.SignOut()
+	tenant.LogOut()
 	fmt.Println(fetch(browser, auth0test.AppURL, "/"))
 	// Output: ""
 }
@@ -151,7 +151,7 @@ func ExampleLoginOption() {
 // it into the session.
 func ExampleWithAppState() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	cfg := tenant.Config()
 	cfg.AfterLogin = func(ctx context.Context, login *auth0.Login) error {
 		var cart struct{ Item string }

@@ -32,7 +32,7 @@ func fetch(browser *http.Client, app, path string) string {
 // Data of the application in a session: a shopping cart.
 func ExampleStrategy_SaveSession() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example") // at the tenant, so that the login needs no form
+	tenant.LogIn("ada@acme.example") // at the tenant, so that the login needs no form
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)
@@ -64,7 +64,7 @@ func ExampleStrategy_SaveSession() {
 // "Log out everywhere": with a store, all sessions of a user end at once.
 func ExampleStrategy_EndSessionsOf() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	cfg := tenant.Config()
 	cfg.Store = auth0.NewMemoryStore(10_000) // one process; redisstore for several
 	strategy, err := auth0.New(cfg)
@@ -123,7 +123,7 @@ func ExampleConfig_sessionLimits() {
 // A session that has no room left in the cookie.
 func ExampleErrSessionTooLarge() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)
@@ -152,7 +152,7 @@ func ExampleErrSessionTooLarge() {
 func ExampleConfig_rotation() {
 	const before, after = "5680d599ef95a7c519faa500b16b50f0f454a5b17101f79be35de650570b3613", "165cbd9ec795c2f92342e51e562c04af1b6f5094e263737028ee981aaee0ba08"
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	instance := func(secrets ...string) *http.Client {
 		cfg := tenant.Config()
 		cfg.Secrets = secrets

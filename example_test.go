@@ -171,7 +171,7 @@ func ExampleStrategy_RequireStepUp() {
 		fmt.Fprint(w, "administration after ", session.AMR)
 	})))
 
-	tenant.SignIn("ada@acme.example") // enters the password and the code wherever the tenant asks
+	tenant.LogIn("ada@acme.example") // enters the password and the code wherever the tenant asks
 	browser := tenant.Browser(strategy.LoadUser(mux))
 	for _, path := range []string{"/auth/login", "/payments?month=may", "/payments?month=june", "/admin"} {
 		resp, err := browser.Get(auth0test.AppURL + path)
@@ -356,9 +356,9 @@ func ExampleApplication_AuthCodeURL() {
 		body, _ := io.ReadAll(resp.Body)
 		fmt.Printf("%s\n", body)
 	}
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	show(browser.Get(auth0test.AppURL + "/"))
-	tenant.SignIn("grace@gmail.example")
+	tenant.LogIn("grace@gmail.example")
 	show(browser.Post(auth0test.AppURL+"/link", "", nil))
 	show(browser.Get(auth0test.AppURL + "/"))
 	// Output:

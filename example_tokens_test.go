@@ -30,7 +30,7 @@ func serveAPI(c auth0.APIConfig) *httptest.Server {
 // A page calls an API with the access token of the user's session.
 func ExampleStrategy_Client() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	orders := serveAPI(tenant.APIConfig("https://orders.acme.example/"))
 	defer orders.Close()
 	cfg := tenant.Config()
@@ -62,7 +62,7 @@ func ExampleStrategy_Client() {
 // the login and back to the page, a script gets 401 with the URL of the login.
 func ExampleStrategy_AccessToken() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	tenant.APIConfig("https://orders.acme.example/")
 	tenant.SetTokenLifetime("https://orders.acme.example/", time.Minute)
 	now := time.Now()
@@ -101,7 +101,7 @@ func ExampleStrategy_AccessToken() {
 // Tokens for two APIs in one session.
 func ExampleForAudience() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	tenant.AllowRefreshFor("https://billing.acme.example/", "read:invoices")
 	billing := serveAPI(tenant.APIConfig("https://billing.acme.example/"))
 	defer billing.Close()
@@ -191,7 +191,7 @@ func ExampleApplication_ExchangeToken() {
 // A page for administrators. An Action of the tenant adds the roles to the ID token.
 func ExampleStrategy_RequireUserClaim() {
 	tenant := auth0test.NewTenant(fakeT{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	tenant.EditIDToken(func(header, claims map[string]any) { // what the Action does
 		claims["https://acme.example/roles"] = []string{"admin"}
 	})
@@ -252,7 +252,7 @@ func ExampleConfig_organizations() {
 		Connections: []auth0test.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 	})
 	tenant.AddMember("ada@acme.example", "globex", auth0test.Membership{})
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	customers := map[string]bool{"org_globex": true} // in your database
 	cfg := tenant.Config()
 	cfg.AcceptOrganizationLinks = true // links of invitation emails, /auth/login?organization=...

@@ -67,7 +67,7 @@ func TestWalk(t *testing.T) {
 			}
 			return resp.StatusCode, string(body)
 		}
-		tenant.SignIn(tt.email)
+		tenant.LogIn(tt.email)
 		if status, body := get("/profile"); status != 200 || body != tt.email+" true" {
 			t.Errorf("%s: profile %d %q", tt.email, status, body)
 		}
@@ -80,6 +80,6 @@ func TestWalk(t *testing.T) {
 		if status, body := get("/call"); status != 401 || !strings.Contains(body, "<h1>You need to log in</h1>") {
 			t.Errorf("%s: call after logout %d %q", tt.email, status, body)
 		}
-		tenant.SignOut()
+		tenant.LogOut()
 	}
 }

@@ -12,13 +12,13 @@
 // [ProofKey] makes DPoP proofs, and [BoundTo] the tokens that require them.
 //
 // For a web application, [Tenant.Browser] returns a client with cookies that
-// reaches both the application and the tenant, and [Tenant.SignIn] names the user
+// reaches both the application and the tenant, and [Tenant.LogIn] names the user
 // who logs in:
 //
 //	tenant := auth0test.NewTenant(t)
 //	strategy, err := auth0.New(tenant.Config())
 //	...
-//	tenant.SignIn("ada@acme.example")
+//	tenant.LogIn("ada@acme.example")
 //	resp, err := tenant.Browser(app).Get(auth0test.AppURL + "/profile")
 //
 // The tenant answers as Auth0 does, errors included: see [Tenant.Fail],
@@ -261,7 +261,7 @@ func (t *Tenant) AddOrganization(o Organization) { t.must(t.t.AddOrganization(or
 // organization_require_behavior is for logins that name no organization. It is
 // "no_prompt", which is the default, "pre_login_prompt" for a page that asks for the
 // name of one, or "post_login_prompt" for a page with the organizations of the user. The
-// user of [Tenant.SignIn] enters the first.
+// user of [Tenant.LogIn] enters the first.
 func (t *Tenant) UseOrganizations(usage, behavior string) {
 	t.editClients(func(c *emulator.Client) { c.OrganizationUsage, c.OrganizationRequireBehavior = usage, behavior })
 }
@@ -389,13 +389,13 @@ func (t *Tenant) AllowConnectedAccounts(path string) {
 	}))
 }
 
-// SignIn makes the user with the email address log in wherever the tenant would show a
-// page, until [Tenant.SignOut]. At a simulated third party the user agrees, and connects
+// LogIn makes the user with the email address log in wherever the tenant would show a
+// page, until [Tenant.LogOut]. At a simulated third party the user agrees, and connects
 // the account with the same email address, or else the first one.
-func (t *Tenant) SignIn(email string) { t.must(t.t.SignIn(email)) }
+func (t *Tenant) LogIn(email string) { t.must(t.t.LogIn(email)) }
 
-// SignOut undoes [Tenant.SignIn] and ends every session at the tenant.
-func (t *Tenant) SignOut() { t.t.SignOut() }
+// LogOut undoes [Tenant.LogIn] and ends every session at the tenant.
+func (t *Tenant) LogOut() { t.t.LogOut() }
 
 // UseKey makes the application authenticate with a key, as [auth0.PrivateKeyJWT]
 // does. The tenant then rejects its secret, as Auth0 does.

@@ -67,7 +67,7 @@ func TestBrowser(t *testing.T) {
 	if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != 200 || !strings.Contains(body, "<form") {
 		t.Errorf("nobody signed in: %d %.200q", status, body)
 	}
-	tenant.SignIn("grace@gmail.example")
+	tenant.LogIn("grace@gmail.example")
 	if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != 200 || body != "grace@gmail.example" {
 		t.Errorf("signed in: %d %q", status, body)
 	}
@@ -77,8 +77,8 @@ func TestBrowser(t *testing.T) {
 	if status, body := get(t, browser, auth0test.AppURL+"/auth/logout"); status != 200 || body != "false " {
 		t.Errorf("logout: %d %q", status, body)
 	}
-	tenant.SignOut()
-	tenant.SignIn("ada@acme.example")
+	tenant.LogOut()
+	tenant.LogIn("ada@acme.example")
 	tenant.DenyLogin("access_denied", "not today")
 	if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != 403 || strings.Contains(body, "not today") {
 		t.Errorf("denied: %d %q", status, body)
@@ -96,7 +96,7 @@ func TestFixtures(t *testing.T) {
 	tenant.AddConnection(auth0test.Connection{Name: "newcomer", Strategy: "oauth2", DisplayName: "Newcomer"})
 	tenant.AddUser(auth0test.User{Connection: "newcomer", Email: "new@newcomer.example", EmailVerified: true, Claims: map[string]any{"https://acme.example/plan": "pro"}})
 	tenant.AddOrganization(auth0test.Organization{ID: "org_newcomer00000000", Name: "newcomer", Connections: []auth0test.OrganizationConnection{{Name: "newcomer", AssignMembershipOnLogin: true}}})
-	tenant.SignIn("new@newcomer.example")
+	tenant.LogIn("new@newcomer.example")
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestOrganizations(t *testing.T) {
 		tenant.AddOrganization(auth0test.Organization{ID: "org_newcomer00000000", Name: "newcomer",
 			Connections: []auth0test.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 			Invitations: []auth0test.Invitation{{Ticket: "for-bob", Email: "bob@acme.example", Expires: time.Now().Add(time.Hour)}}})
-		tenant.SignIn(tt.email)
+		tenant.LogIn(tt.email)
 		browser := tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.AcceptOrganizationLinks = true }))
 		if status, body := get(t, browser, auth0test.AppURL+"/auth/login"+tt.link); status != tt.status || (body == "true "+tt.email) != (status == 200) {
 			t.Errorf("%s, %s: %s at %q gets %d %q", tt.usage, tt.behavior, tt.email, tt.link, status, body)
@@ -161,11 +161,11 @@ func TestSPAClient(t *testing.T) {
 			"scope": {"openid"}, "audience": {auth0test.Audience}, "state": {"x"},
 			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"},
 		}
-		tenant.SignOut()
+		tenant.LogOut()
 		if _, body := get(t, browser, tenant.URL()+"authorize?"+request.Encode()); !strings.Contains(body, "Fieldnotes") {
 			t.Errorf("%q: the page does not name the application: %.300s", path, body)
 		}
-		tenant.SignIn("ada@acme.example")
+		tenant.LogIn("ada@acme.example")
 		if status, body := get(t, browser, tenant.URL()+"authorize?"+request.Encode()); status != 200 {
 			t.Fatalf("%q: %d %.300s", path, status, body)
 		}
@@ -278,7 +278,7 @@ func TestKeysAndFaults(t *testing.T) {
 			t.Error("a token of a revoked key is good")
 		}
 		tenant.Delay(auth0test.Token, time.Hour)
-		tenant.SignIn("ada@acme.example")
+		tenant.LogIn("ada@acme.example")
 		begin := time.Now()
 		if status, _ := get(t, tenant.Browser(app(t, tenant)), auth0test.AppURL+"/profile"); status != 503 || time.Since(begin) > 6*time.Second {
 			t.Errorf("slow token endpoint: %d after %v", status, time.Since(begin))
@@ -310,7 +310,7 @@ func TestServe(t *testing.T) {
 	page.Config.Handler = app(t, tenant)
 	page.Start()
 	defer page.Close()
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	r, _ := http.NewRequest("GET", base+"/profile", nil)
 	r.Header.Set("Accept", "text/html")
 	client := page.Client()
@@ -419,7 +419,7 @@ func TestConnectAccount(t *testing.T) {
 		fmt.Fprint(w, strategy.DisconnectAccount(w, r, "google-oauth2"))
 	})
 	browser := tenant.Browser(mux)
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	open := func(path string, status int, want string) {
 		t.Helper()
 		if got, body := get(t, browser, auth0test.AppURL+path); got != status || !strings.Contains(body, want) {

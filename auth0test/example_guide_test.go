@@ -63,7 +63,7 @@ func ExampleTenant_Browser() {
 	strategy.Register(mux)
 	mux.Handle("GET /profile", strategy.RequireLogin(http.HandlerFunc(greet)))
 
-	tenant.SignIn("ada@acme.example") // the user who answers the tenant's login page
+	tenant.LogIn("ada@acme.example") // the user who answers the tenant's login page
 	resp, err := tenant.Browser(strategy.LoadUser(mux)).Get(auth0test.AppURL + "/profile")
 	if err != nil {
 		log.Fatal(err)
@@ -147,7 +147,7 @@ func ExampleTenant_AddUser() {
 		Email: "kim@acme.example", Name: "Kim", Connection: "Username-Password-Authentication", Password: "a long password",
 		Claims: map[string]any{"https://acme.example/plan": "pro"},
 	})
-	tenant.SignIn("kim@acme.example")
+	tenant.LogIn("kim@acme.example")
 	strategy, err := auth0.New(tenant.Config())
 	if err != nil {
 		log.Fatal(err)
@@ -213,7 +213,7 @@ func ExampleTenant_AddOrganization() {
 		Connections: []auth0test.OrganizationConnection{{Name: "Username-Password-Authentication"}},
 		Invitations: []auth0test.Invitation{{Ticket: "MkNvRjTH", Email: "kim@globex.example"}},
 	})
-	tenant.SignIn("kim@globex.example")
+	tenant.LogIn("kim@globex.example")
 	cfg := tenant.Config()
 	cfg.AcceptOrganizationLinks = true
 	strategy, err := auth0.New(cfg)

@@ -29,7 +29,7 @@ func ExampleTenant_AddMember() {
 			Permissions: map[string][]string{auth0test.Audience: {"write:messages"}},
 			Claims:      map[string]any{"https://acme.example/plan": "pro"},
 		})
-		tenant.SignIn("joan@acme.example")
+		tenant.LogIn("joan@acme.example")
 
 		cfg := tenant.Config()
 		cfg.AcceptOrganizationLinks = true // of the link
@@ -48,7 +48,7 @@ func ExampleTenant_AllowCallback() {
 	test := func(t auth0test.TB) {
 		tenant := auth0test.NewTenant(t)
 		tenant.AllowCallback("/login/done")
-		tenant.SignIn("ada@acme.example")
+		tenant.LogIn("ada@acme.example")
 
 		cfg := tenant.Config()
 		cfg.CallbackPath = "/login/done"

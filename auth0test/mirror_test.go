@@ -48,7 +48,7 @@ func TestAppPaths(t *testing.T) {
 	bye := http.NewServeMux()
 	bye.Handle("/", handler)
 	bye.HandleFunc("GET /bye", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "bye") })
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	browser := tenant.Browser(bye)
 	if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != 200 || body != "ada@acme.example" {
 		t.Fatalf("login: %d %q", status, body)
@@ -109,7 +109,7 @@ func ownForm(t *testing.T, base, path string) *http.Request {
 func TestPlainPaths(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	edit := func(c *auth0.Config) { c.LoginPath, c.CallbackPath, c.LogoutPath = "/login", "/callback", "/logout" }
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	if status, body := get(t, tenant.Browser(app(t, tenant, edit)), auth0test.AppURL+"/profile"); status != 403 || !strings.Contains(body, "Callback URL mismatch") {
 		t.Errorf("before the tenant allows it: %d %q", status, body)
 	}

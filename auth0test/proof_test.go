@@ -72,7 +72,7 @@ func TestRequireDPoP(t *testing.T) {
 	}{"with keys": {auth0.ProofKeyPerSession(), 200}, "without": {auth0.ProofKey{}, 502}} {
 		tenant := auth0test.NewTenant(t)
 		tenant.RequireDPoP()
-		tenant.SignIn("ada@acme.example")
+		tenant.LogIn("ada@acme.example")
 		browser := tenant.Browser(app(t, tenant, func(c *auth0.Config) { c.ProofKey = tt.key }))
 		if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != tt.want || tt.want == 200 && body != "ada@acme.example" {
 			t.Errorf("%s: %d %q", name, status, body)

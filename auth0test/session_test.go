@@ -53,7 +53,7 @@ func TestRefreshTokens(t *testing.T) {
 		tenant.SetTokenLifetime(auth0test.Audience, 10*time.Minute)
 		tenant.RotateRefreshTokens(0)
 		tenant.AllowRefreshFor(billing, "read:invoices")
-		tenant.SignIn("ada@acme.example")
+		tenant.LogIn("ada@acme.example")
 		browser := tenant.Browser(tokenApp(t, tenant))
 		get(t, browser, auth0test.AppURL+"/profile")
 		seen := map[string]bool{}
@@ -85,7 +85,7 @@ func TestBackchannelLogout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tenant := auth0test.NewTenant(t)
 		web := tokenApp(t, tenant)
-		tenant.SignIn("ada@acme.example")
+		tenant.LogIn("ada@acme.example")
 		browser := tenant.Browser(web)
 		get(t, browser, auth0test.AppURL+"/profile")
 		tenant.BackchannelLogout(web, "ada@acme.example")

@@ -23,7 +23,7 @@ func TestThirdParties(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	tenant.AllowThirdParties(audience, "read:notes")
 	tenant.AddUser(auth0test.User{Connection: "Username-Password-Authentication", Email: "joan@acme.example", Permissions: map[string][]string{audience: {"read:notes", "write:notes"}}})
-	tenant.SignIn("joan@acme.example")
+	tenant.LogIn("joan@acme.example")
 	tenant.AddThirdParty("https://client.example/app.json", callback)
 	client := tenant.Config().HTTPClient
 	api, err := auth0.NewAPI(tenant.APIConfig(audience))

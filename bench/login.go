@@ -80,7 +80,7 @@ func newApp(store auth0.Store, edit ...func(*auth0.Config)) (_ *app, err error) 
 		}
 	}()
 	a := &app{tenant: auth0test.NewTenant(setup{}), mux: http.NewServeMux()}
-	a.tenant.SignIn("ada@acme.example")
+	a.tenant.LogIn("ada@acme.example")
 	a.tenant.EditIDToken(func(_, claims map[string]any) {
 		claims["https://acme.example/roles"] = []string{
 			"editor", "reviewer", "billing-admin", "release-manager", "auditor", "support-agent", "translator", "moderator",

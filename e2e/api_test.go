@@ -302,7 +302,7 @@ func TestPageRefusals(t *testing.T) {
 func TestPageIDToken(t *testing.T) {
 	t.Parallel()
 	app, tenant := startPage(t)
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	tb := newBrowser(t)
 	for name, value := range map[string]any{
 		"nonce": "another", "iss": tenant.URL() + "x/", "aud": "another", "exp": time.Now().Add(-time.Hour).Unix(),

@@ -160,8 +160,8 @@ func shortSession(t *testing.T, tenant *auth0test.Tenant, secret string) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	tenant.SignIn("ada@acme.example")
-	defer tenant.SignOut()
+	tenant.LogIn("ada@acme.example")
+	defer tenant.LogOut()
 	begun := httptest.NewRecorder()
 	strategy.Handler().ServeHTTP(begun, httptest.NewRequest("GET", cfg.BaseURL+"/auth/login", nil))
 	client := &http.Client{CheckRedirect: func(r *http.Request, _ []*http.Request) error {

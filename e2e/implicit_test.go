@@ -170,7 +170,7 @@ func TestImplicitTampered(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	app := startNamed(t, "implicit", port, implicitEnvironment(tenant)...)
 	tb := newBrowser(t)
 	spoil := func(name string) func(url.Values) {
@@ -222,7 +222,7 @@ func TestImplicitReplay(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
 	tenant := serveTenant(t, "http://localhost:"+port)
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	app := startNamed(t, "implicit", port, implicitEnvironment(tenant)...)
 	tb := newBrowser(t)
 	for _, button := range []string{"Log in", "Get a token"} {

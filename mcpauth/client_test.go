@@ -67,7 +67,7 @@ func TestClient(t *testing.T) {
 	s.tenant.AllowThirdParties(audience, "read:x", "write:x")
 	s.tenant.AddUser(auth0test.User{Connection: "Username-Password-Authentication", Email: "joan@acme.example",
 		Permissions: map[string][]string{audience: {"read:x", "write:x", "p"}}})
-	s.tenant.SignIn("joan@acme.example")
+	s.tenant.LogIn("joan@acme.example")
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", s.handler)
 	mux.Handle("/.well-known/oauth-protected-resource/mcp", s.api.MetadataHandler())

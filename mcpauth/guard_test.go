@@ -650,7 +650,7 @@ func TestSessionOfASite(t *testing.T) {
 	mux.Handle("/auth/", strategy.Handler())
 	mux.Handle("/mcp", s.api.RequireTokenOrSession(strategy)(s.handler))
 	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
-	s.tenant.SignIn("ada@acme.example")
+	s.tenant.LogIn("ada@acme.example")
 	browser := s.tenant.Browser(mux)
 	login, err := browser.Get(auth0test.AppURL + "/auth/login")
 	if err != nil || login.StatusCode != 200 {

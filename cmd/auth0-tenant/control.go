@@ -239,7 +239,7 @@ func (c *controls) setLifetime(lifetime time.Duration) error {
 }
 
 func (c *controls) login(in struct{ Email string }) (map[string]any, error) {
-	return nil, c.tenant.SignIn(in.Email)
+	return nil, c.tenant.LogIn(in.Email)
 }
 
 func (c *controls) backchannelLogout(in struct{ Email string }) (map[string]any, error) {
@@ -250,7 +250,7 @@ func (c *controls) backchannelLogout(in struct{ Email string }) (map[string]any,
 
 func (c *controls) reset(struct{}) (map[string]any, error) {
 	c.tenant.DenyNext("", "")
-	c.tenant.SignOut()
+	c.tenant.LogOut()
 	for _, e := range endpoints {
 		c.tenant.Fail(e, 0)
 		c.tenant.Delay(e, 0)

@@ -40,7 +40,7 @@ func newFarm(t *testing.T) *farm {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.tenant.Close() })
-	f.tenant.SignIn("ada@acme.example")
+	f.tenant.LogIn("ada@acme.example")
 	redisAddress, _ := testproc.Redis(t)
 	program := build(t, "../cmd/app")
 	for range 2 {
@@ -238,7 +238,7 @@ func TestFarm(t *testing.T) {
 		t.Error("a copy of the cookie does not work, so the test says nothing")
 	}
 	// The tenant would log in again whoever is signed in there.
-	f.tenant.SignOut()
+	f.tenant.LogOut()
 	f.get(f.browser, "/auth/logout")
 	if f.loggedIn(f.browser) || f.loggedIn(thief) {
 		t.Error("still logged in after a logout")
@@ -338,7 +338,7 @@ func TestFarmOfExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.tenant.Close() })
-	f.tenant.SignIn("ada@acme.example")
+	f.tenant.LogIn("ada@acme.example")
 	cfg := f.tenant.Config()
 	program := build(t, "github.com/seed-15d5a55c/auth0/examples/webapp")
 	var backends []string
@@ -357,7 +357,7 @@ func TestFarmOfExamples(t *testing.T) {
 	f.everywhere("Log in to")
 	f.get(f.browser, "/auth/login")
 	f.everywhere("Good to see you, Ada")
-	f.tenant.SignOut()
+	f.tenant.LogOut()
 	f.get(f.browser, "/auth/logout")
 	f.everywhere("Log in to")
 }

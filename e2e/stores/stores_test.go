@@ -102,7 +102,7 @@ func newSite(t *testing.T, store auth0.Store, instances int) *site {
 	t.Helper()
 	s := &site{t: t, tenant: auth0test.NewTenant(t)}
 	t.Cleanup(func() { s.log.show(t) })
-	s.tenant.SignIn("ada@acme.example")
+	s.tenant.LogIn("ada@acme.example")
 	for range instances {
 		s.instances = append(s.instances, s.newInstance(store))
 	}

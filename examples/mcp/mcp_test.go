@@ -28,7 +28,7 @@ func start(t *testing.T, user string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tenant.Close() })
-	tenant.SignIn(user)
+	tenant.LogIn(user)
 	handler, err := newHandler(configFor(tenant.APIConfig(base+endpoint), tenant.URL()), base)
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func newVisit(t *testing.T, paths paths, version version) *visit {
 	t.Helper()
 	tenant := auth0test.NewTenant(t)
 	tenant.AllowCallback(paths.callback)
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	v := &visit{t: t, tenant: tenant, paths: paths}
 	v.deploy(version)
 	v.client = tenant.Browser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -195,7 +195,7 @@ func logout(v *visit) string {
 
 func logoutAndReturn(v *visit) string {
 	logout(v)
-	v.tenant.SignIn("bob@acme.example") // if the tenant asks for a login
+	v.tenant.LogIn("bob@acme.example") // if the tenant asks for a login
 	return v.open(v.paths.page)
 }
 
@@ -207,7 +207,7 @@ func logoutAtTenant(v *visit) string {
 func foreignLogout(v *visit) string {
 	v.open(v.paths.login)
 	v.open(v.paths.logout, "Sec-Fetch-Site", "cross-site", "Referer", "https://other.example/")
-	v.tenant.SignIn("bob@acme.example")
+	v.tenant.LogIn("bob@acme.example")
 	return fmt.Sprint(v.open(v.paths.page), ", ", v.tenant.Calls(auth0test.Logout), " at the tenant")
 }
 

@@ -100,7 +100,7 @@ type environment struct {
 
 func newEnvironment(t *testing.T, edit func(*auth0.Config)) *environment {
 	e := &environment{t: t, tenant: auth0test.NewTenant(t)}
-	e.tenant.SignIn("bob@acme.example") // a login would make everybody Bob
+	e.tenant.LogIn("bob@acme.example") // a login would make everybody Bob
 	cfg := e.tenant.Config()
 	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"}
 	if edit != nil {
@@ -237,8 +237,8 @@ func TestMove(t *testing.T) {
 				e.reads("/token", "a token")
 				e.logins(0)
 
-				e.tenant.SignOut()
-				e.tenant.SignIn("bob@acme.example")
+				e.tenant.LogOut()
+				e.tenant.LogIn("bob@acme.example")
 				e.do("POST", "/auth/logout", nil)
 				e.reads("/profile", "GET Bob Miller bob@acme.example cart  note ")
 				e.logins(1)

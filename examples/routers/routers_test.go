@@ -186,7 +186,7 @@ func setup() (*auth0test.Tenant, *auth0.Strategy, *auth0.API) {
 	if err != nil {
 		panic(err)
 	}
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	return tenant, strategy, api
 }
 

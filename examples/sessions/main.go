@@ -77,7 +77,7 @@ func (a app) endEverywhere(w http.ResponseWriter, r *http.Request) {
 // sessions of the user, and posts a logout token to the application.
 func (a app) endAtTenant(w http.ResponseWriter, r *http.Request) {
 	user, _ := auth0.UserFrom(r.Context())
-	a.tenant.SignOut()
+	a.tenant.LogOut()
 	token := a.tenant.LogoutToken(auth0test.Subject(user.Subject))
 	resp, err := http.PostForm(a.local+"/auth/backchannel-logout", url.Values{"logout_token": {token}})
 	if err == nil {

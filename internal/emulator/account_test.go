@@ -247,14 +247,14 @@ func TestConnectPage(t *testing.T) {
 func TestConnectAutomatically(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	auth := asJane(tn)
 	email := func() any {
 		session, target := begin(t, tn, auth, connectBody("google-oauth2", ""))
 		code := returned(t, newBrowser(t, tn).open(target)).Get("connect_code")
 		equal(t, "complete", myAccount(tn, "POST", "complete", auth, completeBody(session, code)).status, 201)
 		refresh := tokens(t, tn, "scope", "openid offline_access")["refresh_token"]
-		must(t, tn.SignIn("jane@acme.example"))
+		must(t, tn.LogIn("jane@acme.example"))
 		return vault(tn, refresh, "google-oauth2").json(t)["access_token"]
 	}
 	first := email()

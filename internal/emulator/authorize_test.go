@@ -139,7 +139,7 @@ func TestCallbackPatterns(t *testing.T) {
 func TestResponseModes(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	for _, test := range []struct {
 		responseType, mode, delivered string
 		members                       []string
@@ -225,7 +225,7 @@ func TestErrorsFollowTheResponseMode(t *testing.T) {
 func TestStateIsEchoed(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	for _, state := range []string{"a b+c%20", "ü\u2028<>&\"'", strings.Repeat("s", 3000), "\x01\xff", ""} {
 		q := request()
 		q.Set("state", state)
@@ -244,7 +244,7 @@ func TestRedirectKeepsTheQueryOfTheCallback(t *testing.T) {
 	c := webApp()
 	c.CallbackURLs = []string{callback + "?b=%20&a"}
 	must(t, tn.AddClient(c))
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	res := get(tn, authorizeURL(request("redirect_uri", callback+"?b=%20&a")))
 	if location := res.header.Get("Location"); !strings.HasPrefix(location, callback+"?b=%20&a&code=") {
 		t.Errorf("Location %s", location)
@@ -254,7 +254,7 @@ func TestRedirectKeepsTheQueryOfTheCallback(t *testing.T) {
 func TestAuthorizeByPost(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	if callbackParams(t, postForm(tn, base+"/authorize", request())).Get("code") == "" {
 		t.Error("no code")
 	}
@@ -263,7 +263,7 @@ func TestAuthorizeByPost(t *testing.T) {
 func TestDenyNext(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	tn.DenyNext("server_error", "taken back")
 	tn.DenyNext("", "")
 	if callbackParams(t, get(tn, authorizeURL(request()))).Get("code") == "" {
@@ -466,10 +466,10 @@ func TestOrganizations(t *testing.T) {
 func TestAutomaticSignIn(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	if err := tn.SignIn("nobody@acme.example"); err == nil {
+	if err := tn.LogIn("nobody@acme.example"); err == nil {
 		t.Error("an unknown user was accepted")
 	}
-	must(t, tn.SignIn("grace@gmail.example"))
+	must(t, tn.LogIn("grace@gmail.example"))
 	b := newBrowser(t, tn)
 	code := callbackParams(t, b.open(authorizeURL(request("acr_values", mfaACR, "prompt", "login consent")))).Get("code")
 	_, claims := verify(t, tn, redeem(tn, code).json(t)["id_token"].(string))
@@ -477,7 +477,7 @@ func TestAutomaticSignIn(t *testing.T) {
 	equal(t, "amr", has(claims["amr"], "mfa"), true)
 
 	// The session is Grace's, but now Jane sits there.
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	code = callbackParams(t, b.open(authorizeURL(request()))).Get("code")
 	_, claims = verify(t, tn, redeem(tn, code).json(t)["id_token"].(string))
 	equal(t, "sub", claims["sub"], any("auth0|65f0c1d2"))
@@ -487,10 +487,10 @@ func TestAutomaticSignIn(t *testing.T) {
 	got = callbackParams(t, get(tn, authorizeURL(request("prompt", "none"))))
 	equal(t, "error without a session", got.Get("error"), "login_required")
 
-	tn.SignOut()
+	tn.LogOut()
 	contains(t, b.open(authorizeURL(request())).body, "<h1>Log in</h1>")
 	got = callbackParams(t, b.open(authorizeURL(request("prompt", "none"))))
-	equal(t, "error after SignOut", got.Get("error"), "login_required")
+	equal(t, "error after LogOut", got.Get("error"), "login_required")
 }
 
 func TestSessionCookieChangesWithEveryLogin(t *testing.T) {
@@ -529,7 +529,7 @@ func TestSessionCookie(t *testing.T) {
 		tn, err := emulator.New(test.cfg)
 		must(t, err)
 		must(t, tn.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "s3cret", BaseURL: app}))
-		must(t, tn.SignIn("ada@acme.example"))
+		must(t, tn.LogIn("ada@acme.example"))
 		target := tn.Issuer() + "authorize?" + request("redirect_uri", app+"/auth/callback").Encode()
 		res := serve(tn, httptest.NewRequest("GET", target, nil))
 		cookie := res.header.Get("Set-Cookie")

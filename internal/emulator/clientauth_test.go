@@ -244,7 +244,7 @@ func TestClientsThatCannotAuthenticate(t *testing.T) {
 func TestPushedRequests(t *testing.T) {
 	t.Parallel()
 	tn, clock := newTenant(t, func(c *emulator.Config) { c.Discovery = emulator.Enterprise })
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	push := func(pairs ...string) response {
 		form := request(pairs...)
 		form.Set("client_secret", "s3cret")

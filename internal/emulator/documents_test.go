@@ -311,7 +311,7 @@ func TestSinglePageApplication(t *testing.T) {
 	tn, _ := newTenant(t)
 	must(t, tn.AddClient(emulator.Client{ID: "spa", Public: true, CallbackURLs: []string{callback},
 		WebOrigins: []string{"https://preview.example", "https://*.preview.example"}, Connections: []string{database}}))
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 	const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636, Appendix B
 

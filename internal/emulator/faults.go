@@ -47,7 +47,7 @@ type faults struct {
 	buckets *bounded[bucket]
 
 	lastToken url.Values
-	automatic string // subject of SignIn
+	automatic string // subject of LogIn
 	denial    *oauthError
 
 	editIDToken, editAccessToken TokenEdit

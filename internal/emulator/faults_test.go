@@ -131,7 +131,7 @@ func TestEdits(t *testing.T) {
 			body["extra"] = true
 		}
 	})
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	res := redeem(tn, codeFor(t, tn, "audience", api))
 	equal(t, "status", res.status, 201)
 	body := res.json(t)
@@ -179,7 +179,7 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 	}
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	for range 4 {
 		run(func() {
 			code := callbackParams(t, get(tn, authorizeURL(request("scope", "openid offline_access")))).Get("code")

@@ -300,9 +300,9 @@ func redeem(tn http.Handler, code string, pairs ...string) response {
 // tokens signs Jane in without pages and returns the token response.
 func tokens(t *testing.T, tn *emulator.Tenant, pairs ...string) map[string]any {
 	t.Helper()
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	code := callbackParams(t, get(tn, authorizeURL(request(pairs...)))).Get("code")
-	must(t, tn.SignIn(""))
+	must(t, tn.LogIn(""))
 	if code == "" {
 		t.Fatal("no code")
 	}

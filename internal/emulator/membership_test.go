@@ -272,7 +272,7 @@ func TestPromptsOfAutomaticSignIn(t *testing.T) {
 	} {
 		for _, behavior := range []string{"pre_login_prompt", "post_login_prompt"} {
 			tn, _ := newOrgTenant(t, tt.usage, behavior, tt.memberships...)
-			must(t, tn.SignIn("jane@acme.example"))
+			must(t, tn.LogIn("jane@acme.example"))
 			res := get(tn, authorizeURL(request()))
 			if tt.problem {
 				equal(t, behavior, callbackParams(t, res).Get("error"), "invalid_request")
@@ -356,7 +356,7 @@ func TestRolesOfAMembership(t *testing.T) {
 		Claims: map[string]any{"https://acme.example/plan": "pro"}}
 	must(t, tn.AddMember("jane@acme.example", "acme-eu", membership))
 	membership.Permissions[api][0] = "changed later"
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 
 	of := func(pairs ...string) string {
 		t.Helper()

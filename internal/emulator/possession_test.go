@@ -428,7 +428,7 @@ func TestCodeBoundToKey(t *testing.T) {
 	pushed := func() string {
 		form := request("dpop_jkt", key.thumbprint(), "client_secret", "s3cret")
 		uri := postForm(tn, base+"/oauth/par", form).json(t)["request_uri"].(string)
-		must(t, tn.SignIn("jane@acme.example"))
+		must(t, tn.LogIn("jane@acme.example"))
 		return callbackParams(t, get(tn, authorizeURL(url.Values{"client_id": {"web"}, "request_uri": {uri}, "dpop_jkt": {other.thumbprint()}}))).Get("code")
 	}
 	for name, code := range map[string]func() string{"in the URL": plain, "pushed": pushed} {
@@ -635,7 +635,7 @@ func TestOldTenantTakesNoProofs(t *testing.T) {
 func TestImplicitTokens(t *testing.T) {
 	t.Parallel()
 	tn, _ := newBoundTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	ask := func() url.Values {
 		return callbackParams(t, get(tn, authorizeURL(request("response_type", "token", "audience", api))))
 	}

@@ -138,7 +138,7 @@ func TestStrictThirdParties(t *testing.T) {
 		CallbackURLs: []string{callback}, GrantTypes: []string{"authorization_code"},
 		Grants: []emulator.ClientGrant{{Audience: "https://own.example/", Scopes: []string{"own"}}}}))
 	must(t, tn.AddAPI(emulator.API{Audience: "https://own.example/", Scopes: []string{"own", "other"}, PerAppAuthorization: true, ThirdPartyScopes: []string{"other"}}))
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	ask := func(pairs ...string) response {
 		return get(tn, authorizeURL(strictRequest("https://client.example/app.json", pairs...)))
 	}
@@ -221,7 +221,7 @@ func TestResource(t *testing.T) {
 func TestIssuerInResponses(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	const member = "authorization_response_iss_parameter_supported"
 	metadata := func() map[string]any { return get(tn, base+"/.well-known/oauth-authorization-server").json(t) }
 	answer := func(pairs ...string) url.Values {

@@ -109,11 +109,11 @@ func (ss *browserSessions) setSessionCookie(w http.ResponseWriter, value string,
 	http.SetCookie(w, c)
 }
 
-// SignIn turns on the automatic mode: from now on the named user answers every
+// LogIn turns on the automatic mode: from now on the named user answers every
 // page at once, and /authorize redirects without pages. An account to connect is
 // the one with the same email address, or else the first of the connection. The
 // user is named by email address or subject. The empty name returns to pages.
-func (ss *browserSessions) SignIn(user string) error {
+func (ss *browserSessions) LogIn(user string) error {
 	subject := ""
 	if user != "" {
 		var ok bool
@@ -127,8 +127,8 @@ func (ss *browserSessions) SignIn(user string) error {
 	return nil
 }
 
-// SignOut ends the automatic mode and every session at the tenant.
-func (ss *browserSessions) SignOut() {
+// LogOut ends the automatic mode and every session at the tenant.
+func (ss *browserSessions) LogOut() {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.faults.automatic = ""

@@ -268,7 +268,7 @@ func TestDemo(t *testing.T) {
 		"linus@github.example": true, "paula@partner.example": false, "frank@fabrikam.example": false, "carol@customer.example": false} {
 		_, claims := decode(t, tn.AccessToken(email, api))
 		equal(t, email, has(claims["permissions"], "read:protected"), permission)
-		must(t, tn.SignIn(email))
+		must(t, tn.LogIn(email))
 		res := get(tn, "http://127.0.0.1:4001/authorize?"+request("redirect_uri", "http://127.0.0.1:3000/auth/callback").Encode())
 		if !res.location(t).Query().Has("code") {
 			t.Errorf("%s cannot log in: %s", email, res.location(t))

@@ -22,7 +22,7 @@ const (
 
 func codeFor(t *testing.T, tn *emulator.Tenant, pairs ...string) string {
 	t.Helper()
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	return callbackParams(t, get(tn, authorizeURL(request(pairs...)))).Get("code")
 }
 

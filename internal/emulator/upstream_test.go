@@ -252,7 +252,7 @@ func TestUpstreamFails(t *testing.T) {
 	c.add(2 * time.Hour)
 	contains(t, b.back(state, "code", "x").body, "This page has expired")
 	// The automatic user is not asked for it: the provider is.
-	must(t, tn.SignIn("jane@acme.example"))
+	must(t, tn.LogIn("jane@acme.example"))
 	upstream(t, newBrowser(t, tn))
 }
 

@@ -72,7 +72,7 @@ func SignedInAt(t testing.TB, tc TenantConfig, edit ...func(*auth0.Config)) *Env
 	if err := ten.AddDemo(Demo{ClientID: ClientID, ClientSecret: "client-secret-SECRET", BaseURL: AppURL, Audience: Audience}); err != nil {
 		t.Fatal(err)
 	}
-	if err := ten.SignIn("ada@acme.example"); err != nil {
+	if err := ten.LogIn("ada@acme.example"); err != nil {
 		t.Fatal(err)
 	}
 	e := &Env{T: t, Tenant: ten, Log: &Log{}, Mux: http.NewServeMux()}
@@ -110,7 +110,7 @@ func SignedInAt(t testing.TB, tc TenantConfig, edit ...func(*auth0.Config)) *Env
 // SignInAtTenant changes the user who is logged in at the tenant.
 func (e *Env) SignInAtTenant(email string) {
 	e.T.Helper()
-	if err := e.Tenant.SignIn(email); err != nil {
+	if err := e.Tenant.LogIn(email); err != nil {
 		e.T.Fatal(err)
 	}
 }

@@ -1324,7 +1324,7 @@ func TestClaimsOfSession(t *testing.T) {
 		}
 		return resp.StatusCode, string(body)
 	}
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	token := tenant.AccessToken(auth0test.Claim("https://acme.example/plan", "token"))
 	for _, tt := range []struct {
 		why, path, token string

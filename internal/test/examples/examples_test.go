@@ -226,7 +226,7 @@ func behindProxy(t *testing.T, name string, edit ...func(env []string) []string)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tenant.Close() })
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	cfg := tenant.Config()
 	env := []string{"AUTH0_DOMAIN=" + cfg.Domain, "AUTH0_CLIENT_ID=" + cfg.ClientID, "AUTH0_CLIENT_SECRET=" + cfg.ClientSecret,
 		"AUTH0_SECRET=" + cfg.Secrets[0], "AUTH0_AUDIENCE=" + cfg.Audience, "APP_BASE_URL=" + base}
@@ -345,7 +345,7 @@ func TestSessions(t *testing.T) {
 	for _, v := range []visitor{one, other} {
 		v.shows(v.open(v.base+"/auth/login"), "/", "Good to see you, Ada")
 	}
-	tenant.SignIn("bob@acme.example")
+	tenant.LogIn("bob@acme.example")
 	bob.shows(bob.open(bob.base+"/auth/login"), "/", "Good to see you, Bob")
 
 	one.shows(one.do("POST", one.base+"/everywhere", nil), "/", "You are logged out.")
@@ -494,7 +494,7 @@ func TestStepUp(t *testing.T) {
 	if p := v.open(v.base + "/books"); p.status != http.StatusForbidden || strings.Contains(p.body, "Only bookkeepers") {
 		t.Errorf("the books for Ada: %d\n%s", p.status, p.body)
 	}
-	tenant.SignIn("rose@acme.example")
+	tenant.LogIn("rose@acme.example")
 	v = newVisitor()
 	v.shows(v.open(v.base+"/books"), "/books", "Only bookkeepers see this page.")
 }

@@ -83,7 +83,7 @@ func hello(t *testing.T) (*auth0test.Tenant, visitor) {
 	}
 	t.Cleanup(func() { tenant.Close() })
 	tenant.AllowCallback("/auth/callback") // so that Browser knows the host
-	tenant.SignIn("ada@acme.example")
+	tenant.LogIn("ada@acme.example")
 	cfg := tenant.Config()
 	c := command("hello", "AUTH0_DOMAIN="+cfg.Domain, "AUTH0_CLIENT_ID="+cfg.ClientID, "AUTH0_CLIENT_SECRET="+cfg.ClientSecret,
 		"AUTH0_SECRET="+cfg.Secrets[0], "APP_BASE_URL="+base)

@@ -236,7 +236,7 @@ func sampledRefusals() []sampled {
 
 		{"POST /oauth/par or GET /authorize", "both online_access and offline_access", begun(auth0.WithScopes("openid", "online_access", "offline_access")), nothing, false, 400, "invalid_request", "authorization_error", 0, nil},
 		{"GET /authorize", "FAPI compliance level requires PAR", login(), client(func(c *testkit.TenantClient) { c.RequirePushedRequests = true }), false, 400, "invalid_request", "authorization_error", 0, nil},
-		{callbacks, "prompt=none without session", login(auth0.WithPrompt("none")), func(e *testkit.Env) { e.Tenant.SignOut() }, false, 400, "login_required", "authorization_error", 0, nil},
+		{callbacks, "prompt=none without session", login(auth0.WithPrompt("none")), func(e *testkit.Env) { e.Tenant.LogOut() }, false, 400, "login_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none and consent missing", login(auth0.WithPrompt("none")), nil, false, 400, "consent_required", "authorization_error", 0, nil},
 		{callbacks, "prompt=none but MFA/redirect action needed", login(auth0.WithPrompt("none")), nil, true, 400, "interaction_required", "authorization_error", 0, nil},
 		{callbacks, "blocked user", login(), blocked, false, 403, "unauthorized", "authorization_denied", 0, nil},

@@ -632,7 +632,7 @@ func TestPasswordlessLink(t *testing.T) {
 	t.Parallel()
 	// A link is never pushed: what a mail refers to must be good when it is read.
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
-	if err := e.Tenant.SignIn(""); err != nil {
+	if err := e.Tenant.LogIn(""); err != nil {
 		t.Fatal(err)
 	}
 	e.Mux.HandleFunc("POST /link", func(w http.ResponseWriter, r *http.Request) {

@@ -122,7 +122,7 @@ func TestSilentLoginIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"login_required", "interaction_required", "consent_required", "account_selection_required"} {
 		e := silentEnv(t)
-		e.Tenant.SignOut()
+		e.Tenant.LogOut()
 		e.Tenant.DenyNext(code, "no")
 		b := e.Browser()
 		resp := b.Callback(b.AtTenant(b.Begin("/open?x=y")))
@@ -231,7 +231,7 @@ func badCode(w http.ResponseWriter, r *http.Request) {
 func TestSilentLoginWithoutCookies(t *testing.T) {
 	t.Parallel()
 	e := silentEnv(t)
-	e.Tenant.SignOut()
+	e.Tenant.LogOut()
 	e.Tenant.DenyNext("login_required", "no")
 	target := e.Browser().AtTenant(e.Browser().Begin("/open?x=y"))
 	resp := e.Browser().Callback(target)

@@ -133,7 +133,7 @@ func TestRefreshWithFactor(t *testing.T) {
 		e := newGrantsEnv(t, func(c *auth0.Config) {
 			c.ProofKey, c.Scopes = key, []string{"openid", "offline_access"}
 		})
-		if err := e.Tenant.SignIn(testkit.MFAUser); err != nil {
+		if err := e.Tenant.LogIn(testkit.MFAUser); err != nil {
 			t.Fatal(err)
 		}
 		b := e.Browser().MustLogin()
