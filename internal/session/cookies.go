@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// The purposes of what is sealed in a cookie.
+// The purposes of sealed cookie values.
 const (
 	purposeID      = "sid" // the id of a session in the store
 	purposeSession = "session"
@@ -72,7 +72,7 @@ func (c *cookies) idOf(value string) string {
 
 // A sentSession is the session in the cookies of a response.
 type sentSession struct {
-	id     string  // empty if it sets none
+	id     string  // empty if the response sets none
 	record *Record // the session, if it is in the cookie
 }
 
@@ -151,8 +151,9 @@ func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
 	}
 }
 
-// value returns the sealed id or record. A large record loses its ID token, its
-// third-party tokens and all access tokens but the first, which can be fetched again.
+// value returns the sealed id or record. It drops the ID token, the third-party tokens
+// and all access tokens but the first from a large record. The access tokens and
+// third-party tokens can be requested again.
 func (c *cookies) value(record *Record) string {
 	const comfortable = 6 << 10
 	if c.idsOnly {
