@@ -313,7 +313,6 @@ func TestCurrent(t *testing.T) {
 	})
 }
 
-// TestCookiesAreReadOnce: a request can carry thousands of them.
 // TestFindAgain: a session is read once for a request, and again for another request, for
 // other cookies and by another application.
 func TestFindAgain(t *testing.T) {
@@ -349,6 +348,7 @@ func TestFindAgain(t *testing.T) {
 	})
 }
 
+// TestCookiesAreReadOnce: a request can carry thousands of cookies.
 func TestCookiesAreReadOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
