@@ -132,7 +132,7 @@ func textsOf(svg []byte) (map[string][]string, error) {
 	}
 }
 
-// TestDrawing: figures that are missing are an error, and never a picture without them.
+// TestDrawing: missing figures are an error, and never a picture without them.
 func TestDrawing(t *testing.T) {
 	t.Parallel()
 	type figures = map[string]struct{ NS, Ratio float64 }

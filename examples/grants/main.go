@@ -57,7 +57,7 @@ func main() {
 }
 
 // newTenant starts a tenant with a user with a second factor, an API that calls another
-// one, and the applications of the grants.
+// one, and the settings for the grants.
 func newTenant() (*auth0test.Tenant, error) {
 	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:3000")
 	if err != nil {
