@@ -120,7 +120,7 @@ func TestSessionIsProlonged(t *testing.T) {
 	})
 }
 
-// TestStoreIsDown: nobody is logged out, and the log says why nobody is logged in.
+// TestStoreIsDown: no user is logged out, and the log says why no user is logged in.
 func TestStoreIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
