@@ -361,7 +361,7 @@ func malformedHeader(err error) error {
 type outcome struct {
 	token  *Token         // nil for a rejected token
 	from   *trustedIssuer // nil for an untrusted issuer
-	sum    memo.Sum       // of the token, if it can be cached
+	input  string         // what was signed, a part of the text; set for a token that was not cached
 	cached bool
 	proof  *dpop.Proof // that came with the token, unverified; nil for none
 	nonce  string      // for the next DPoP proof, if the client needs another one
@@ -496,7 +496,7 @@ func (a *API) MetadataHandler() http.Handler {
 // A checker verifies the tokens of an API.
 type checker struct {
 	issuers *trustedIssuers
-	cache   *memo.Cache[*Token] // tokens with a verified signature; nil for no cache
+	cache   *memo.Cache[remembered] // tokens with a verified signature; nil for no cache
 	rules   access.Rules
 	proofs  *proofs // nil if DPoP is off
 	// certificate returns the certificate of a request, see [Certificates].From.
@@ -530,9 +530,9 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	}
 	switch n := c.TokenCache; {
 	case n == 0:
-		ch.cache = memo.New[*Token](defaultCache)
+		ch.cache = memo.New[remembered](defaultCache)
 	case n > 0 && n <= maxCache:
-		ch.cache = memo.New[*Token](n)
+		ch.cache = memo.New[remembered](n)
 	case n != None:
 		p.add("TokenCache", "%d must be between 1 and %d, or None", n, maxCache)
 	}
@@ -561,7 +561,7 @@ func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error
 		err = ch.checkSender(p, o.proof, o.token)
 	}
 	if err == nil && o.proof != nil {
-		o.nonce, err = ch.proofs.use(ctx, p, o.proof, o.sum, now)
+		o.nonce, err = ch.proofs.use(ctx, p, o.proof, now)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -578,28 +578,38 @@ const maxRemembered = 8 << 10
 
 func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(raw) <= maxRemembered }
 
-// checkOnce caches a valid token by its SHA-256, which cannot be used as a token. A
-// token that fails before the signature check is not hashed for the cache. A new
-// token is hashed once: its signing input is a prefix of it, so one pass gives both
-// sums.
+// A remembered is a token in the cache. The cache has its text without the signature, and
+// the SHA-256 of the rest. Neither can be used as a token.
+type remembered struct {
+	token *Token
+	input string // what was signed
+}
+
+// is reports whether a text is that of the token, whose rest has the sum. It compares the
+// sums first: who does not know the signature learns nothing from the time that it takes.
+func (held *remembered) is(raw string, sum memo.Sum) bool {
+	n := len(held.input)
+	return n < len(raw) && memo.SumOf(raw[n:]) == sum && raw[:n] == held.input
+}
+
+// checkOnce caches a valid token. Only a valid token, and one that ends as a cached token
+// does, is hashed for the cache.
 func (ch *checker) checkOnce(ctx context.Context, p presented, now time.Time) (outcome, error) {
 	place := ch.cache.SlotOf(p.Token)
-	if ch.cache.Has(place) {
-		sum := memo.SumOf(p.Token)
-		if t, ok := ch.cache.Get(place, sum); ok {
-			o := outcome{token: t, from: t.from, sum: sum, cached: true}
-			still, err := ch.recheck(ctx, t, now)
-			if err == nil && still {
-				o.proof, err = ch.proofs.read(p)
-			}
-			if still || err != nil {
-				return o, err
-			}
+	if held, ok := ch.cache.Find(place, func(held remembered, sum memo.Sum) bool { return held.is(p.Token, sum) }); ok {
+		t := held.token
+		o := outcome{token: t, from: t.from, cached: true}
+		still, err := ch.recheck(ctx, t, now)
+		if err == nil && still {
+			o.proof, err = ch.proofs.read(p)
+		}
+		if still || err != nil {
+			return o, err
 		}
 	}
 	o, err := ch.checkToken(ctx, p, now)
 	if err == nil {
-		ch.cache.Put(place, o.sum, o.token)
+		ch.cache.Put(place, memo.SumOf(p.Token[len(o.input):]), remembered{o.token, strings.Clone(o.input)})
 	}
 	return o, err
 }
@@ -635,7 +645,11 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 // 4, and RFC 8725. The form of a proof is checked between the two: it does not matter
 // for a token that is rejected anyway.
 func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (o outcome, err error) {
-	m, err := jwt.Parse(p.Token)
+	parse := jwt.ParseInput // the signature is decoded once, when it is verified
+	if p.DPoP {
+		parse = jwt.Parse // a token that is no token is refused before its proof
+	}
+	m, err := parse(p.Token)
 	if err != nil {
 		return outcome{}, ch.explained(err)
 	}
@@ -662,9 +676,6 @@ func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (
 	if err := o.from.accepts(ctx, c.Issuer); err != nil {
 		return o, err
 	}
-	if ch.remembers(p.Token) {
-		m.SHA256, o.sum = memo.Sums(m.SigningInput, p.Token[len(m.SigningInput):])
-	}
 	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
 	if err != nil {
 		return o, err
@@ -673,7 +684,8 @@ func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (
 	if err := ch.rules.CheckConfirmation(&c); err != nil {
 		return o, err
 	}
-	o.token = &Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key}
+	o.input = m.SigningInput
+	o.token = newToken(Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key})
 	return o, nil
 }
 

@@ -394,16 +394,13 @@ func (s *proofs) read(p presented) (*dpop.Proof, error) {
 
 // use verifies a proof of the key that the token is bound to, and makes it unusable. It
 // returns a nonce if the client needs another one for its next proof.
-func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, sum memo.Sum, now time.Time) (nonce string, err error) {
+func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, now time.Time) (nonce string, err error) {
 	url, root, err := s.urlOf(p.Request)
 	if err != nil {
 		return "", err
 	}
-	if sum == (memo.Sum{}) {
-		sum = memo.SumOf(p.Token) // it is not in the cache
-	}
 	use, err := proof.Verify(dpop.Expect{
-		Method: p.Request.Method, URL: url, Root: root, TokenSum: sum, Now: now, MaxAge: s.maxAge, Leeway: s.leeway, Nonces: s.nonces,
+		Method: p.Request.Method, URL: url, Root: root, TokenSum: memo.SumOf(p.Token), Now: now, MaxAge: s.maxAge, Leeway: s.leeway, Nonces: s.nonces,
 	})
 	if err != nil {
 		return "", err

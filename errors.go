@@ -369,7 +369,7 @@ func (x errorWriter) fail(w http.ResponseWriter, r *http.Request, op string, err
 	}
 	page := func() browser.Page { return x.page(r, e, reference) }
 	if x.page == nil || !browser.WriteError(w, r, e.Status, e.Op == "callback", page) {
-		errorpage.WriteJSON(w, r, rowOf(e))
+		errorpage.WriteJSON(w, r, refusal.Row{Status: e.Status, Code: e.Code, Reason: e.Reason, Description: e.Description})
 	}
 }
 

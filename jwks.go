@@ -156,7 +156,7 @@ func (k *KeySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	if k.set == nil {
 		return nil, asError("signature", refusal.Misconfigured.Wrap(errZeroKeySet))
 	}
-	m, err := jwt.Parse(token)
+	m, err := jwt.ParseInput(token)
 	if err == nil {
 		_, err = k.set.Verify(ctx, m, keys.FromAnybody)
 	}

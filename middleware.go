@@ -171,11 +171,11 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
-			text, decoded := v.token.payload, &v.decoded
+			text, decoded, kept := v.token.payload, &v.decoded, v.token.kept
 			if v.session {
-				text, decoded = claimsOf(ctx)
+				text, decoded, kept = claimsOf(ctx)
 			}
-			if _, err := decodeClaims[T](ctx, text, decoded); err != nil {
+			if _, err := decodeClaims[T](ctx, text, decoded, kept); err != nil {
 				return hookError(err, refusal.Forbidden, func(err error) error { return asBearerError(fault.Claim.Because("%w", err)) })
 			}
 			return nil

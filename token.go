@@ -35,6 +35,18 @@ type Token struct {
 	algorithm string
 	from      *trustedIssuer
 	key       *keys.Key // the key of the signature
+	kept      *jsonscan.Kept
+}
+
+// newToken returns a token for several requests, which keeps decoded claims. Both are in
+// one allocation.
+func newToken(t Token) *Token {
+	all := &struct {
+		Token
+		kept jsonscan.Kept
+	}{Token: t}
+	all.Token.kept = &all.kept
+	return &all.Token
 }
 
 // Issuer returns iss, the tenant that issued the token.
@@ -305,11 +317,11 @@ func (u *userContext) Value(key any) any {
 // The error is [ErrNoToken] if there is neither token nor session.
 func Claims[T any](ctx context.Context) (T, error) {
 	var none T
-	text, decoded := claimsOf(ctx)
+	text, decoded, kept := claimsOf(ctx)
 	if decoded == nil {
 		return none, asError("claims", refusal.NoToken.New())
 	}
-	claims, err := decodeClaims[T](ctx, text, decoded)
+	claims, err := decodeClaims[T](ctx, text, decoded, kept)
 	if err != nil {
 		return none, asError("claims", refusal.Claim.Wrap(err))
 	}
@@ -317,10 +329,10 @@ func Claims[T any](ctx context.Context) (T, error) {
 }
 
 // decodeClaims caches a pointer to the claims, which is one allocation for them.
-func decodeClaims[T any](ctx context.Context, text string, decoded *memo.Types) (*T, error) {
+func decodeClaims[T any](ctx context.Context, text string, decoded *memo.Types, kept *jsonscan.Kept) (*T, error) {
 	claims, err := decoded.As(reflect.TypeFor[T](), func() (any, error) {
 		claims := new(T)
-		if err := jsonscan.Unmarshal(text, claims); err != nil {
+		if err := kept.Unmarshal(text, claims); err != nil {
 			return nil, err
 		}
 		if err := validate(ctx, claims); err != nil {
@@ -347,16 +359,16 @@ func validate[T any](ctx context.Context, claims *T) error {
 	return v.Validate(ctx)
 }
 
-// claimsOf returns the JSON text of the claims of a request, and the cache of their
-// decoded forms.
-func claimsOf(ctx context.Context) (string, *memo.Types) {
+// claimsOf returns the JSON text of the claims of a request, the cache of their decoded
+// forms, and that of the token for all its requests. It is nil for a session.
+func claimsOf(ctx context.Context) (string, *memo.Types, *jsonscan.Kept) {
 	if v := verifiedIn(ctx); v != nil {
-		return v.token.payload, &v.decoded
+		return v.token.payload, &v.decoded, v.token.kept
 	}
 	if loaded := visit.In(ctx); loaded != nil && loaded.Record != nil {
-		return loaded.Record.Claims, &loaded.Decoded
+		return loaded.Record.Claims, &loaded.Decoded, nil
 	}
-	return "", nil
+	return "", nil, nil
 }
 
 // A ClaimCheck reports whether the value of a claim is accepted. The value is as

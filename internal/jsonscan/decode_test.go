@@ -114,6 +114,13 @@ func same(t *testing.T, text string) {
 		case !reflect.DeepEqual(ours, theirs):
 			t.Errorf("%s, %q: %+v, encoding/json has %+v", why, text, ours, theirs)
 		}
+		var kept Kept
+		for range 3 { // it decodes twice, and then copies
+			copied := target()
+			if err := kept.Unmarshal(text, copied); (err == nil) != (want == nil) || !reflect.DeepEqual(copied, theirs) {
+				t.Errorf("%s, %q: kept %+v, %v; encoding/json has %+v, %v", why, text, copied, err, theirs, want)
+			}
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -164,7 +165,14 @@ type scanner struct {
 	escaped bool // the last string has escapes
 }
 
+// space skips white space. Tokens have none, which costs no call.
 func (s *scanner) space() {
+	if s.pos < len(s.text) && s.text[s.pos] <= ' ' {
+		s.spaces()
+	}
+}
+
+func (s *scanner) spaces() {
 	for s.pos < len(s.text) {
 		switch s.text[s.pos] {
 		case ' ', '\t', '\n', '\r':
@@ -350,9 +358,9 @@ func plain(text string) int {
 		w := word(text[i:])
 		quote, backslash := w^(ones*'"'), w^(ones*'\\')
 		// A subtraction sets the high bit of the first byte that is too small. It can also
-		// set those of the bytes behind it, which the loop below looks at again.
-		if ((w-ones*0x20)&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&highs != 0 {
-			break
+		// set those of the bytes behind it, which do not matter.
+		if found := ((w-ones*0x20)&^w | (quote-ones)&^quote | (backslash-ones)&^backslash) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
 	for ; i < len(text); i++ {

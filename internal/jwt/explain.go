@@ -2,6 +2,7 @@ package jwt
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,35 +17,54 @@ import (
 // ErrOpaque is the cause of the fault of a text without dots.
 var ErrOpaque = errors.New("the text has no dots, so it is an opaque token or not a token at all")
 
-// malformed returns the fault of a text that is not a signed token.
+// malformed returns the fault of a text that is not a signed token. It looks for the
+// mistake when the cause is read: strangers send such texts for free, and few are logged.
+// Only for a text without dots, a caller can have a hint of its own.
 func malformed(text string) *fault.Fault {
+	if !strings.Contains(text, ".") {
+		return fault.Malformed.Because("%w", explain(text))
+	}
+	return &fault.Fault{
+		Reason: fault.Malformed.Reason, Description: fault.Malformed.Description,
+		Cause: explanation(func() error { return explain(text) }),
+	}
+}
+
+// An explanation is a function, because package fmt prints the fields of every value that
+// it reaches, but only the address of a function.
+type explanation func() error
+
+func (e explanation) Error() string { return e().Error() }
+
+// explain returns the cause of the fault of a text that is not a signed token.
+func explain(text string) error {
 	if why := mistake(text); why != "" {
-		return fault.Malformed.Because("%s", why)
+		return errors.New(why)
 	}
 	if !strings.Contains(text, ".") {
-		return fault.Malformed.Because("%w", ErrOpaque)
+		return ErrOpaque
 	}
 	parts := strings.Split(text, ".")
 	switch n := len(parts); {
 	case n == 5 && isEncrypted(parts[0]):
-		return fault.Malformed.Because("the token is encrypted (JWE): its header has enc; only signed tokens are accepted, so turn token encryption off for this API")
+		return errors.New("the token is encrypted (JWE): its header has enc; only signed tokens are accepted, so turn token encryption off for this API")
 	case n == 2:
-		return fault.Malformed.Because("the token has 2 parts, want 3; the signature is missing, so the token may be cut off")
+		return errors.New("the token has 2 parts, want 3; the signature is missing, so the token may be cut off")
 	case n != 3:
-		return fault.Malformed.Because("the text has %d parts between dots, want 3", n)
+		return fmt.Errorf("the text has %d parts between dots, want 3", n)
 	}
 	names := [...]string{"header", "payload", "signature"}
 	for i, part := range parts {
 		switch {
 		case part == "":
-			return fault.Malformed.Because("the %s of the token is empty", names[i])
+			return fmt.Errorf("the %s of the token is empty", names[i])
 		case i == 0 && base64url.DecodedLen(part) > maxHeader:
-			return fault.Malformed.Because("the header of the token has more than %d bytes", maxHeader)
+			return fmt.Errorf("the header of the token has more than %d bytes", maxHeader)
 		case !base64url.IsValid(part):
-			return fault.Malformed.Because("the %s of the token is not base64url without padding; the token may be cut off or changed", names[i])
+			return fmt.Errorf("the %s of the token is not base64url without padding; the token may be cut off or changed", names[i])
 		}
 	}
-	return fault.Malformed
+	return errors.New("the text is not a token")
 }
 
 // isEncrypted reports whether the header of a token has enc (RFC 7516, Section 4.1.2).

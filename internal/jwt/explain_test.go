@@ -2,6 +2,7 @@ package jwt
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -136,5 +137,20 @@ func TestOptionalClaims(t *testing.T) {
 	right := `{"jti":"a","sid":"b","acr":"c","amr":["d"],"auth_time":1767312000}`
 	if c, err = ParseClaims(right, true, optional); err != nil || c.present != optional {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestExplanationHidesText: the cause has the text, which can be a secret, where no format
+// shows it.
+func TestExplanationHidesText(t *testing.T) {
+	for _, text := range []string{"secret.secret", "secret.secret.!", "secret", "secret secret.x"} {
+		_, err := Parse(text)
+		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			for _, value := range []any{err, errors.Unwrap(err), struct{ inside any }{err}, err.(*fault.Fault).Cause, struct{ inside error }{err.(*fault.Fault).Cause}} {
+				if printed := fmt.Sprintf(format, value); strings.Contains(printed, "secret") {
+					t.Errorf("%q: %s prints %s", text, format, printed)
+				}
+			}
+		}
 	}
 }

@@ -40,18 +40,20 @@ type Message struct {
 	// SigningInput is the signed text (RFC 7515, Section 5.2): characters of the
 	// token itself, not a new encoding.
 	SigningInput string
-	// SHA256 is the hash of SigningInput if a caller has computed it, and else zero.
-	SHA256 [32]byte
 	// Payload is the decoded text of the claims.
 	Payload string
 
-	signature string // encoded, and well-formed
+	signature string // encoded, and not empty
 }
 
-// AppendSignature appends the bytes of the signature to dst.
-func (m *Message) AppendSignature(dst []byte) []byte {
-	dst, _ = base64url.Append(dst, m.signature, -1)
-	return dst
+// AppendSignature appends the bytes of the signature to dst. It fails if the signature is
+// not base64url.
+func (m *Message) AppendSignature(dst []byte) ([]byte, error) {
+	dst, ok := base64url.Append(dst, m.signature, -1)
+	if !ok {
+		return nil, malformed(m.SigningInput + "." + m.signature)
+	}
+	return dst, nil
 }
 
 // tooLarge is made once, because anybody can send such a text.
@@ -59,6 +61,20 @@ var tooLarge = fault.Size.Because("the token has more than %d bytes", maxSize)
 
 // Parse takes a token apart.
 func Parse(token string) (Message, error) {
+	m, err := ParseInput(token)
+	if err == nil && !base64url.IsValid(m.signature) {
+		err = malformed(token)
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+// ParseInput is Parse without the check that the signature is base64url. It is for
+// callers that decode the signature, with [Message.AppendSignature], before they accept
+// the token.
+func ParseInput(token string) (Message, error) {
 	if len(token) > maxSize {
 		return Message{}, tooLarge
 	}
@@ -78,7 +94,7 @@ func Parse(token string) (Message, error) {
 	if strings.EqualFold(m.Algorithm, "none") {
 		return Message{}, fault.Algorithm.Because("alg is %.40q: the token is not signed", m.Algorithm)
 	}
-	if !ok2 || signature == "" || !base64url.IsValid(signature) { // after the header, whose faults tell more
+	if !ok2 || signature == "" { // after the header, whose faults tell more
 		return Message{}, malformed(token)
 	}
 	return m, nil

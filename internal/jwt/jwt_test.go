@@ -37,8 +37,8 @@ func TestParse(t *testing.T) {
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("Parse = %+v\nwant    %+v", m, want)
 	}
-	if got := string(m.AppendSignature([]byte("the "))); got != "the signature!" {
-		t.Errorf("AppendSignature = %q", got)
+	if got, err := m.AppendSignature([]byte("the ")); err != nil || string(got) != "the signature!" {
+		t.Errorf("AppendSignature = %q, %v", got, err)
 	}
 }
 
@@ -136,6 +136,8 @@ func TestParseForms(t *testing.T) {
 	for _, tt := range tests {
 		if m, err := Parse(tt.token); !errors.Is(err, tt.want) || !reflect.DeepEqual(m, Message{}) {
 			t.Errorf("%s: %+v, error %v, want %v", tt.why, m, err, tt.want)
+		} else if later := parseInParts(tt.token); later == nil || later.Error() != err.Error() {
+			t.Errorf("%s: ParseInput and AppendSignature: %v, want %v", tt.why, later, err)
 		}
 	}
 	full := `{"x":"` + strings.Repeat("x", 1) + `"}`
@@ -148,6 +150,16 @@ func TestParseForms(t *testing.T) {
 	if _, err := Parse(h + "." + b64(full) + "." + s); err != nil {
 		t.Errorf("token of the largest size: %v", err)
 	}
+}
+
+// parseInParts does what Parse does, and decodes the signature.
+func parseInParts(token string) error {
+	m, err := ParseInput(token)
+	if err != nil {
+		return err
+	}
+	_, err = m.AppendSignature(nil)
+	return err
 }
 
 func TestParseClaims(t *testing.T) {
@@ -264,6 +276,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(token(header) + ".")
 	f.Fuzz(func(t *testing.T, raw string) {
 		m, err := Parse(raw)
+		if later := parseInParts(raw); (later == nil) != (err == nil) || err != nil && later.Error() != err.Error() {
+			t.Errorf("ParseInput and AppendSignature: %v, want %v", later, err)
+		}
 		if err != nil {
 			if !reflect.DeepEqual(m, Message{}) {
 				t.Error("an error and a message")
@@ -271,7 +286,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		// One token, one text: encoding again gives the same characters.
-		signature := base64.RawURLEncoding.EncodeToString(m.AppendSignature(nil))
+		decoded, _ := m.AppendSignature(nil)
+		signature := base64.RawURLEncoding.EncodeToString(decoded)
 		head, _, _ := strings.Cut(m.SigningInput, ".")
 		if again := head + "." + b64(m.Payload) + "." + signature; again != raw {
 			t.Errorf("%q encodes to %q", raw, again)

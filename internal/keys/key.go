@@ -17,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 )
 
@@ -144,25 +143,18 @@ func lowOrder(key ed25519.PublicKey) bool {
 	return slices.Contains(lowOrderPoints, string(point))
 }
 
-// verify reports whether the key made the signature of a token.
-func (k *Key) verify(m jwt.Message) bool {
-	var array [maxSignature]byte // stays on the stack
-	return k.made(m.AppendSignature(array[:0]), m.Algorithm, m.SigningInput, m.SHA256)
-}
-
 // maxSignature is the length of the longest signature that can be good.
 const maxSignature = 8192 / 8
 
-// made reports whether the key made a signature of the signing input. The hash sum is
-// that of the input, or zero. It calls the standard library itself, because wrappers
+// made reports whether the key made a signature of the signing input. It calls the standard library itself, because wrappers
 // are less strict. The salt of PSS must have the length of the hash, and an ECDSA
 // signature must have the length of its curve (RFC 7518, Sections 3.4 and 3.5).
-func (k *Key) made(signature []byte, algorithm, input string, sum [32]byte) bool {
+func (k *Key) made(signature []byte, algorithm, input string) bool {
 	var array [sha512.Size + maxDER]byte // for everything that is hashed or encoded here
 	hashed := array[:0:sha512.Size]
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
-		digest := appendInputDigest(hashed, algorithm, input, sum)
+		digest := appendDigest(hashed, hashOf(algorithm), input)
 		if strings.HasPrefix(algorithm, "PS") {
 			return rsa.VerifyPSS(key, hashOf(algorithm), digest, signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
@@ -172,7 +164,7 @@ func (k *Key) made(signature []byte, algorithm, input string, sum [32]byte) bool
 		if len(signature) != 2*size {
 			return false
 		}
-		digest := appendInputDigest(hashed, algorithm, input, sum)
+		digest := appendDigest(hashed, hashOf(algorithm), input)
 		return ecdsa.VerifyASN1(key, digest, appendDER(array[sha512.Size:sha512.Size], signature[:size], signature[size:]))
 	case ed25519.PublicKey:
 		return ed25519.Verify(key, []byte(input), signature)
@@ -222,16 +214,6 @@ func hashOf(alg string) crypto.Hash {
 		return crypto.SHA512
 	}
 	return crypto.SHA256
-}
-
-// appendInputDigest appends the hash of the signing input. The sum is its SHA-256 if
-// that is known, and else zero.
-func appendInputDigest(dst []byte, algorithm, input string, sum [32]byte) []byte {
-	h := hashOf(algorithm)
-	if h == crypto.SHA256 && sum != [32]byte{} {
-		return append(dst, sum[:]...)
-	}
-	return appendDigest(dst, h, input)
 }
 
 // appendDigest appends the hash of a text.

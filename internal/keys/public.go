@@ -23,7 +23,7 @@ type PublicKey struct{ key Key }
 // Verify reports whether the key made a signature with an algorithm. The caller has
 // checked that the algorithm is allowed.
 func (p *PublicKey) Verify(algorithm, input string, signature []byte) bool {
-	return slices.Contains(p.key.algorithms, algorithm) && p.key.made(signature, algorithm, input, [32]byte{})
+	return slices.Contains(p.key.algorithms, algorithm) && p.key.made(signature, algorithm, input)
 }
 
 // A JWK has the members of a public key (RFC 7517, Section 4). A key has one text for

@@ -189,18 +189,24 @@ const (
 
 // Verify checks the signature of a token and returns the key that made it. The
 // caller has checked that the algorithm is allowed. Verify fails with
-// [fault.Signature] if no key fits, and with [fault.Keys] if there are no keys.
+// [fault.Signature] if no key fits, with [fault.Keys] if there are no keys, and with
+// [fault.Malformed] if the signature is not base64url, before it looks for keys.
 func (k *Set) Verify(ctx context.Context, m jwt.Message, origin Origin) (*Key, error) {
+	var array [maxSignature]byte // stays on the stack
+	signature, err := m.AppendSignature(array[:0])
+	if err != nil {
+		return nil, err
+	}
 	candidates, err := k.find(ctx, m.KeyID, m.Algorithm, origin)
 	if err != nil {
 		return nil, err
 	}
-	return verifyWith(candidates, m)
+	return verifyWith(candidates, m, signature)
 }
 
-func verifyWith(candidates []*Key, m jwt.Message) (*Key, error) {
+func verifyWith(candidates []*Key, m jwt.Message, signature []byte) (*Key, error) {
 	for _, key := range candidates {
-		if key.verify(m) {
+		if key.made(signature, m.Algorithm, m.SigningInput) {
 			return key, nil
 		}
 	}
@@ -212,10 +218,13 @@ func verifyWith(candidates []*Key, m jwt.Message) (*Key, error) {
 // wrong signature is not certain: the issuer can have assigned the kid to another
 // key.
 func (k *Set) Confirm(ctx context.Context, m jwt.Message) error {
+	signature, err := m.AppendSignature(nil)
+	if err != nil {
+		return err
+	}
 	snapshot := k.fixed
 	switch {
 	case snapshot == nil:
-		var err error
 		if snapshot, err = k.fetchForTenant(ctx, ""); err != nil {
 			return err
 		}
@@ -229,7 +238,7 @@ func (k *Set) Confirm(ctx context.Context, m jwt.Message) error {
 		return fault.UnknownKey.Because("kid %.80q is not among the %d keys of the issuer any more", m.KeyID, len(snapshot.all))
 	}
 	if err == nil {
-		_, err = verifyWith(candidates, m)
+		_, err = verifyWith(candidates, m, signature)
 	}
 	return err
 }

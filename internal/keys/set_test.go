@@ -14,6 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/bucket"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
 // TestFirstFetch: a Set fetches when it is first asked, once for all callers.
@@ -106,6 +107,20 @@ func verify(t *testing.T, set *Set, id string, want *fault.Fault) {
 	t.Helper()
 	_, err := set.Verify(t.Context(), ed(id), FromAnybody)
 	expect(t, "kid "+id, err, want)
+}
+
+// TestMalformedSignature: it is refused before keys are looked for, so that it causes no
+// fetch.
+func TestMalformedSignature(t *testing.T) {
+	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
+		for _, signature := range []string{"AB", "A", "!AAA", "AAAA="} {
+			m := must(jwt.ParseInput(input("unknown", "EdDSA") + "." + signature))
+			_, err := set.Verify(t.Context(), m, FromAnybody)
+			expect(t, "Verify of "+signature, err, fault.Malformed)
+			expect(t, "Confirm of "+signature, set.Confirm(t.Context(), m), fault.Malformed)
+		}
+		is.expectFetches(t, 0)
+	})
 }
 
 // TestOutage: keys stay in use for 24 hours without the issuer.

@@ -15,28 +15,16 @@ import (
 type Sum [sha256.Size]byte
 
 // SumOf returns the sum of a text.
-func SumOf(text string) Sum {
-	_, sum := Sums("", text)
-	return sum
-}
-
-// Sums returns the sum of text and the sum of text followed by more, in one pass.
-func Sums(text, more string) (sum, whole Sum) {
+func SumOf(text string) (sum Sum) {
 	h := sha256.New()
-	for i, part := range [...]string{text, more} {
-		// In blocks, so that nothing is copied to the heap.
-		var block [512]byte
-		for len(part) > 0 {
-			n := copy(block[:], part)
-			h.Write(block[:n])
-			part = part[n:]
-		}
-		if i == 0 && text != "" {
-			h.Sum(sum[:0])
-		}
+	var block [512]byte // so that nothing is copied to the heap
+	for len(text) > 0 {
+		n := copy(block[:], text)
+		h.Write(block[:n])
+		text = text[n:]
 	}
-	h.Sum(whole[:0])
-	return sum, whole
+	h.Sum(sum[:0])
+	return sum
 }
 
 // A Cache is a table of pairs. A new value takes the first place of its pair and moves
@@ -76,13 +64,20 @@ func (c *Cache[T]) pair(p Slot) *[2]atomic.Pointer[entry[T]] {
 // Has reports whether the Cache can have a value for a text. If not, the caller need
 // not compute a Sum.
 func (c *Cache[T]) Has(p Slot) bool {
+	_, ok := c.Find(p, func(T, Sum) bool { return true })
+	return ok
+}
+
+// Find returns the value at the place of a text for which is returns true, if it is
+// still there. The function gets each value of another text that has the same place too.
+func (c *Cache[T]) Find(p Slot, is func(value T, sum Sum) bool) (value T, ok bool) {
 	pair := c.pair(p)
 	for i := range pair {
-		if e := pair[i].Load(); e != nil && e.place == p {
-			return true
+		if e := pair[i].Load(); e != nil && e.place == p && is(e.value, e.sum) {
+			return e.value, true
 		}
 	}
-	return false
+	return value, false
 }
 
 // Get returns the value for a text, if it is still there.

@@ -15,13 +15,7 @@ func TestSumOf(t *testing.T) {
 			t.Errorf("the sum of %d bytes is wrong", n)
 		}
 	}
-	for _, tt := range [][2]string{{"", "rest"}, {"beginning", ""}, {"beginning", "rest"}, {strings.Repeat("x", 700), strings.Repeat("y", 600)}} {
-		begun, whole := Sums(tt[0], tt[1])
-		if tt[0] != "" && begun != SumOf(tt[0]) || whole != SumOf(tt[0]+tt[1]) {
-			t.Errorf("Sums of %d and %d bytes are wrong", len(tt[0]), len(tt[1]))
-		}
-	}
-	if n := testing.AllocsPerRun(100, func() { Sums("some text", "more") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { SumOf("some text") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -38,6 +32,20 @@ func TestCache(t *testing.T) {
 		p := Slot(sum[0])
 		if got, ok := c.Get(p, sum); !ok || got != want || !c.Has(p) {
 			t.Errorf("Get(%x) = %d, %v; want %d", sum[0], got, ok, want)
+		}
+	}
+	for _, tt := range []struct {
+		why string
+		p   Slot
+		is  func(int, Sum) bool
+		ok  bool
+	}{
+		{"the value and its sum", 2, func(value int, sum Sum) bool { return value == 2 && sum == b }, true},
+		{"rejected", 2, func(int, Sum) bool { return false }, false},
+		{"no text of that place", 3, func(int, Sum) bool { return true }, false},
+	} {
+		if got, ok := c.Find(tt.p, tt.is); ok != tt.ok || ok && got != 2 {
+			t.Errorf("Find, %s: %d, %v", tt.why, got, ok)
 		}
 	}
 	// Another text at the same place is not the same.

@@ -1,8 +1,11 @@
 package api_test
 
 import (
+	"context"
 	"crypto/rsa"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
@@ -287,4 +290,43 @@ func TestTokenCacheAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// A handler that changes its claims changes those of no other request, and Validate runs
+// for each request.
+func TestClaimsOfRememberedTokenAreSeparate(t *testing.T) {
+	t.Parallel()
+	f := testkit.NewCacheEnv(t)
+	token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("permissions", `["read:m"]`))
+	var seen []string
+	h := auth0.RequireClaims[countedClaims](f.API)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		c, err := auth0.Claims[countedClaims](r.Context())
+		if err != nil || len(c.Permissions) != 1 {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		seen = append(seen, fmt.Sprint(c.Subject, c.Permissions, c.validated))
+		c.Permissions[0], c.Subject = "admin", "eve"
+	}))
+	for range 4 {
+		h.ServeHTTP(httptest.NewRecorder(), testkit.BearerRequest(token))
+	}
+	for _, got := range seen {
+		if want := "auth0|u[read:m] 1"; got != want {
+			t.Errorf("got %q, want %q", seen, want)
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d requests have passed", len(seen))
+	}
+}
+
+type countedClaims struct {
+	Subject     string   `json:"sub"`
+	Permissions []string `json:"permissions"`
+	validated   int
+}
+
+func (c *countedClaims) Validate(context.Context) error {
+	c.validated++
+	return nil
 }
