@@ -197,7 +197,7 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 // Browsers send the session with every request, also from pages of other sites. So a
 // request of a session that can change something must come from the same origin, by
 // the rules of [http.CrossOriginProtection]. A request with the header Upgrade must
-// have the Origin of the site. A token needs no such check, because no browser adds
+// have the Origin of the site. A token needs no check, because no browser adds
 // it.
 //
 // Put the other guards of the API inside:
@@ -379,7 +379,7 @@ func areNames(names []string) bool {
 	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !syntax.IsScope(name) })
 }
 
-// guardIf makes guards with arguments that can be unusable. Such a guard rejects
+// guardIf makes guards with arguments that can be unusable. That guard rejects
 // every request, and the log says why when the program starts. That is safer than
 // guessing, and better for operators than a panic.
 func (a *API) guardIf(usable bool, list []string, scope string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
@@ -398,7 +398,7 @@ func (a *API) guard(next http.Handler, allow func(context.Context, *verified) er
 	return a.serve(next, false, "", allow)
 }
 
-// serve authenticates a request once, whatever the number of guards. No method and no
+// serve authenticates a request once for any number of guards. No method and no
 // header lets a request pass without authentication: most handlers ignore the method, and
 // would answer an OPTIONS request in full. The scope is the one that the guard requires,
 // for challenges.

@@ -21,7 +21,7 @@ type sample struct {
 }
 
 // measure repeats an operation for about a time. The cost of several
-// goroutines is the time that passes divided by what they get done together.
+// goroutines is the elapsed time divided by the number of their operations.
 func measure(d time.Duration, goroutines int, op operation) (sample, error) {
 	var before, after runtime.MemStats
 	var done atomic.Int64

@@ -100,7 +100,7 @@ type environment struct {
 
 func newEnvironment(t *testing.T, edit func(*auth0.Config)) *environment {
 	e := &environment{t: t, tenant: auth0test.NewTenant(t)}
-	e.tenant.SignIn("bob@acme.example") // a login would make everybody Bob
+	e.tenant.SignIn("bob@acme.example") // a login would make every user Bob
 	cfg := e.tenant.Config()
 	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"}
 	if edit != nil {

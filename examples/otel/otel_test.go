@@ -253,7 +253,7 @@ func newFixture(t *testing.T) *fixture {
 
 	cfg := f.tenant.APIConfig(auth0test.Audience)
 	cfg.Now = func() time.Time {
-		time.Sleep(checkTime) // every check asks once what time it is
+		time.Sleep(checkTime) // every check reads the time once
 		return time.Now()
 	}
 	f.tenant.Delay(auth0test.JWKS, fetchTime)

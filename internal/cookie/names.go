@@ -15,7 +15,7 @@ type Names struct {
 	Transaction Cookie // its name is a prefix; an id of IDLength bytes follows
 	LostLogins  Cookie
 	Silent      Cookie
-	// Ended is set beside the end of a session, and nobody reads it. Its name is a prefix.
+	// Ended is set with the end of a session, and never read. Its name is a prefix.
 	Ended Cookie
 
 	// Watch, if not nil, is called with each request whose cookies are read. It is

@@ -139,7 +139,7 @@ func readHeader(text string) (h rawHeader, err error) {
 			member = &h.alg
 		case "jwk":
 			member = &h.jwk
-		case "crit", "b64", "zip", "cty": // which change what is signed, whether crit lists them or not
+		case "crit", "b64", "zip", "cty": // these change the signed text, whether crit lists them or not
 			extension = name
 			return nil
 		default:

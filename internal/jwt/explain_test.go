@@ -84,7 +84,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestWrongForms: the cause names the claim and what was found.
+// TestWrongForms: the cause names the claim and its form.
 func TestWrongForms(t *testing.T) {
 	t.Parallel()
 	for claims, cause := range map[string]string{

@@ -133,9 +133,9 @@ func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) 
 //
 // Chromium keeps a page with Cache-Control: no-store for the back button, until a cookie
 // with HttpOnly changes. It does not count the cookies that the redirects to this page
-// have set, whatever happens to them later. These are all cookies of a login that leads
+// have set, even if they change later. These are all cookies of a login that leads
 // to the page. Without the other cookie, the back button would show the page after a
-// logout. The other cookie has a new name each time, because such redirects can also
+// logout. The other cookie has a new name each time, because these redirects can also
 // begin with the end of a session.
 func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
 	c.headers.Lock()
@@ -167,7 +167,7 @@ func (c *cookies) value(record *Record) string {
 		value = c.seal(&smaller)
 	}
 	if len(value) > comfortable && c.warned.CompareAndSwap(false, true) {
-		c.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
+		c.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies reject; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
 	}
 	return value
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestRecordRoundTrip fills every field that is written, also those that somebody
-// adds later: encoding/json writes it, and code of ours reads it.
+// TestRecordRoundTrip fills every written field, also fields added later: encoding/json
+// writes the text, and our code reads it.
 func TestRecordRoundTrip(t *testing.T) {
 	var full wireRecord
 	fill(t, reflect.ValueOf(&full).Elem(), new(int))

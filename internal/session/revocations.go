@@ -34,7 +34,7 @@ func revokedSubject(client, issuer, subject string) revocation {
 	return revocation{storeKey("revoked", "sub", client, issuer, subject), true}
 }
 
-// revokedUser has a mark of its own, because its time comes from the clock of the application
+// revokedUser has a separate mark, because its time comes from the clock of the application
 // and the others from the tenant's clock. If the two clocks differed, old sessions could
 // stay valid, or new ones could end at once.
 func revokedUser(client, issuer, subject string) revocation {
@@ -74,7 +74,7 @@ func (rv *revocations) revoke(ctx context.Context, what revocation, until int64)
 // instance can write a greater time, which would be lost. So the time is also
 // written as a set of keys, which are only added. The bits of time + 1 are a path
 // in a binary tree, and each key names a node at which the path turns right. A
-// reader looks for the nodes at which the path of its own time turns left. One of
+// reader looks for the nodes at which the path of its time turns left. One of
 // them exists exactly if a greater number was written.
 const (
 	markBits = 33 // seconds until the year 2242

@@ -56,7 +56,7 @@ type keyLocks struct {
 }
 
 type keyLock struct {
-	token chan struct{} // holds one value while nobody has the lock
+	token chan struct{} // holds one value while the lock is free
 	users int
 }
 

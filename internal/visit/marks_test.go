@@ -95,7 +95,7 @@ func TestLostLoginsOfAMinute(t *testing.T) {
 	}
 }
 
-// TestForgedMarks has a row for each cookie that is no mark of this application. None
+// TestForgedMarks has a row for each cookie that is not a mark of this application. None
 // of them counts, and none is deleted.
 func TestForgedMarks(t *testing.T) {
 	t.Parallel()

@@ -250,7 +250,7 @@ func TestRequestWithAnAccessToken(t *testing.T) {
 	})
 }
 
-// TestVisitOfNobody: a user whom the program has put into a context is no session of an
+// TestVisitOfNobody: a user whom the program has put into a context is not a session of an
 // application, and Load finds the one of the request.
 func TestVisitOfNobody(t *testing.T) {
 	t.Parallel()
