@@ -86,7 +86,7 @@ func (n *Nonces) check(nonce string, now time.Time) (newer string, err error) {
 	}
 	switch {
 	case found < 0:
-		return "", fault.ProofNonce.Because("nonce: absent, too old, or of somebody else")
+		return "", fault.ProofNonce.Because("nonce: absent, too old, or not from this API")
 	case found < olderWindows:
 		return table.good[0][olderWindows], nil
 	}

@@ -15,7 +15,7 @@ import (
 // the text, because it can be another secret.
 
 // ErrOpaque is the cause of the fault of a text without dots.
-var ErrOpaque = errors.New("the text has no dots, so it is an opaque token or not a token at all")
+var ErrOpaque = errors.New("the text has no dots, so it is an opaque token or not a token")
 
 // malformed returns the fault of a text that is not a signed token. For a text with dots,
 // the fault looks for the mistake only when its cause is read: attackers send these texts
