@@ -41,7 +41,7 @@ import (
 // of your customers. Domain requires Audience or Audiences. Each other issuer uses
 // them too, unless it has its own Audiences.
 type APIConfig struct {
-	_ [0]func() // keeps out literals without field names, and ==
+	_ [0]func() // prevents literals without field names, and ==
 
 	// Domain is the tenant's domain, see [Config].Domain. Its access tokens are
 	// accepted.
@@ -56,14 +56,14 @@ type APIConfig struct {
 	Issuers []Issuer
 	// ResolveIssuer decides about tokens of an issuer that is neither Domain nor one of
 	// Issuers, for programs that serve many tenants. It returns nil for an untrusted
-	// issuer. It is called for every such token, before anything about the token is
+	// issuer. It is called for each of these tokens, before any part of the token is
 	// verified, so it should look issuers up in memory. If it fails, the answer is 503,
 	// or 403 for [ErrForbidden]. An [*Error] chooses the status.
 	//
 	// Look the exact text up in a table of your tenants. Never decide by a pattern, such
-	// as a suffix of the host name: the owner of any matching host could then make
-	// tokens, and anybody could cause requests to it. Key requests for issuers without a
-	// valid token so far are limited to 16 at once and 5 per second. Beyond that the
+	// as a suffix of the host name: the owner of any matching host could then issue
+	// tokens, and any client could cause requests to it. JWKS requests for issuers without
+	// a valid token so far are limited to 16 at once and 5 per second. Beyond that the
 	// answer is 503. The keys of 10,000 issuers are cached.
 	ResolveIssuer func(ctx context.Context, issuer string) (*Issuer, error)
 
@@ -78,37 +78,37 @@ type APIConfig struct {
 	// seconds; at most 5 minutes. It accepts [None].
 	Leeway time.Duration
 	// MaxTokenAge rejects older tokens by their iat, and tokens without iat. Default: no
-	// limit but exp.
+	// limit except exp.
 	MaxTokenAge time.Duration
 	// StrictProfile accepts only tokens of RFC 9068, Section 2: typ is at+jwt, and iss,
 	// exp, aud, sub, client_id, iat and jti are present. At Auth0, select the token
 	// dialect "rfc9068_profile" of the API.
 	StrictProfile bool
-	// RequiredClaims are names of claims that a token must have. A null value does not
-	// count.
+	// RequiredClaims are names of claims that a token must have. A null value counts as
+	// absent.
 	RequiredClaims []string
 	// RejectAnonymous rejects tokens of anonymous sessions, see [Token.IsAnonymous].
 	RejectAnonymous bool
 	// Validate, if not nil, is called for every otherwise valid token, at each use. If
 	// it returns an error, the token is rejected with 401, or with 403 for
 	// [ErrForbidden]. An [*Error] chooses the status. The answer is 503 if Validate
-	// could not decide. That holds for timeouts, for failed connections ([net.OpError],
+	// cannot decide. That holds for timeouts, for failed connections ([net.OpError],
 	// [net.DNSError]), and for [ErrStoreUnavailable], [ErrKeysUnavailable] and
 	// [ErrTenantUnavailable]. It also holds for [context.Canceled], if the request itself
 	// was not canceled. The error goes to the log only.
 	Validate func(context.Context, *Token) error
 
-	// TokenCache is the number of cached tokens whose signature was verified, so that it
-	// is not verified again. All other checks run at each use. Tokens longer than 8 KiB
+	// TokenCache is the number of cached tokens. The API does not verify the signature of
+	// a cached token again. All other checks run at each use. Tokens longer than 8 KiB
 	// are not cached. Default: 1,024; at most 1,048,576. It accepts [None].
 	TokenCache int
 	// TokenExtractors are the places where a request can have a token. Default:
 	// [FromHeader] alone. A request with more than one token is rejected.
 	TokenExtractors []TokenExtractor
 
-	// DPoP and Certificates say whether the API accepts access tokens that are bound to a
-	// key or to a certificate of the client. By default it rejects them. A token that is
-	// bound to both needs both.
+	// DPoP and Certificates control whether the API accepts access tokens that are bound
+	// to a key or to a certificate of the client. By default it rejects them. A token that
+	// is bound to both needs both.
 	DPoP         DPoP
 	Certificates Certificates
 
@@ -122,7 +122,7 @@ type APIConfig struct {
 	MetadataURL string
 	// ScopesSupported are the scopes in that metadata. ResourceName is a name of the API,
 	// and ResourceDocumentation is the URL of a page for developers. Clients show both
-	// to people.
+	// to users.
 	ScopesSupported       []string
 	ResourceName          string
 	ResourceDocumentation string
@@ -133,31 +133,31 @@ type APIConfig struct {
 	// AuthorizationServers are the issuers in that metadata from which clients can get
 	// tokens. Default: Domain and Issuers.
 	AuthorizationServers []string
-	// EndpointOrigins are accepted origins, besides the issuer's, for the JWKS endpoint
-	// of an OpenID provider named by URL.
+	// EndpointOrigins are accepted origins, in addition to the issuer's, for the JWKS
+	// endpoint of an OpenID provider named by URL.
 	EndpointOrigins []string
 
 	// HTTPClient, Logger, ErrorHandler and Now are as in [Config]. WWW-Authenticate,
 	// DPoP-Nonce and Retry-After are set before ErrorHandler is called. By default, the body of an
 	// error is a JSON object with error and error_description.
 	//
-	// Logger gets the cause of each refusal: which claim, header or setting is wrong, and
-	// what was found. The first refusal of each [Error].Reason within a minute is at
+	// Logger gets the cause of each rejection: the wrong claim, header or setting, and the
+	// fault in it. The first rejection of each [Error].Reason within a minute is at
 	// level Warn, and further ones are at level Debug. Requests without a token are at
 	// level Debug only.
 	HTTPClient   *http.Client
 	Logger       *slog.Logger
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	Now          func() time.Time
-	// Observer gets an [Event] for every check of a token, every refusal, and every
+	// Observer gets an [Event] for every check of a token, every rejection, and every
 	// fetch of keys, except for given Keys. Default: none.
 	Observer Observer
 }
 
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
-// can be called concurrently.
+// are safe for concurrent use.
 type API struct {
-	issuers    *trustedIssuers // nil, like checker, in an API that NewAPI has not made
+	issuers    *trustedIssuers // nil, like checker, in a zero API
 	checker    *checker
 	places     bearer.Places // where a request can have a token
 	challenges bearer.Challenges
@@ -268,8 +268,8 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	return m
 }
 
-// challenge sets the headers of a refusal that a client needs to try again: the
-// challenges, which consist of constants and configured values, and a nonce.
+// challenge sets the headers of a refusal that a client needs to try again: a nonce and
+// the challenges, which consist of constants and configured values.
 func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 	if e.Op != "bearer" {
 		return
@@ -291,13 +291,13 @@ func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 // is the text without the scheme Bearer. The error is an [*Error] with the Status and
 // Code of the response of [API.RequireAuth]. For an empty text it is [ErrNoToken].
 //
-// It knows nothing about the sender, so it rejects every token that is bound to a key or
-// to a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
+// Verify does not know the sender, so it rejects every token that is bound to a key or to
+// a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
 	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}})
 }
 
-// verifyAlone verifies a token that has not come in an HTTP request.
+// verifyAlone verifies a token without an HTTP request.
 func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
 	if p.Token == "" {
 		err := refusal.NoToken.New()
@@ -311,14 +311,14 @@ func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
 	return o.token, nil
 }
 
-// WriteError answers a request with an error as [API.RequireAuth] does: status,
+// WriteError answers a request with an error like [API.RequireAuth]: status,
 // headers, challenge, body or [APIConfig].ErrorHandler, and log line. It is for
 // programs that call [API.Verify] themselves, and for handlers behind a guard.
 //
-// An error of this package has its own status, and so has each variable of this
-// package: [ErrNoToken] and [ErrTokenExpired] are answered with 401, and [ErrForbidden]
-// with 403. Errors that mean 503 for [APIConfig].Validate are answered with 503. Any other
-// error, or nil, is a mistake of the program and is answered with 500. A 401 names
+// Errors of this package, also its variables, have their own status: [ErrNoToken] and
+// [ErrTokenExpired] get 401, and [ErrForbidden] gets 403. Errors that mean 503 for
+// [APIConfig].Validate get 503. Any other error, or nil, is a mistake of the program and
+// gets 500. A 401 names
 // [APIConfig].ChallengeScopes, unless the error names scopes. The text of an error goes to
 // the log only. The Observer is not called.
 func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
@@ -361,13 +361,13 @@ func malformedHeader(err error) error {
 type outcome struct {
 	token  *Token         // nil for a rejected token
 	from   *trustedIssuer // nil for an untrusted issuer
-	input  string         // what was signed, a part of the text; set for a token that was not cached
+	input  string         // the signed part of the text; set for a token that was not cached
 	cached bool
 	proof  *dpop.Proof // that came with the token, unverified; nil for none
 	nonce  string      // for the next DPoP proof, if the client needs another one
 }
 
-// event returns the event of a valid token. observe changes it for a refusal.
+// event returns the event of a valid token. observe changes it for a rejection.
 func (o outcome) event(kind EventKind) Event {
 	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
@@ -379,8 +379,7 @@ func (o outcome) event(kind EventKind) Event {
 	return e
 }
 
-// observe reports an event to the Observer. If err is not nil, the event is a
-// refusal.
+// observe reports an event to the Observer. If err is not nil, the event is a rejection.
 func (a *API) observe(ctx context.Context, event Event, err error) {
 	if err != nil && a.observer != nil {
 		e := errorOf(ctx, "bearer", err)
@@ -389,11 +388,10 @@ func (a *API) observe(ctx context.Context, event Event, err error) {
 	a.observer.tell(ctx, event)
 }
 
-// Refuse is for programs that decide themselves about a token of [API.Verify] or its
-// siblings, where others use a guard: it reports to the Observer that a request with the
-// token is rejected (GuardRefused). It returns the [*Error] for [API.WriteError]. The
-// argument err means what it means for [API.Require]: without a status of its own it is
-// 403.
+// Refuse is for programs that decide about a token of [API.Verify] or its siblings
+// without a guard. It reports to the Observer that a request with the token is rejected
+// (GuardRefused). It returns the [*Error] for [API.WriteError]. The argument err has the
+// same meaning as for [API.Require]: an error without a status is 403.
 func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
 	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
 	event := Event{Kind: GuardRefused}
@@ -404,8 +402,8 @@ func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
 	return errorOf(ctx, "bearer", err)
 }
 
-// Leeway returns [APIConfig].Leeway, or its default. A token is rejected when that time
-// has passed since its exp.
+// Leeway returns [APIConfig].Leeway, or its default. The API rejects a token when that
+// time has passed since its exp.
 func (a *API) Leeway() time.Duration {
 	if a.checker == nil {
 		return 0
@@ -414,13 +412,13 @@ func (a *API) Leeway() time.Duration {
 }
 
 // Warm fetches the missing keys of the configured issuers, so that the first request
-// need not wait. It also fetches those of the named issuers, by the iss of their
-// tokens, if [APIConfig].ResolveIssuer trusts them. It is optional. The error names the
+// need not wait. It also fetches the keys of the named issuers, by the iss of their
+// tokens, if [APIConfig].ResolveIssuer trusts them. Warm is optional. Its error names the
 // failed fetches.
 //
-// If there is no issuer at all, because the API has only ResolveIssuer and no issuer is
-// named, nothing is known about keys. Warm then returns an error whose Reason is
-// "misconfigured", so that a readiness probe is not green for no reason.
+// If the API has only ResolveIssuer and no issuer is named, there are no keys to fetch.
+// Warm then returns an error whose Reason is "misconfigured", so that a readiness probe
+// does not pass.
 func (a *API) Warm(ctx context.Context, issuers ...string) error {
 	var fetches []func() error
 	for _, t := range a.issuers.all() {
@@ -461,7 +459,7 @@ func (a *API) Status() []KeyStatus {
 
 // KeySet returns the keys of an issuer, by the iss of its tokens, for example to drop
 // revoked keys with [KeySet.Refresh]. It returns nil for an issuer that is not
-// configured, unless [APIConfig].ResolveIssuer trusts it and a token of it has come.
+// configured, unless [APIConfig].ResolveIssuer trusts it and it has sent a token.
 func (a *API) KeySet(issuer string) *KeySet {
 	if t := a.issuers.held(issuer); t != nil {
 		return t.keys
@@ -475,8 +473,8 @@ func (a *API) KeySet(issuer string) *KeySet {
 // identifier, if any, and set [APIConfig].MetadataURL. The metadata lists the methods
 // of RFC 6750 in [APIConfig].TokenExtractors. It lists none for cookies.
 //
-// If MetadataURL is set, the answer at any other path is 404: clients look at the path
-// that fits the identifier, and nowhere else.
+// If MetadataURL is set, the answer at any other path is 404: clients request only the
+// path that fits the identifier.
 //
 // Scripts of every origin can read the document, with any request header: the handler
 // answers CORS preflights itself.
@@ -539,11 +537,11 @@ func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
 	return ch
 }
 
-// check verifies a token, and what came with it. For a cached token it repeats only the
-// checks whose result can change between two uses. The cheapest checks come first: a
-// client without a valid token makes the API verify no signature of a proof, and adds
-// nothing to the memory of proofs. A proof is used up by the authentication, even if
-// Validate or a guard denies access.
+// check verifies a token and its proof. For a cached token it repeats only the checks
+// whose result can change between two uses. The cheapest checks come first: a client
+// without a valid token cannot make the API verify the signature of a proof, and cannot
+// add to the memory of proofs. The authentication uses the proof up, even if Validate or a
+// guard denies access.
 func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
@@ -582,18 +580,18 @@ func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(ra
 // the SHA-256 of the rest. Neither can be used as a token.
 type remembered struct {
 	token *Token
-	input string // what was signed
+	input string // the signed text
 }
 
 // is reports whether a text is that of the token, whose rest has the sum. It compares the
-// sums first: who does not know the signature learns nothing from the time that it takes.
+// sums first: without the signature, an attacker learns nothing from the time.
 func (held *remembered) is(raw string, sum memo.Sum) bool {
 	n := len(held.input)
 	return n < len(raw) && memo.SumOf(raw[n:]) == sum && raw[:n] == held.input
 }
 
-// checkOnce caches a valid token. Only a valid token, and one that ends as a cached token
-// does, is hashed for the cache.
+// checkOnce caches a valid token. It hashes only a valid token, and a token with the same
+// end as a cached one.
 func (ch *checker) checkOnce(ctx context.Context, p presented, now time.Time) (outcome, error) {
 	place := ch.cache.SlotOf(p.Token)
 	if held, ok := ch.cache.Find(place, func(held remembered, sum memo.Sum) bool { return held.is(p.Token, sum) }); ok {
@@ -631,8 +629,8 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
 		return false, err
 	}
-	// One pointer is one key. A revoked key, or a kid that was given to another key, has
-	// another pointer or none.
+	// One pointer is one key. A revoked key, or a kid that was reassigned to another key,
+	// has another pointer or none.
 	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
 		return false, err
 	}
@@ -641,13 +639,13 @@ func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, 
 
 // checkToken runs every check that needs no key first: an expired token, or a token
 // for another API, costs neither a signature nor a request. Claims that are read
-// before the signature is verified can only reject the token. See RFC 9068, Section
-// 4, and RFC 8725. The form of a proof is checked between the two: it does not matter
-// for a token that is rejected anyway.
+// before the signature is verified can only reject the token. See RFC 9068, Section 4,
+// and RFC 8725. The form of a proof is checked between the two, so that a token that was
+// already rejected costs no work on its proof.
 func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (o outcome, err error) {
 	parse := jwt.ParseInput // the signature is decoded once, when it is verified
 	if p.DPoP {
-		parse = jwt.Parse // a token that is no token is refused before its proof
+		parse = jwt.Parse // a malformed token is rejected before its proof
 	}
 	m, err := parse(p.Token)
 	if err != nil {

@@ -26,10 +26,10 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// A Binding says which access tokens an API accepts: bearer tokens, which everybody who
-// has them can use, or sender-constrained tokens, which are bound to a key or to a
-// certificate of the client. No Binding accepts a bound token without the proof that
-// the client has the key.
+// A Binding is the kind of access tokens that an API accepts: bearer tokens, which every
+// holder can use, or sender-constrained tokens, which are bound to a key or to a
+// certificate of the client. No Binding accepts a bound token without the proof that the
+// client has the key.
 type Binding int
 
 const (
@@ -42,29 +42,28 @@ const (
 )
 
 // DPoP configures access tokens that are bound to a key of the client (RFC 9449). With
-// each request the client sends a proof in the header DPoP: a small token that it has
-// signed with the key, for the method, the URL and the access token of that request. A
-// stolen access token is useless without the key.
+// each request the client sends a proof in the header DPoP: a small token, signed with the
+// key, for the method, the URL and the access token of that request. A stolen access token
+// is useless without the key.
 //
-// A proof is good once. Each API remembers the used proofs in memory. If several
-// instances of a program serve an API, a proof is good once for each of them, unless
-// Replays is set.
+// A proof is valid once. Each API records used proofs in memory. If several instances of
+// a program serve an API, a proof is valid once for each of them, unless Replays is set.
 //
 // If browsers of other origins call the API, its CORS configuration must allow the
 // request headers Authorization and DPoP, and expose the response headers DPoP-Nonce and
 // WWW-Authenticate.
 type DPoP struct {
-	// Mode says whether DPoP-bound tokens are accepted. Default: [BindingOff].
+	// Mode controls whether DPoP-bound tokens are accepted. Default: [BindingOff].
 	Mode Binding
 	// BaseURLs are the URLs at which clients reach the API, such as
 	// https://api.example.com, at most 32. At least one is required, unless Mode is
-	// [BindingOff]. The URL in a proof must be a base URL with the path of the request
-	// behind it. The path comes from the request line, whatever [http.StripPrefix] makes
-	// of it. If a proxy removes a prefix from the path, the base URL ends in the prefix:
+	// [BindingOff]. The URL in a proof must be a base URL followed by the path of the
+	// request. The path comes from the request line, so [http.StripPrefix] has no effect
+	// on it. If a proxy removes a prefix from the path, the base URL ends in the prefix:
 	// https://api.example.com/v1.
 	//
-	// With one base URL, no header of the request has any influence on the comparison.
-	// Of several, the host of the request chooses. They need different hosts.
+	// With one base URL, no header of the request influences the comparison. The host of
+	// the request chooses among several. They must have different hosts.
 	BaseURLs []string
 	// TrustedProxies are the addresses of proxies whose header X-Forwarded-Host chooses
 	// among several BaseURLs. Default: none.
@@ -78,34 +77,34 @@ type DPoP struct {
 	// seconds; at most 5 minutes. It accepts [None].
 	MaxAge, Leeway time.Duration
 
-	// Replays remembers the used proofs for all instances of the API, with one call for
-	// each request. If it fails, or has not answered within a second, the answer is 503.
+	// Replays records used proofs for all instances of the API, with one call for each
+	// request. If it fails, or does not answer within a second, the answer is 503.
 	// Default: a memory in the process.
 	Replays ReplayStore
 	// ReplayMemory is the number of proofs that the memory in the process holds. One
 	// takes about 100 bytes. Default: 100,000, between 1,000 and 10,000,000.
 	//
-	// A full memory forgets the proof that expires first, and the Observer gets
-	// [ReplayEvicted]. Somebody who has recorded the request with that proof can then
-	// repeat it until the proof has reached MaxAge. Only clients with valid bound tokens
+	// A full memory drops the proof that expires first, and the Observer gets
+	// [ReplayEvicted]. An attacker who has recorded the request with that proof can then
+	// repeat it until the proof reaches MaxAge. Only clients with valid bound tokens
 	// fill the memory, at the default with more than 300 requests per second for five
 	// minutes. A larger memory, a shorter MaxAge, or nonces prevent it.
 	ReplayMemory int
 
 	// NonceSecrets turn nonces on (RFC 9449, Section 9): clients then cannot make proofs
-	// for later use. Each has at least 32 bytes; make one with: openssl rand -hex 32. The
-	// first one makes the nonces, and all accept them, so that a secret can be rotated as
-	// [Config].Secrets. All instances of an API need the same. A nonce is accepted for
-	// five to six minutes. A request without a good nonce gets 401 and the header
-	// DPoP-Nonce, and the client tries again. Default: no nonces.
+	// for later use. Each has at least 32 bytes; make one with: openssl rand -hex 32. New
+	// nonces use the first secret. Nonces of all secrets are accepted, so that a secret can
+	// be rotated like [Config].Secrets. All instances of an API need the same secrets. A
+	// nonce is accepted for five to six minutes. A request without an accepted nonce gets
+	// 401 and the header DPoP-Nonce, and the client tries again. Default: no nonces.
 	NonceSecrets []string
 }
 
-// A ReplayStore remembers the proofs that were used, for all instances of an API. The
-// store of package redisstore is a ReplayStore.
+// A ReplayStore records used proofs for all instances of an API. The store of package
+// redisstore is a ReplayStore.
 type ReplayStore interface {
 	// AddCtx adds a key until its expiry, in one atomic step, and reports whether the key
-	// was not there. Keys have at most 80 characters, as those of a [Store].
+	// was absent. Keys have at most 80 characters, like those of a [Store].
 	AddCtx(ctx context.Context, key string, expiry time.Time) (added bool, err error)
 }
 
@@ -128,14 +127,14 @@ func (d DPoP) MarshalJSON() ([]byte, error) {
 // The server must request certificates: set tls.Config.ClientAuth to
 // [tls.RequestClientCert] or more.
 type Certificates struct {
-	// Mode says whether certificate-bound tokens are accepted. Default: [BindingOff].
+	// Mode controls whether certificate-bound tokens are accepted. Default: [BindingOff].
 	Mode Binding
-	// From returns the certificate that the client of a request has presented, nil for
-	// none. It is called for certificate-bound tokens alone. By default it is the first
+	// From returns the certificate that the client of a request presented, nil for none.
+	// It is called only for certificate-bound tokens. By default it is the first
 	// certificate of the TLS connection. Behind a proxy that ends TLS, use
 	// [CertificateFromHeader].
 	//
-	// If From fails, the token is rejected with 401, as one without a certificate. An
+	// If From fails, the token is rejected with 401, as without a certificate. An
 	// [*Error] chooses the status. Errors that mean 503 for [APIConfig].Validate are
 	// answered with 503, and [ErrForbidden] with 403. The error goes to the log only.
 	From func(*http.Request) (*x509.Certificate, error)
@@ -147,10 +146,9 @@ type Certificates struct {
 // percent-encoded PEM, as $ssl_client_escaped_cert of nginx. A plus sign stands for
 // itself.
 //
-// Anybody can send such a header. So it counts only if the request comes from one of the
-// proxies, by its address. The proxy must delete the header from the requests of its
-// clients, or else a client can present the certificate of another client, which is
-// public.
+// Any client can send this header. So it counts only if the request comes from the address
+// of one of the proxies. The proxy must delete the header from the requests of its clients.
+// Otherwise a client can present the certificate of another client, which is public.
 //
 // Without a usable name and proxies, CertificateFromHeader logs the mistake at once, and
 // every request with a certificate-bound token gets 500.
@@ -165,22 +163,22 @@ func CertificateFromHeader(name string, proxies ...netip.Prefix) func(*http.Requ
 }
 
 // VerifyWithCertificate is [API.Verify] for programs that know the certificate of the
-// client without an HTTP request, such as servers of gRPC. The certificate is nil for a
-// client that has presented none. A token that is bound to it is accepted, if
-// [Certificates].Mode accepts such tokens. A token that is bound to a key (DPoP) is
-// rejected: its proof belongs to an HTTP request.
+// client without an HTTP request, such as gRPC servers. The certificate is nil for a client
+// without one. A token bound to the certificate is accepted if [Certificates].Mode allows
+// it. A token that is bound to a key (DPoP) is rejected: its proof belongs to an HTTP
+// request.
 func (a *API) VerifyWithCertificate(ctx context.Context, raw string, certificate *x509.Certificate) (*Token, error) {
 	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}, how: withCertificate, certificate: certificate})
 }
 
-// VerifyRequest does what [API.RequireAuth] does, without an answer: it finds the token
-// of a request, verifies it, and returns it. [API.WriteError] writes the answer to its
+// VerifyRequest is [API.RequireAuth] without an answer: it finds the token of a request,
+// verifies it, and returns it. [API.WriteError] writes the answer to its
 // error. For a request without a token the error is [ErrNoToken]. Behind a guard of the
 // API it returns the token that the guard has verified. Otherwise call it once for each
-// request, because a DPoP proof is good once.
+// request, because a DPoP proof is valid once.
 func (a *API) VerifyRequest(r *http.Request) (*Token, error) {
 	if v := verifiedBy(r.Context(), a.issuers); v != nil {
-		return v.token, nil // a DPoP proof is good for one check
+		return v.token, nil // a DPoP proof is valid for one check
 	}
 	c, err := a.places.Find(r)
 	if err != nil {
@@ -194,24 +192,25 @@ func (a *API) VerifyRequest(r *http.Request) (*Token, error) {
 	return o.token, nil
 }
 
-// A presented token is a token and what came with it.
+// A presented has a token and the evidence that came with it.
 type presented struct {
 	bearer.Credential
 	how         presentation
 	certificate *x509.Certificate // see withCertificate
 }
 
-// A presentation is how a token has come to an API.
+// A presentation is the way in which a token came to an API.
 type presentation int
 
 const (
-	alone           presentation = iota // nothing is known about the sender
-	withCertificate                     // the sender is known by the certificate, or by none
+	alone           presentation = iota // the sender is unknown
+	withCertificate                     // the sender's certificate is known, nil for none
 	inRequest                           // Credential.Request
-	inSession                           // of a user, whom the session authenticates; nobody has presented the token
+	inSession                           // the session authenticates the user; no client presented the token
 )
 
-// checkSender compares what a verified token is bound to with what came with it.
+// checkSender compares the binding of a verified token with the evidence that came with
+// it.
 func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
 	c := &t.claims
 	switch _, _, bound := c.Confirmation(); {
@@ -268,7 +267,7 @@ const (
 	nonceHeader = "DPoP-Nonce"
 )
 
-// proofs are the checks of DPoP proofs of an API.
+// proofs checks the DPoP proofs of an API.
 type proofs struct {
 	required       bool // bearer tokens are rejected
 	algorithms     []string
@@ -370,8 +369,7 @@ func usesDPoP(r *http.Request, by *trustedIssuers) bool {
 	return bearer.IsDPoP(r)
 }
 
-// checkScheme rejects a token that did not come with the scheme DPoP, if the API requires
-// it.
+// checkScheme rejects a token without the scheme DPoP, if the API requires it.
 func (s *proofs) checkScheme(p presented) error {
 	if s != nil && s.required && p.how != inSession && !p.DPoP {
 		return refusal.ProofRequired.Because("the token did not come with the scheme DPoP and a proof, which APIConfig.DPoP requires")
@@ -379,7 +377,7 @@ func (s *proofs) checkScheme(p presented) error {
 	return nil
 }
 
-// read returns the proof that came with a token, unverified. It is nil for a token that
+// read returns the unverified proof that came with a token. It is nil for a token that
 // needs none.
 func (s *proofs) read(p presented) (*dpop.Proof, error) {
 	if s == nil || p.how == inSession || !p.DPoP {
@@ -417,7 +415,7 @@ func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, now ti
 	return use.Nonce, nil
 }
 
-// urlOf returns the URL that the client has requested. The host of the request, which a
+// urlOf returns the URL that the client requested. The host of the request, which a
 // client can choose, is part of it only if it is the host of a base URL.
 func (s *proofs) urlOf(r *http.Request) (url string, root bool, err error) {
 	return s.bases.URL(peer.Host(r, s.proxies), cmp.Or(r.RequestURI, r.URL.EscapedPath()))

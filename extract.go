@@ -13,18 +13,18 @@ import (
 // is the default. The others are for clients that cannot set a header.
 type TokenExtractor struct {
 	place bearer.Place
-	err   error // not nil if it cannot be used
+	err   error // not nil if the extractor cannot be used
 }
 
 // FromHeader reads the Authorization header with the scheme Bearer (RFC 6750, Section
 // 2.1), and with the scheme DPoP if [APIConfig].DPoP accepts it (RFC 9449, Section 7.1).
 func FromHeader() TokenExtractor { return TokenExtractor{place: bearer.Header(false)} }
 
-// FromCookie reads a cookie. Browsers send cookies with requests of other sites too,
-// so protect routes that change something with [http.CrossOriginProtection]. That
-// lets every GET pass, and a WebSocket handshake is a GET. So the API rejects a
-// request with the header Upgrade with 403, unless its Origin has the host of the
-// request, or its Sec-Fetch-Site is same-origin. For handshakes from other origins,
+// FromCookie reads a cookie. Browsers also send cookies with requests of other sites, so
+// protect routes that change something with [http.CrossOriginProtection]. It lets every
+// GET pass, and a WebSocket handshake is a GET. So the API rejects a request with the
+// header Upgrade with 403, unless its Origin has the host of the request, or its
+// Sec-Fetch-Site is same-origin. For handshakes from other origins,
 // read the cookie with [FromFunc] and check the Origin there.
 func FromCookie(name string) TokenExtractor {
 	if err := (&http.Cookie{Name: name}).Valid(); err != nil {
@@ -34,8 +34,8 @@ func FromCookie(name string) TokenExtractor {
 }
 
 // FromQuery reads the parameter access_token of the URL (RFC 6750, Section 2.3). URLs
-// end up in logs and histories, so use it only if nothing else is possible. The
-// handler gets a URL without the parameter.
+// end up in logs and histories, so use it only as a last resort. The handler gets a URL
+// without the parameter.
 func FromQuery() TokenExtractor { return TokenExtractor{place: bearer.Query()} }
 
 // FromForm reads the field access_token of a form in the body of a POST, PUT or PATCH

@@ -20,13 +20,13 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// RequireAuth lets a request pass if it has a valid access token, which [TokenFrom]
-// then returns. It reads the token from the Authorization header (RFC 6750, Section
+// RequireAuth lets a request pass if it has a valid access token. [TokenFrom] then returns
+// the token. RequireAuth reads the token from the Authorization header (RFC 6750, Section
 // 2.1), unless [APIConfig].TokenExtractors has other places. Without a token the
 // answer is 401 with a challenge. An invalid token gets 401 or 400. If the keys are
 // unavailable, the answer is 503.
 //
-// OPTIONS is a method like any other: without a token the answer is 401. Browsers
+// OPTIONS has no exception: without a token the answer is 401. Browsers
 // send the preflight of a cross-origin request without a token, so put CORS
 // middleware outside the guard. It answers the preflight itself:
 //
@@ -34,12 +34,12 @@ import (
 //
 // If the token comes from another place than the Authorization header, the response
 // gets Cache-Control: private, no-store, and Vary names the header with the token, if
-// that is known. Responses to requests with an Authorization header need neither (RFC
+// the header is known. Responses to requests with an Authorization header need neither (RFC
 // 9111, Section 3.5).
 //
 // One request has one principal. If the token is valid, the handler finds no session
-// in the request: [UserFrom] reports none, and the error of [Strategy.Session] is
-// [ErrNoSession], whatever cookies the request has.
+// in the request, even if the request has a session cookie: [UserFrom] reports none, and
+// the error of [Strategy.Session] is [ErrNoSession].
 //
 // RequireAuth has no list of paths to leave out. Use one mux for the routes without a
 // token, and put this guard around another mux with the others.
@@ -47,8 +47,8 @@ func (a *API) RequireAuth(next http.Handler) http.Handler {
 	return a.serve(next, false, a.scope, func(context.Context, *verified) error { return nil })
 }
 
-// OptionalAuth is [API.RequireAuth] for routes that visitors without a token can use
-// too. [TokenFrom] then reports none. An invalid token is rejected. The texts
+// OptionalAuth is [API.RequireAuth] for routes that are also open to visitors without a
+// token. [TokenFrom] then reports none. An invalid token is rejected. The texts
 // "undefined" and "null" count as no token: a script sends them if its variable for the
 // token has no value. Vary names the headers that can have a token, so that a cache
 // does not give a visitor's response to a user.
@@ -163,8 +163,8 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 
 // RequireClaims lets a request pass if the claims of its access token decode into a
 // T, and T's method Validate, if it has one, returns nil. [Claims] then returns the
-// decoded value. Otherwise the answer is 401, as for an invalid token. Errors of
-// Validate mean the same as errors of [APIConfig].Validate.
+// decoded value. Otherwise the answer is 401, as for an invalid token. Errors of Validate
+// have the same meaning as those of [APIConfig].Validate.
 //
 // Inside [API.RequireTokenOrSession], the claims of a session are the claims that
 // [Claims] returns for it.
@@ -189,15 +189,15 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 // claims of either. A request never has both. An invalid token is rejected, even if
 // the request has a session.
 //
-// It reads the token from the Authorization header alone, whatever
-// [APIConfig].TokenExtractors says: browsers send a cookie with requests of other
-// sites too. Another scheme than Bearer, or DPoP if [APIConfig].DPoP accepts it, is not a
-// token. A request with one of these schemes never falls back to the session.
+// It reads the token only from the Authorization header and ignores
+// [APIConfig].TokenExtractors: browsers also send a cookie with requests of other sites.
+// The header counts as a token with the scheme Bearer, or with DPoP if [APIConfig].DPoP
+// accepts it. A request with one of these schemes never falls back to the session.
 //
 // Browsers send the session with every request, also from pages of other sites. So a
 // request of a session that can change something must come from the same origin, by
 // the rules of [http.CrossOriginProtection]. A request with the header Upgrade must
-// have the Origin of the site. A token needs no such check, because no browser adds
+// have the Origin of the site. A token needs no check, because no browser adds
 // it.
 //
 // Put the other guards of the API inside:
@@ -205,10 +205,10 @@ func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 //	api.RequireTokenOrSession(strategy)(api.RequirePermissions("read:files")(h))
 //
 // For a session, they check the session's access token for this API, which is
-// verified like any other and refreshed if it has expired. No client has presented it,
-// so it needs no proof if it is bound to a key or to a certificate. A session whose login
-// requested another audience has none, and gets 403. [TokenFrom] reports no token for
-// a session even then. Outside, the other guards ignore sessions and let only tokens
+// verified like any other and refreshed if it has expired. No client presented it, so it
+// needs no proof even if it is bound to a key or to a certificate. A session whose login
+// requested another audience has none, and gets 403. Even then, [TokenFrom] reports no
+// token for a session. Outside, the other guards ignore sessions and let only tokens
 // pass.
 func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -234,7 +234,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 		}))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if v := verifiedBy(r.Context(), a.issuers); v != nil {
-				// A guard outside may have found the token in a cookie.
+				// The token of a guard outside can be from a cookie.
 				if err := s.site.CheckOrigin(r); err != nil && !v.inHeader {
 					a.refuse(w, r, "", refusal.CrossOrigin.Wrap(err))
 					return
@@ -270,7 +270,7 @@ type sessionPath struct {
 // context of a token hides the session, see [verified.Value].
 func sessionPathOf(ctx context.Context, a *API) *sessionPath {
 	if verifiedIn(ctx) != nil {
-		return nil // behind an adaptor that copies values, Value hides nothing
+		return nil // an adaptor that copies values bypasses Value
 	}
 	by, _ := ctx.Value(sessionPathKey{a.issuers}).(*sessionPath)
 	return by
@@ -291,13 +291,13 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	}
 	t, _, err := by.strategy.accessToken(w, r, wish)
 	if e := asError("bearer", err); err != nil && e.Status == http.StatusUnauthorized {
-		return nil, refusal.NoToken.Wrap(err) // a new login brings another one
+		return nil, refusal.NoToken.Wrap(err) // a new login gets another one
 	} else if err != nil {
 		return nil, err
 	}
 	o, err := by.api.verify(r.Context(), presented{Credential: bearer.Credential{Token: t.Token}, how: inSession})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
-		return nil, refusal.Forbidden.Wrap(err) // the user has sent no token, and cannot send a better one
+		return nil, refusal.Forbidden.Wrap(err) // the user sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
@@ -347,7 +347,8 @@ func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, strin
 	})
 }
 
-// lack says what a token has instead of the names of a guard.
+// lack returns the cause of a guard's refusal: the names in the token, and the required
+// ones that it lacks.
 func lack(t *Token, r refusal.Row, names []string, has func(*Token, string) bool, one bool) error {
 	claim, value := "scope", t.claims.Scope
 	if r == refusal.Permission {
@@ -373,12 +374,12 @@ func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool)
 }
 
 // areNames reports whether the list is not empty and every name can be part of a
-// challenge as it is (RFC 6749, Section 3.3).
+// challenge unchanged (RFC 6749, Section 3.3).
 func areNames(names []string) bool {
 	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !syntax.IsScope(name) })
 }
 
-// guardIf makes guards with arguments that can be unusable. Such a guard rejects
+// guardIf makes guards with arguments that can be unusable. That guard rejects
 // every request, and the log says why when the program starts. That is safer than
 // guessing, and better for operators than a panic.
 func (a *API) guardIf(usable bool, list []string, scope string, allow func(context.Context, *verified) error) func(http.Handler) http.Handler {
@@ -397,10 +398,10 @@ func (a *API) guard(next http.Handler, allow func(context.Context, *verified) er
 	return a.serve(next, false, "", allow)
 }
 
-// serve authenticates a request once, whatever the number of guards. No method and no
-// header lets a request pass without authentication: most handlers do not look at the
-// method, and would answer an OPTIONS request in full. The scope is what the guard
-// needs, for challenges.
+// serve authenticates a request once for any number of guards. No method and no
+// header lets a request pass without authentication: most handlers ignore the method, and
+// would answer an OPTIONS request in full. The scope is the one that the guard requires,
+// for challenges.
 func (a *API) serve(next http.Handler, optional bool, scope string, allow func(context.Context, *verified) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if optional {
@@ -480,7 +481,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, scope string, err e
 	a.errors.fail(w, r, "bearer", withScope(err, scope))
 }
 
-// withScope adds the scope that a route needs to a 401 (RFC 6750, Section 3).
+// withScope adds the scope that a route requires to a 401 (RFC 6750, Section 3).
 func withScope(err error, scope string) error {
 	if scope == "" {
 		return err

@@ -32,7 +32,7 @@ type Session struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	// AuthenticatedAt is the time of the user's last authentication at the tenant. It is
-	// zero if the tenant has not sent auth_time, which it sends for WithMaxAge.
+	// zero if the tenant did not send auth_time, which it sends for WithMaxAge.
 	AuthenticatedAt time.Time
 	// ACR and AMR describe that authentication. At Auth0, AMR contains "mfa" after a
 	// second factor.
@@ -64,8 +64,8 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 // is written. To end a session see [Strategy.EndSession]. SaveSession fails for a
 // session of another request, and for one that this response has replaced.
 //
-// If two concurrent requests save and there is a [Store], each keeps the entries of
-// Data that it has changed. In cookies, the later response wins. The error is
+// With a [Store], each of two concurrent requests keeps the entries of Data that it has
+// changed. In cookies, the later response wins. The error is
 // [ErrSessionTooLarge] if the data does not fit, and [ErrNoSession] if the session
 // was ended meanwhile. Nothing changes in either case.
 func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *Session) error {
@@ -88,7 +88,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 // EndSession ends the session here, but not at the tenant; [Strategy.LogoutHandler]
 // ends both. It must be called before the first byte of the response is written. An
 // error means that the [Store] is unreachable: the cookie is deleted, but a copy of
-// it can still be valid.
+// the cookie can still be valid.
 func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	return do("session", s, func() error { return s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)) })
 }
@@ -120,8 +120,8 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 //
 // It never rejects a request. A damaged, foreign or expired cookie means that no user
 // is logged in. So does an unreachable [Store]: the cookie then stays, and
-// [Strategy.RequireLogin] answers 503. So does a request with the header Upgrade
-// whose Origin is not the site's.
+// [Strategy.RequireLogin] answers 503. A request with the header Upgrade has no user
+// unless its Origin is the site's.
 //
 // Before the next handler runs, every response gets Vary: Cookie, and a response to a
 // logged-in user also gets Cache-Control: private. A handler that needs no session,
@@ -149,8 +149,8 @@ func (s *Strategy) LoadUser(next http.Handler) http.Handler {
 	})
 }
 
-// UserFrom returns the user of a request that [Strategy.LoadUser] or
-// [Strategy.RequireLogin] has let through, or the user of [ContextWithUser].
+// UserFrom returns the user that [Strategy.LoadUser], [Strategy.RequireLogin] or
+// [ContextWithUser] has put into the context.
 func UserFrom(ctx context.Context) (User, bool) {
 	loaded := visit.In(ctx)
 	if loaded == nil || loaded.Record == nil {
@@ -161,7 +161,7 @@ func UserFrom(ctx context.Context) (User, bool) {
 
 func userOf(r *session.Record) User { return newUser(r.Issuer, r.Subject, r.Claims) }
 
-// samePerson reports whether the session is of a user of an issuer.
+// samePerson reports whether the session belongs to this user of this issuer.
 func samePerson(r *session.Record, issuer, subject string) bool {
 	return r != nil && r.Issuer == issuer && r.Subject == subject
 }
@@ -180,8 +180,8 @@ func newSession(v *visit.Visit) *Session {
 	return s
 }
 
-// StartSession begins the session of a login that did not come through
-// [Strategy.CallbackHandler], for example of [Application.Exchange]. It calls
+// StartSession begins the session of a login without [Strategy.CallbackHandler], for
+// example of [Application.Exchange]. It calls
 // [Config].AfterLogin first. The session always has a new id. A login that completes
 // a refresh continues the existing session without AfterLogin. The error is
 // [ErrNoSession] if that session has ended.
@@ -218,8 +218,8 @@ type ImportedSession struct {
 	Claims map[string]any
 	// Token has the refresh token, and the access token for [Config].Audience, if the
 	// old session has any. Without an Expiry, the access token is not used. An access token
-	// of type DPoP is not used either. The refresh token beside it then gets tokens that
-	// are bound to a key of [Config].ProofKey.
+	// of type DPoP is not used either. The refresh token then gets access tokens that are
+	// bound to a key of [Config].ProofKey.
 	Token *oauth2.Token
 	// Data belongs to the application, see [Session].
 	Data map[string]string
@@ -241,8 +241,8 @@ type ImportedSession struct {
 // [Strategy.AccessToken] refreshes its tokens.
 //
 // ImportSession verifies no ID token and does not call AfterLogin: the caller vouches
-// for the user. So pass only values that the old system has verified and stored where
-// a browser cannot change them, as in a signed cookie or a store.
+// for the user. So pass only values that the old system has verified and that a browser
+// cannot change, as in a signed cookie or a store.
 //
 // It must be called before the first byte of the response is written. The error is
 // [ErrNoSession] if the session is older than [Config].AbsoluteTimeout. The user then

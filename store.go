@@ -16,9 +16,9 @@ import (
 //
 //	UpdateCtx(ctx, key, value, expiry) (updated bool, err error)
 //
-// replaces a value only if there is one. A request that is still under way then cannot
-// bring back a session that a logout has deleted. (Without UpdateCtx, such a session is
-// found to be revoked when it is read.)
+// replaces a value only if there is one. A request under way then cannot restore a
+// session that a logout has deleted. (Without UpdateCtx, the session is found to be
+// revoked when it is read.)
 //
 //	LeaseCtx(ctx, key, duration) (release func(), ok bool, err error)
 //
@@ -40,13 +40,13 @@ import (
 //
 //	AddCtx(ctx, key, expiry) (added bool, err error)
 //
-// adds a key without a value, in one atomic step, and reports whether it was not there.
-// It is not for sessions: an API remembers DPoP proofs with it, each until its expiry.
+// adds a key without a value, in one atomic step, and reports whether it was absent. It
+// is not for sessions: an API records DPoP proofs with it, each until its expiry.
 //
 //	CommitOwnedCtx(ctx, key, owner, value, expiry) error
 //
-// is CommitCtx for a new session. The owner stands for the user: it is a key like the
-// others, a hash. The store can then limit the sessions of one user.
+// is CommitCtx for a new session. The owner stands for the user: it is a hash, like the
+// other keys. The store can then limit the sessions of one user.
 //
 // A type that embeds a Store has Find, Commit and Delete, and none of the further
 // methods. It works like any store without them. To keep a method, the type declares
@@ -60,7 +60,7 @@ import (
 // auth0test has a test of stores, TestStore.
 //
 // A session that is not found is over, and its cookie is deleted. If a store reads from
-// replicas that lag behind, a user can lose a session that has just begun.
+// replicas that lag behind, a user can lose a new session.
 //
 // A logout is a fact that the store holds: the record of the session is deleted,
 // and a mark says that the session is over. An attacker with write access to the
@@ -91,8 +91,8 @@ type Store interface {
 // Nothing is removed before it expires, with one exception: a user has at most
 // 100 sessions, or a tenth of limit if that is less, and at least one. One login
 // more ends the session of the same user that was written longest ago. When the
-// store has limit sessions, a login does the same; a user without a session gets
-// 503, and the log names this limit. Sessions that are there go on, and can be
-// changed. When the store is full of marks, a logout gets 503. The browser's
-// cookie and the session in the store are deleted all the same.
+// store has limit sessions, a login does the same. A user without a session then gets
+// 503, and the log names this limit. Existing sessions continue and can be changed.
+// When the store is full of marks, a logout gets 503. It still deletes the browser's
+// cookie and the session in the store.
 func NewMemoryStore(limit int) Store { return session.NewMemory(limit) }

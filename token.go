@@ -115,14 +115,14 @@ func (t *Token) IsAnonymous() bool { return access.IsAnonymous(t.claims.Subject)
 // Actors returns the parties that act for the subject: the sub of act, then the sub
 // of the act inside it, and so on (RFC 8693, Section 4.1). Only the first, the
 // current actor, may decide about access. Without an act there are none. The error
-// reports an act of another form.
+// reports an act of the wrong form.
 func (t *Token) Actors() ([]string, error) {
 	return idtoken.Actors(t.claims.Actor)
 }
 
 // Thumbprint returns the RFC 7638 thumbprint of the client's key (jkt in the claim cnf,
-// RFC 9449, Section 6.1) if the token is bound to one. The client has proved for each
-// request that it has the key. It is empty for another token.
+// RFC 9449, Section 6.1) if the token is bound to one, and otherwise an empty text. The
+// client has proved for each request that it has the key.
 func (t *Token) Thumbprint() string {
 	key, _, _ := t.claims.Confirmation()
 	return key
@@ -131,8 +131,8 @@ func (t *Token) Thumbprint() string {
 // KeyID returns the kid of the key that signed the token.
 func (t *Token) KeyID() string { return t.keyID }
 
-// Claim returns any claim, as package encoding/json decodes it, and whether there is
-// one. Names are case-sensitive, and can be URLs. To decode several claims into a
+// Claim returns any claim, as package encoding/json decodes it, and whether the token has
+// it. Names are case-sensitive, and can be URLs. To decode several claims into a
 // struct see [Claims].
 func (t *Token) Claim(name string) (value any, ok bool) {
 	raw, ok := idtoken.RawClaim(t.payload, name)
@@ -142,7 +142,7 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 	return value, true
 }
 
-// Decode decodes the claims into a value, as package encoding/json does. For the
+// Decode decodes the claims into a value, like package encoding/json. For the
 // token of a request, [Claims] decodes them only once.
 func (t *Token) Decode(v any) error {
 	if err := jsonscan.Unmarshal(t.payload, v); err != nil {
@@ -161,7 +161,7 @@ func (t Token) LogValue() slog.Value {
 
 type verifiedKey struct{}
 
-// A sessionPathKey is the context key of a request that an API has let pass for its
+// A sessionPathKey is the context key of a request that an API has let pass because of its
 // session.
 type sessionPathKey struct{ of *trustedIssuers }
 
@@ -176,7 +176,7 @@ type verified struct {
 
 	by       *trustedIssuers // of the API that verified the token; nil for none
 	token    *Token
-	raw      *string // the text of the token; fmt prints the address of a text alone
+	raw      *string // the text of the token; fmt prints only the address
 	inHeader bool    // Authorization
 	dpop     bool    // with the scheme DPoP
 	session  bool    // the token came from the session; a session is the principal, so this value is never used as a context
@@ -184,8 +184,7 @@ type verified struct {
 }
 
 // A withoutSession is a context whose session is hidden from adaptors that read the
-// fields of contexts, see [verified]. Others do not reach it, because of
-// [verified.Value].
+// fields of contexts, see [verified]. [verified.Value] hides it from all other readers.
 type withoutSession struct {
 	context.Context
 	key, val any
@@ -227,8 +226,8 @@ func verifiedIn(ctx context.Context) *verified {
 	return nil
 }
 
-// verifiedBy returns the credential that this API has verified. Guards rely on
-// nothing else.
+// verifiedBy returns the credential that this API has verified. Guards rely on it
+// alone.
 func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
 	if v := verifiedIn(ctx); v != nil && v.by != nil && v.by == by {
 		return v
@@ -264,7 +263,7 @@ func AccessTokenFrom(ctx context.Context) (string, bool) {
 // token, and [Claims] decodes its claims.
 //
 // A context has one principal. [UserFrom] and the methods of a [Strategy] find no
-// user and no session in it, whatever the context had before. A nil token makes a
+// user and no session in it, even if the given context has one. A nil token makes a
 // context without a principal.
 //
 // The guards of an API do not rely on it: they verify the token of the request.
@@ -277,8 +276,8 @@ func ContextWithToken(ctx context.Context, t *Token) context.Context {
 // user's claims. The fields of the user, such as Email, are claims too. Nothing is
 // verified: the caller vouches for the user.
 //
-// A context has one principal. [TokenFrom] finds no token in it, whatever the context
-// had before. A user without a Subject makes a context without a principal.
+// A context has one principal. [TokenFrom] finds no token in it, even if the given context
+// has one. A user without a Subject makes a context without a principal.
 //
 // The guards, [Strategy.LoadUser] and the methods of a [Strategy] do not rely on it:
 // they read the session of the request, and LoadUser replaces the user.
@@ -306,8 +305,8 @@ func (u *userContext) Value(key any) any {
 	return u.Context.Value(key)
 }
 
-// Claims decodes the claims of a request's principal into a T, as package
-// encoding/json does: the claims of the access token, or else the claims of the ID
+// Claims decodes the claims of a request's principal into a T, like package
+// encoding/json: the claims of the access token, or else the claims of the ID
 // token in the session. They are decoded once per request and T. All callers share
 // the pointers, maps and slices of a T.
 //
@@ -359,8 +358,8 @@ func validate[T any](ctx context.Context, claims *T) error {
 	return v.Validate(ctx)
 }
 
-// claimsOf returns the JSON text of the claims of a request, the cache of their decoded
-// forms, and that of the token for all its requests. It is nil for a session.
+// claimsOf returns the JSON text of the claims of a request, the request's cache of their
+// decoded forms, and the token's cache for all its requests. The last is nil for a session.
 func claimsOf(ctx context.Context) (string, *memo.Types, *jsonscan.Kept) {
 	if v := verifiedIn(ctx); v != nil {
 		return v.token.payload, &v.decoded, v.token.kept

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestReport runs everything that is measured, if only for a moment. What the
-// contenders must accept and refuse is checked on the way.
+// TestReport runs every measurement, only for a moment. It also checks the tokens that
+// the contenders must accept and reject.
 func TestReport(t *testing.T) {
 	r, err := measureEverything(t.Context(), quick)
 	if err != nil {
@@ -157,8 +157,8 @@ func TestFirstSight(t *testing.T) {
 	}
 }
 
-// TestFirstBound: the same for bound tokens, however few of the prepared proofs a round
-// uses.
+// TestFirstBound: the same for bound tokens, even if a round uses few of the prepared
+// proofs.
 func TestFirstBound(t *testing.T) {
 	private, err := generate("ES256")
 	if err != nil {
@@ -186,7 +186,7 @@ func TestFirstBound(t *testing.T) {
 	}
 }
 
-// TestArrivals: those who come late do not wait for those before them.
+// TestArrivals: late operations do not wait for earlier ones.
 func TestArrivals(t *testing.T) {
 	const n = 5
 	arrived := make(chan struct{}, n)
@@ -207,8 +207,7 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// Benchmark has every scenario and contender under a name of its own, for
-// profiles and for benchstat.
+// Benchmark names every pair of scenario and contender, for profiles and for benchstat.
 func Benchmark(b *testing.B) {
 	fields := map[string]*field{}
 	for _, alg := range []string{"RS256", "ES256"} {
@@ -239,7 +238,7 @@ func Benchmark(b *testing.B) {
 	}
 }
 
-// benchmark prepares more of what is used once while the clock stands.
+// benchmark prepares more single-use inputs while the clock stands.
 func benchmark(b *testing.B, goroutines int, op operation, more func() operation) {
 	b.ReportAllocs()
 	if goroutines == 1 {

@@ -22,7 +22,7 @@ type partyByHand struct {
 	codec    *securecookie.SecureCookie
 }
 
-// begunByHand is a login under way.
+// begunByHand is a login transaction.
 type begunByHand struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`
@@ -77,7 +77,7 @@ func (p *partyByHand) callback(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// redeem returns the content of the session that begins.
+// redeem returns the content of the new session.
 func (p *partyByHand) redeem(r *http.Request) (*content, error) {
 	var begun begunByHand
 	if err := p.get(r, nameOfLogin, &begun); err != nil {

@@ -28,8 +28,8 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// This file measures the callback of a login. The tenant is a map in this process, so
-// that neither a network nor a server is in the figures.
+// This file measures the callback of a login. The tenant is a map in this process, so the
+// figures contain neither a network nor a server.
 
 const (
 	tableCallback = "The callback of a login, without a network, RS256"
@@ -52,7 +52,7 @@ type relyingParty struct {
 	who func(*http.Request) (view, error)
 }
 
-// newRelyingParty makes one with this library.
+// newRelyingParty makes a relying party with this library.
 func newRelyingParty(t *memoryTenant, edit func(*auth0.Config)) (*relyingParty, error) {
 	config := auth0.Config{
 		Domain:   strings.Trim(strings.TrimPrefix(issuer, "https:"), "/"),
@@ -83,14 +83,14 @@ func newRelyingParty(t *memoryTenant, edit func(*auth0.Config)) (*relyingParty, 
 	}}, nil
 }
 
-// An arrival is a browser that comes back from the tenant, once.
+// An arrival is a browser that returns from the tenant, once.
 type arrival struct {
 	request *http.Request
 	subject string
 	state   string
-	hash    [sha256.Size]byte // of the state, by which the cookie of the login is found
+	hash    [sha256.Size]byte // of the state, which names the cookie of the login
 	idToken *token
-	opaque  int // bytes of the cookie that the login began with, without its text form
+	opaque  int // bytes of the login's cookie, before its text encoding
 }
 
 // arrive begins a login and has the tenant answer it.
@@ -196,7 +196,7 @@ func newMemoryTenant(key *signingKey) (*memoryTenant, error) {
 }
 
 // grant prepares the token response for a code. Its ID token has the nonce of the login,
-// and as much about the user as that of the other tables of sessions.
+// and as many claims of the user as the ID token of the other tables of sessions.
 func (t *memoryTenant) grant(subject, nonce string) (code string, idToken *token, err error) {
 	now := time.Now()
 	idToken, err = t.sign(map[string]any{
@@ -224,7 +224,7 @@ func (t *memoryTenant) grant(subject, nonce string) (code string, idToken *token
 	return code, idToken, err
 }
 
-// RoundTrip is the tenant. A code is good once.
+// RoundTrip is the tenant. A code is valid once.
 func (t *memoryTenant) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.URL.Path {
 	case jwksPath:
@@ -307,8 +307,8 @@ func newCallbackField(ctx context.Context, key *signingKey) (*callbackField, err
 	return f, nil
 }
 
-// checkLogin shows that a callback logs in the user whom the tenant names, and nobody
-// for an ID token of another login, for a forged one, or in another browser.
+// checkLogin shows that a callback logs in the user whom the tenant names. It logs in no
+// user for an ID token of another login, for a forged one, or in another browser.
 func checkLogin(ctx context.Context, p *relyingParty) ([]*http.Cookie, error) {
 	a, cookies, err := p.login(ctx, 1)
 	if err != nil {
@@ -368,10 +368,10 @@ func callbackContest(ctx context.Context, f *callbackField) contest {
 	}
 }
 
-// errSpent ends what is measured: everything that was prepared for it is used.
+// errSpent ends a measurement, because its prepared inputs are used.
 var errSpent = errors.New("everything prepared is used")
 
-// supply returns an operation for logins that are prepared here, each used once.
+// supply returns an operation on logins that it prepares, each used once.
 func (f *callbackField) supply(ctx context.Context, p *relyingParty, finish func(*arrival) error) operation {
 	const n = 128
 	list, err := prepareAll(n, func(int) (*arrival, error) { return p.arrive(ctx, int(f.users.Add(1))) })
@@ -405,13 +405,13 @@ func prepareAll[T any](n int, prepare func(i int) (T, error)) ([]T, error) {
 	return list, errors.Join(errs...)
 }
 
-// cryptography is what a callback must compute, on as many bytes: it opens the cookie of
-// the login, hashes the state, verifies the ID token, and seals the session. Each seal has
-// a key of its own from HKDF.
+// cryptography is the necessary computation of a callback, on as many bytes: it opens the
+// cookie of the login, hashes the state, verifies the ID token, and seals the session.
+// Each seal has its own key from HKDF.
 type cryptography struct {
 	public          *rsa.PublicKey
 	secret, session []byte
-	boxes           map[int][]byte // sealed, by the length of what is in them
+	boxes           map[int][]byte // sealed, by the length of the plaintext
 	mu              sync.Mutex
 }
 
@@ -442,7 +442,7 @@ func (c *cryptography) run(a *arrival) error {
 	return err
 }
 
-// box returns sealed bytes, the same for each length: they are opened, and never changed.
+// box returns sealed bytes, the same for each length: they are opened and never changed.
 func (c *cryptography) box(size int) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

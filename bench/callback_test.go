@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// testKey takes long to make.
+// testKey is slow to generate.
 var testKey = sync.OnceValues(func() (*signingKey, error) {
 	private, err := generate("RS256")
 	return &signingKey{id: "kid-current", alg: "RS256", private: private}, err
@@ -70,8 +70,7 @@ func TestCheckLogin(t *testing.T) {
 	}
 }
 
-// TestSupply: a login that was prepared is used once, and then there is nothing left to
-// measure.
+// TestSupply: a prepared login is used once, and then nothing is left to measure.
 func TestSupply(t *testing.T) {
 	t.Parallel()
 	seen := map[*arrival]bool{}
@@ -92,7 +91,7 @@ func TestSupply(t *testing.T) {
 	}
 }
 
-// TestCryptography: what the callback is compared with opens, verifies and seals.
+// TestCryptography: the reference of the callback opens, verifies and seals.
 func TestCryptography(t *testing.T) {
 	t.Parallel()
 	key, err := testKey()
@@ -201,7 +200,7 @@ func TestFullStore(t *testing.T) {
 	}
 }
 
-// TestHeap: a store is as large as what it keeps.
+// TestHeap: a store is as large as its content.
 func TestHeap(t *testing.T) {
 	const n, size = 10_000, 4096
 	var kept [n][]byte

@@ -34,28 +34,28 @@ import (
 // with the tenant's HTTP client, issuer, audience and algorithm.
 type contender struct {
 	name    string
-	setup   string   // what it is configured to do, for people
-	modules []string // paths, none for what is no library
+	setup   string   // its configuration, as text
+	modules []string // paths, none if it is not a library
 	weight  string   // its program in the directory weight
 
-	// build makes what a program makes once. A life of zero leaves how long
-	// keys are kept to the library.
+	// build makes the parts that a program makes once. With a life of zero, the
+	// library decides how long it keeps keys.
 	build func(ctx context.Context, t *tenant, life time.Duration) (*verifier, error)
 
-	// How old keys get, in multiples of the time that a fetch takes, where the
-	// refresh of keys is measured and only their age starts one: when they are
-	// due, and when they may no longer be used.
+	// The ages of keys at which a refresh is due, and at which they may no longer be
+	// used, in multiples of the time of a fetch. They are for measuring the refresh of
+	// keys where only age starts one.
 	keysDue, keysLife float64
 }
 
-// A verifier is a contender at work. Functions it has not are nil.
+// A verifier is a running contender. Missing functions are nil.
 type verifier struct {
 	verify func(context.Context, *token) error
-	// guard lets requests with a good token through to a handler.
+	// guard lets requests with a valid token through to a handler.
 	guard func(http.Handler) http.Handler
 	// guardClaims does so for a handler that reads the application's claims.
 	guardClaims func(claimsHandler) http.Handler
-	// guardProofs lets requests through that have a bound token and a DPoP proof.
+	// guardProofs lets requests with a bound token and a DPoP proof through.
 	guardProofs func(http.Handler) http.Handler
 	// refresh fetches the keys again.
 	refresh func(context.Context) error
@@ -63,7 +63,7 @@ type verifier struct {
 
 type claimsHandler func(http.ResponseWriter, *appClaims)
 
-// floor is the name of the contender that the others are compared with.
+// floor is the name of the reference.
 const floor = "signature only"
 
 var contenders = []contender{
@@ -202,7 +202,7 @@ func buildOurs(_ context.Context, t *tenant, _ time.Duration) (*verifier, error)
 	}, nil
 }
 
-// checkedClaims are claims in the form that go-jwt-middleware wants.
+// checkedClaims are claims in the form that go-jwt-middleware requires.
 type checkedClaims struct{ appClaims }
 
 func (*checkedClaims) Validate(context.Context) error { return nil }
@@ -368,7 +368,7 @@ func buildCap(ctx context.Context, t *tenant, _ time.Duration) (*verifier, error
 		}), nil
 }
 
-// claimsOf reads the claims out of a map that encoding/json has made.
+// claimsOf reads the claims from a map of encoding/json.
 func claimsOf(m map[string]any) (*appClaims, error) {
 	scope, okScope := m["scope"].(string)
 	plan, okPlan := m[planClaim].(string)
@@ -420,8 +420,8 @@ func buildJWX(ctx context.Context, t *tenant, _ time.Duration) (*verifier, error
 	return v, nil
 }
 
-// newParserVerifier is for libraries that have no middleware: it adds the few
-// lines that a program with them writes.
+// newParserVerifier is for libraries without middleware: it adds the few lines that a
+// program with them writes.
 func newParserVerifier(verify func(context.Context, string) error, claims func(context.Context, string) (*appClaims, error)) *verifier {
 	return &verifier{
 		verify: func(ctx context.Context, t *token) error { return verify(ctx, t.raw) },

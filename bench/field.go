@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A field is every contender at work for one algorithm, with the same tenant
-// and the same tokens.
+// A field has every contender for one algorithm, with the same tenant and the same
+// tokens.
 type field struct {
 	tenant   *tenant
 	tokens   *tokens
@@ -33,8 +33,8 @@ type subject struct {
 	seenBound atomic.Uint64
 }
 
-// first returns a token that the subject has not had for longer than a cache
-// remembers. The order goes on from one scenario to the next.
+// first returns a token that is no longer in a cache of the subject. The order continues
+// from one scenario to the next.
 func (s *subject) first() *token {
 	return s.tokens.many[s.seen.Add(1)%uint64(len(s.tokens.many))]
 }
@@ -42,8 +42,8 @@ func (s *subject) first() *token {
 // again returns the same token each time.
 func (s *subject) again() *token { return s.tokens.good }
 
-// newField builds every contender and checks that it accepts what it should,
-// and nothing else.
+// newField builds every contender and checks that it accepts the valid tokens, and
+// nothing else.
 func newField(ctx context.Context, alg string, distinct int) (*field, error) {
 	ring, err := newKeyring(alg)
 	if err != nil {
@@ -92,10 +92,10 @@ func (f *field) close() {
 	f.tenant.close()
 }
 
-// tokens are what all subjects of a field are given.
+// tokens are the input of all subjects of a field.
 type tokens struct {
 	good  *token
-	many  []*token // all good, and no two the same
+	many  []*token // all valid, no two alike
 	bad   []badToken
 	bound *boundTokens
 }
@@ -105,7 +105,7 @@ type badToken struct {
 	*token
 }
 
-// The tokens that every contender must refuse.
+// The tokens that every contender must reject.
 const (
 	expired       = "expired"
 	malformed     = "malformed"
@@ -169,8 +169,8 @@ func (t *tokens) refused(name string) *token {
 	return t.bad[slices.IndexFunc(t.bad, func(b badToken) bool { return b.name == name })].token
 }
 
-// check is what makes the figures comparable: whoever is faster because it
-// checks less does not get into the tables.
+// check makes the figures comparable: a contender that is faster because it checks less
+// is not in the tables.
 func check(ctx context.Context, s *subject) error {
 	if s.verify != nil {
 		if err := s.verify(ctx, s.again()); err != nil {
@@ -209,11 +209,10 @@ func checkGuards(s *subject) error {
 	return nil
 }
 
-// plainHandler is a program that needs to know no more than that the token is
-// good.
+// plainHandler is a program that needs no claims, only a valid token.
 func plainHandler(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
-// readingHandler is a program that decides by claims of its own.
+// readingHandler is a program that decides by its custom claims.
 func readingHandler(w http.ResponseWriter, c *appClaims) {
 	if c.Plan != goodPlan || !slices.Contains(c.Permissions, goodScope) || !strings.HasSuffix(c.Scope, goodScope) {
 		w.WriteHeader(http.StatusForbidden)
@@ -222,8 +221,8 @@ func readingHandler(w http.ResponseWriter, c *appClaims) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// A recorder sends one request again and again, each time with another token: a
-// server, too, has a request in its hands that it has just read.
+// A recorder sends one request repeatedly, each time with another token. A server, too,
+// has just read the request.
 type recorder struct {
 	handler http.Handler
 	request *http.Request

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// keyFigures are how a contender gets its keys.
+// keyFigures describe how a contender fetches its keys.
 type keyFigures struct {
 	Name string
 
 	Cold, Outage coldFigures
 
-	// ForgedFetches is how often tokens with made-up key ids make it fetch.
+	// ForgedFetches counts the fetches caused by tokens with made-up key ids.
 	ForgedFetches int64
 
 	NewKey bool // see publishKey
@@ -24,11 +24,11 @@ type keyFigures struct {
 	Refresh latencies
 }
 
-// coldFigures are how many fetches of the keys the first requests cause, which
-// arrive together, and how many of these are accepted.
+// coldFigures are the number of key fetches caused by the first requests, which arrive
+// together, and the number of accepted requests.
 type coldFigures struct{ Fetches, Accepted int64 }
 
-// latencies of good tokens that arrive at a steady rate.
+// latencies of valid tokens that arrive at a steady rate.
 type latencies struct {
 	BegunBy         string
 	Fetched         bool          // whether there was a fetch to measure
@@ -42,7 +42,7 @@ const (
 	forgedKeys   = 200
 )
 
-// measureKeys looks at the libraries one by one, each with tenants of its own.
+// measureKeys measures the libraries one by one, each with its own tenants.
 func measureKeys(ctx context.Context, ring *keyring, slow time.Duration) ([]keyFigures, error) {
 	var all []keyFigures
 	for _, c := range contenders {
@@ -99,8 +99,8 @@ func started(ctx context.Context, c contender, ring *keyring, life time.Duration
 }
 
 // coldStart lets many requests arrive together as the first ones. The first
-// fetch is slow, so that all of them come while it is under way. With failing,
-// the keys cannot be had from when the contender is built.
+// fetch is slow, so that all of them come while it is under way. With failing, the JWKS
+// endpoint fails from the time at which the contender is built.
 func coldStart(ctx context.Context, c contender, ring *keyring, failing bool) (coldFigures, error) {
 	t, v, end, err := started(ctx, c, ring, 0, func(fetch int64) time.Duration {
 		if fetch == 1 {
@@ -133,7 +133,7 @@ func coldStart(ctx context.Context, c contender, ring *keyring, failing bool) (c
 	return coldFigures{t.fetches.Load(), accepted.Load()}, nil
 }
 
-// forgeKeys sends tokens that are good but for a key that does not exist.
+// forgeKeys sends tokens that are valid except for a key that does not exist.
 func forgeKeys(ctx context.Context, c contender, ring *keyring) (fetches int64, err error) {
 	t, v, end, err := started(ctx, c, ring, 0, promptly)
 	if err != nil {
@@ -185,8 +185,8 @@ func publishKey(ctx context.Context, c contender, ring *keyring) (accepted bool,
 	return v.verify(ctx, after) == nil, nil
 }
 
-// refreshing compares the time of good tokens while nothing happens with that
-// while the keys are fetched again, which takes as long as slow says.
+// refreshing compares the time of valid tokens without a fetch and during a fetch of the
+// keys that takes the time slow.
 func refreshing(ctx context.Context, c contender, ring *keyring, slow time.Duration) (latencies, error) {
 	t, v, end, err := started(ctx, c, ring, times(c.keysLife, slow), func(fetch int64) time.Duration {
 		if fetch == 1 {
@@ -227,8 +227,8 @@ func refreshing(ctx context.Context, c contender, ring *keyring, slow time.Durat
 
 func times(n float64, d time.Duration) time.Duration { return time.Duration(n * float64(d)) }
 
-// refresher returns how a contender comes to fetch its keys again, and what
-// makes it.
+// refresher returns the cause of a contender's next fetch of the keys, and a function
+// that starts it.
 func refresher(c contender, v *verifier, ring *keyring) (begunBy string, begin func(context.Context), err error) {
 	if v.refresh != nil {
 		return "call", func(ctx context.Context) { v.refresh(ctx) }, nil
@@ -240,9 +240,8 @@ func refresher(c contender, v *verifier, ring *keyring) (begunBy string, begin f
 	return "unknown key id", func(ctx context.Context) { v.verify(ctx, unknown) }, err
 }
 
-// arrivals starts an operation each millisecond, whether those before have
-// ended or not: a loop would wait where real clients keep coming. It returns
-// how long each took, in order of size.
+// arrivals starts an operation each millisecond, even if earlier ones have not ended: a
+// loop would wait, and real clients do not. It returns the sorted durations.
 func arrivals(d time.Duration, op operation) ([]time.Duration, error) {
 	n := int(d / time.Millisecond)
 	took, errs := make([]time.Duration, n), make([]error, n)

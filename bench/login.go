@@ -15,8 +15,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// content is a session as a program with a library for cookies would keep it:
-// what ours has, under the same names.
+// content is a session of a program with a library for cookies: the values of our
+// session, under the same names.
 type content struct {
 	ID           string  `json:"id"`
 	Issuer       string  `json:"iss"`
@@ -37,7 +37,7 @@ type content struct {
 	Profile      profile `json:"profile"`
 }
 
-// profile is what the ID token says about the person.
+// profile has the ID token's claims about the user.
 type profile struct {
 	Name          string   `json:"name"`
 	Nickname      string   `json:"nickname"`
@@ -49,8 +49,8 @@ type profile struct {
 	Department    string   `json:"https://acme.example/department"`
 }
 
-// values are the content for libraries that keep values by name, all of types
-// that encoding/gob knows and writes in little space.
+// values are the content for libraries that keep values by name. Their types are known
+// to encoding/gob, which writes them in little space.
 func (c *content) values() map[string]any {
 	return map[string]any{
 		"id": c.ID, "iss": c.Issuer, "sub": c.Subject, "iat": c.CreatedAt, "uat": c.TouchedAt, "exp": c.ExpiresAt,
@@ -71,8 +71,7 @@ type app struct {
 	refresh  string
 }
 
-// newApp makes an application whose sessions are in cookies if there is no
-// store.
+// newApp makes an application. Without a store, its sessions are in cookies.
 func newApp(store auth0.Store, edit ...func(*auth0.Config)) (_ *app, err error) {
 	defer func() {
 		if failed, ok := recover().(setupError); ok {
@@ -114,7 +113,7 @@ const (
 	basket = "4c1f9e2a-77b0-4d0e-9a53-1c6f0d2b8e31"
 )
 
-// setup stands for a test where there is none.
+// setup stands for a test outside of tests.
 type setup struct{}
 
 type setupError struct{ error }
@@ -125,8 +124,8 @@ func (setup) Fatalf(format string, args ...any) {
 	panic(setupError{fmt.Errorf(format, args...)})
 }
 
-// login opens the login route, and the page that it leads to. It returns the
-// cookies that the browser then has.
+// login opens the login route, and the page after it. It returns the resulting cookies of
+// the browser.
 func (a *app) login(ctx context.Context) ([]*http.Cookie, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, auth0test.AppURL+"/auth/login", nil)
 	if err != nil {
@@ -147,8 +146,8 @@ func (a *app) login(ctx context.Context) ([]*http.Cookie, error) {
 	return a.browser.Jar.Cookies(home), nil
 }
 
-// logIn returns the content of a session after a login, for those who have none
-// of their own, and how many bytes this library encrypts.
+// logIn returns the content of a session after a login, for libraries without a login, and
+// the number of bytes that this library encrypts.
 func logIn(ctx context.Context) (*content, int, error) {
 	a, err := newApp(nil)
 	if err != nil {
@@ -194,8 +193,8 @@ func logIn(ctx context.Context) (*content, int, error) {
 	return c, size, sameSize(c, size)
 }
 
-// sealedSize is how much one of our cookies holds: it has a version, a salt and
-// the tag of AES-GCM around that.
+// sealedSize is the length of the plaintext in one of our cookies, without the version,
+// the random part and the tag of AES-GCM.
 func sealedSize(cookies []*http.Cookie) (int, error) {
 	if len(cookies) != 1 {
 		return 0, fmt.Errorf("the session is in %d cookies, want 1", len(cookies))
@@ -205,7 +204,7 @@ func sealedSize(cookies []*http.Cookie) (int, error) {
 	return base64.RawURLEncoding.DecodedLen(len(text)) - around, nil
 }
 
-// sameSize makes sure that the others do not have to carry more than we do.
+// sameSize checks that the content of the others is not larger than ours.
 func sameSize(c *content, size int) error {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -217,7 +216,7 @@ func sameSize(c *content, size int) error {
 	return nil
 }
 
-// keepOurselves logs in once more: our sessions come from nowhere else.
+// keepOurselves logs in once more, because our sessions come only from a login.
 func keepOurselves(ctx context.Context, _ *content, store auth0.Store) (*keeping, error) {
 	a, err := newApp(store)
 	if err != nil {

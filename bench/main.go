@@ -1,7 +1,7 @@
 // Command bench measures this library and others that do the same, side by side
 // in one process. It writes the figures to results.json, and a page of them to
 // RESULTS.md. With -quick it only shows that everything runs, and writes no file.
-// With -page it measures nothing, and writes the page of the figures that are there.
+// With -page it measures nothing, and writes the page of the existing figures.
 package main
 
 import (
@@ -47,19 +47,19 @@ func run(ctx context.Context, quickly, pageOnly bool) error {
 	return r.writePage()
 }
 
-// An effort is how much is measured.
+// An effort is the amount of measurement.
 type effort struct {
 	distinct int // tokens, for first sight
 	rounds   int
-	each     time.Duration // what each contender gets in each round of a scenario
+	each     time.Duration // of each contender in each round of a scenario
 	slow     time.Duration // a fetch of the keys, where that matters
 	sessions int           // in the memory stores
-	// signatures is how long each kind of signature is checked beside openssl.
+	// signatures is the time of each kind of signature, in the comparison with openssl.
 	signatures time.Duration
 }
 
 var (
-	// More tokens than any contender remembers: this library keeps 1,024.
+	// More tokens than any contender caches: this library keeps 1,024.
 	full  = effort{distinct: 4096, rounds: 31, each: 25 * time.Millisecond, slow: 500 * time.Millisecond, sessions: 100_000, signatures: 2 * time.Second}
 	quick = effort{distinct: 64, rounds: 1, each: time.Millisecond, slow: 50 * time.Millisecond, sessions: 200}
 )

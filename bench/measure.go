@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// A sample is what one operation costs.
+// A sample is the cost of one operation.
 type sample struct {
 	NS, Bytes, Allocs float64
-	CPU               float64 // nanoseconds of all processors, where the system tells
+	CPU               float64 // nanoseconds of all processors, where the system reports them
 	Ratio             float64 // to the reference in the same round
 	Over              float64 // nanoseconds more than the reference in the same round
 }
 
 // measure repeats an operation for about a time. The cost of several
-// goroutines is the time that passes divided by what they get done together.
+// goroutines is the elapsed time divided by the number of their operations.
 func measure(d time.Duration, goroutines int, op operation) (sample, error) {
 	var before, after runtime.MemStats
 	var done atomic.Int64
@@ -50,8 +50,8 @@ func measure(d time.Duration, goroutines int, op operation) (sample, error) {
 	}, errors.Join(errs...)
 }
 
-// repeat looks at the clock only now and then: that costs as much as a tenth of
-// the shortest operation. It ends early if the operation has used what was prepared.
+// repeat reads the clock only now and then: that costs as much as a tenth of the shortest
+// operation. It ends early if the operation has used its prepared inputs.
 func repeat(deadline time.Time, op operation) (n int, err error) {
 	for {
 		for range 16 {
@@ -69,17 +69,17 @@ func repeat(deadline time.Time, op operation) (n int, err error) {
 	}
 }
 
-// A contest is one thing that is measured, for everybody who can do it.
+// A contest is one measurement, for every contender that can do it.
 type contest struct {
 	table, column string
 	goroutines    int
 	names         []string // in the order of the table
-	reference     string   // whom the others are compared with
-	ratio         string   // what that is called in the table
+	reference     string   // the name of the reference
+	ratio         string   // the name of the comparison in the table
 	runners       func() []runner
 }
 
-// A runner is what one contender does in a contest.
+// A runner is one contender's part of a contest.
 type runner struct {
 	name string
 	op   operation
@@ -94,8 +94,7 @@ type result struct {
 }
 
 // measureAll runs every contest for every contender once per round, one
-// contender after the other, so that whatever else the machine does hits all
-// of them.
+// contender after the other, so that other load on the machine affects all of them.
 func measureAll(contests []contest, rounds int, d time.Duration) ([]result, error) {
 	samples := make([]map[string][]sample, len(contests))
 	for round := range rounds {
@@ -126,8 +125,8 @@ func measureAll(contests []contest, rounds int, d time.Duration) ([]result, erro
 	return results, nil
 }
 
-// measureRound takes the contenders in any order: nobody is always the one
-// after the garbage of somebody else.
+// measureRound takes the contenders in random order: no contender always runs after the
+// garbage of the same other one.
 func measureRound(c contest, d time.Duration) (map[string]sample, error) {
 	once := map[string]sample{}
 	runners := c.runners()

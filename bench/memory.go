@@ -28,7 +28,7 @@ const (
 
 	scsInMemory = "scs, memstore"
 
-	// readSessions is how many of the sessions are read.
+	// readSessions is the number of sessions that are read.
 	readSessions = 4096
 )
 
@@ -58,8 +58,8 @@ type filler struct {
 	reader func() (func(*http.Request) (string, error), error)
 }
 
-// newMemoryField fills the stores one after the other. It reads each session that will
-// be read, and sees whose it is.
+// newMemoryField fills the stores one after the other. It checks the user of each session
+// that will be read.
 func newMemoryField(ctx context.Context, n int, c *content) (*memoryField, error) {
 	ours, err := fillOurs(n)
 	if err != nil {
@@ -97,7 +97,7 @@ func newFullStore(ctx context.Context, n int, fill *filler) (*fullStore, error) 
 	if s.read, err = fill.reader(); err != nil {
 		return nil, err
 	}
-	fill.add, fill.reader = nil, nil // what was needed to fill the store is not the store
+	fill.add, fill.reader = nil, nil // the means of filling the store are not part of it
 	grown := heap() - before
 	for i := range headers {
 		grown -= float64(len(headers[i]) + len(subjects[i]))
@@ -112,7 +112,7 @@ func newFullStore(ctx context.Context, n int, fill *filler) (*fullStore, error) 
 	return s, nil
 }
 
-// heap is what is in use after everything else is collected, finalizers included.
+// heap is the memory in use after a complete collection, finalizers included.
 func heap() float64 {
 	var m runtime.MemStats
 	for range 3 {
@@ -212,8 +212,8 @@ func fillSCS(c *content) *filler {
 	}
 }
 
-// fillOurs logs every user in. The ID tokens have a MAC, which is made faster than a
-// signature. The application that reads is another one than the one that logs in.
+// fillOurs logs every user in. The ID tokens have a MAC, which is faster than a signature.
+// One application logs in and another one reads.
 func fillOurs(n int) (*filler, error) {
 	private, err := generate("ES256")
 	if err != nil {

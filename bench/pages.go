@@ -13,7 +13,7 @@ import (
 )
 
 // This file measures the middleware that finds the session of a request, for visitors
-// who have none.
+// without a session.
 
 const (
 	tablePages = "A page and nobody logged in, over httptest.ResponseRecorder"
@@ -36,8 +36,8 @@ type pager struct {
 	cookies []*http.Cookie // of a session
 }
 
-// newPagers makes the middlewares, and shows that each finds a session that is there and
-// none that is not.
+// newPagers makes the middlewares, and shows that each finds an existing session, and
+// none without one.
 func newPagers(ctx context.Context) ([]*pager, error) {
 	pagers := []*pager{{name: bareHandler, wrap: func(next http.Handler) http.Handler { return next }}}
 	manager := scs.New()
@@ -106,7 +106,7 @@ func checkPager(ctx context.Context, p *pager) error {
 	return nil
 }
 
-// strangeCookies are those of other programs.
+// strangeCookies are cookies of other programs.
 var strangeCookies = []*http.Cookie{
 	{Name: "_ga", Value: "GA1.1.1234567890.1234567890"},
 	{Name: "theme", Value: "dark"},

@@ -27,17 +27,17 @@ const (
 	expiredBound  = "expired bound token"
 
 	// apiURL is where the API of the requests with proofs is. Its scheme is that of
-	// the connection, from which some make the URL that a proof must have.
+	// the connection, from which some contenders derive the URL of the proof.
 	apiURL = "http://127.0.0.1"
 	// proofAge is longer than all rounds take.
 	proofAge = 10 * time.Minute
 )
 
-// A bound token is an access token that is good only with proofs of a key.
+// A bound token is an access token that is valid only with proofs of a key.
 type boundTokens struct {
 	key  *signingKey // of the client
 	good *token
-	many []*token // all good, and no two the same
+	many []*token // all valid, no two alike
 	bad  []badToken
 }
 
@@ -83,15 +83,15 @@ func (k *signingKey) thumbprint() (string, error) {
 	return encode(sum[:]), err
 }
 
-// A proof is what a client sends beside a token.
+// A proof is a DPoP proof, which a client sends with a token.
 type proof struct {
 	token     *token
 	raw       string
-	signed    []byte // what the signature is over, for the floor
+	signed    []byte // the signed bytes, for the floor
 	signature []byte
 }
 
-// prove makes a proof for GET, as RFC 9449, Section 4.2 has it.
+// prove makes a proof for GET (RFC 9449, Section 4.2).
 func prove(key *signingKey, t *token, edits map[string]any) (*proof, error) {
 	jwk, err := key.jwk()
 	if err != nil {
@@ -114,8 +114,8 @@ func prove(key *signingKey, t *token, edits map[string]any) (*proof, error) {
 	return &proof{t, signed + "." + encode(signature), []byte(signed), signature}, err
 }
 
-// proofs returns more proofs than are used in one round, for the tokens of a function. Each
-// is good once. A program that uses more, such as a long benchmark, signs them while it is
+// proofs returns more proofs than one round uses, for the tokens of a function. Each is
+// valid once. A program that uses more, such as a long benchmark, signs them while it is
 // measured.
 func proofs(key *signingKey, tokenOf func(i int) *token) (func() (*proof, error), error) {
 	const n = 1024
@@ -191,7 +191,7 @@ func proving(prepare func(*subject) (func() (*proof, error), error), isNew bool)
 	}
 }
 
-// refusingBound sends a bad token with a proof that would be good, or without one as a
+// refusingBound sends a bad token with a proof that would be valid, or without one as a
 // bearer token.
 func refusingBound(name, scheme string) func(context.Context, *subject) operation {
 	return func(ctx context.Context, s *subject) operation {
@@ -246,8 +246,8 @@ func (r *proofRecorder) record(scheme string, t *token, proof string) int {
 	return w.Code
 }
 
-// checkProofs is check for requests with proofs. That a proof is good once is not
-// asked for, because not everybody has a memory of them.
+// checkProofs is check for requests with proofs. It does not require that a proof is
+// valid only once, because some contenders do not record proofs.
 func checkProofs(s *subject) error {
 	if s.guardProofs == nil {
 		return nil

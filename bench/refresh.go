@@ -13,12 +13,12 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// refreshFigures are what the requests of one session do, all of which need a
-// token when the one that it has is about to expire.
+// refreshFigures describe concurrent requests of one session that all need a token when
+// the session's token is about to expire.
 type refreshFigures struct {
 	Name string
-	// How often the tenant is asked, first while all wait for it, then by those
-	// that were under way and still have the old cookie.
+	// The numbers of requests to the tenant: first while all wait for it, then by
+	// requests that were under way and still have the old cookie.
 	Together, Late int
 	Answered       int // of all requests, with a new token
 }
@@ -28,8 +28,8 @@ const (
 	refreshTakes    = 100 * time.Millisecond
 )
 
-// measureRefreshes compares this library with what a program does that keeps an
-// oauth2.Token in its session.
+// measureRefreshes compares this library with a program that keeps an oauth2.Token in its
+// session.
 func measureRefreshes(ctx context.Context) ([]refreshFigures, error) {
 	var all []refreshFigures
 	for _, c := range []struct {
@@ -55,7 +55,7 @@ func ourTokens(a *app) func(*http.Request) (*oauth2.Token, error) {
 	return func(r *http.Request) (*oauth2.Token, error) { return a.strategy.AccessToken(newHeaderWriter(), r) }
 }
 
-// tokensByHand makes a source for each request, from what its session has.
+// tokensByHand makes a source for each request, from the token of its session.
 func tokensByHand(a *app) func(*http.Request) (*oauth2.Token, error) {
 	config := a.tenant.Config()
 	conf := oauth2.Config{
@@ -97,7 +97,7 @@ func measureRefresh(ctx context.Context, store auth0.Store, source func(*app) fu
 }
 
 // tokensTogether lets requests with the same cookies arrive together and returns
-// the token that each has got, empty for none.
+// the token of each, empty for none.
 func tokensTogether(ctx context.Context, cookies []*http.Cookie, token func(*http.Request) (*oauth2.Token, error)) []string {
 	got := make([]string, refreshRequests)
 	var requests sync.WaitGroup

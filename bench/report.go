@@ -93,7 +93,7 @@ func figuresOf(r result) []figure {
 	return figures
 }
 
-// differences are the columns of a table that tells what a row adds to the reference.
+// differences are the columns of a table with the cost of a row beyond the reference.
 func differences(base sample) []figure {
 	return []figure{
 		figures[0],
@@ -219,7 +219,7 @@ A good token arrives each millisecond, whether those before it are done or not, 
 	t.head("", "Begun by", "p99 before, ms", "p99 during, ms", "slowest, ms")
 	for _, f := range r.Keys {
 		l := f.Refresh
-		if !l.Fetched { // the machine was so slow that it came too early
+		if !l.Fetched { // the machine was so slow that the fetch came too early
 			t.row(f.Name, l.BegunBy, milliseconds(l.Quiet99), "not seen", "not seen")
 			continue
 		}
@@ -285,8 +285,7 @@ What `+"`go list -deps`"+` counts, beside the standard library, for a program th
 	}
 }
 
-// writeSignatures says how far the standard library, and so every row, is from what the
-// processor can do.
+// writeSignatures compares the standard library, and so every row, with OpenSSL.
 func (r *results) writeSignatures(w io.Writer) {
 	fmt.Fprint(w, "\n## One signature, by the standard library and by OpenSSL\n\n")
 	s := r.Signatures
@@ -306,7 +305,7 @@ processor time, measured for %v, one after the other. OpenSSL is %s, by `+"`open
 	t.row("crypto/rsa, crypto/ecdsa", fmt.Sprintf("%.0f", s.GoRSA), ratio(s.GoRSA, s.RSA), fmt.Sprintf("%.0f", s.GoECDSA), ratio(s.GoECDSA, s.ECDSA))
 }
 
-// writeBoundRefusals says what a proof adds to the refusal of an expired token.
+// writeBoundRefusals writes the cost of a proof beyond the rejection of an expired token.
 func (r *results) writeBoundRefusals(w io.Writer) {
 	bearer, bound := r.one(tableProofRefusal, expiredBearer), r.one(tableProofRefusal, expiredBound)
 	var all []string

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// results are all figures of one run. RESULTS.md is made of them alone, and so are the
-// plots. Durations are nanoseconds in JSON.
+// results are all figures of one run, and the only source of RESULTS.md and the plots. Durations are nanoseconds in JSON.
 type results struct {
 	Made       string // the day
 	Go         string
@@ -31,7 +30,7 @@ type results struct {
 	Signatures signatureFacts
 }
 
-// sessionFacts are what the tables of sessions say beside what was measured.
+// sessionFacts are the texts and sizes in the tables of sessions.
 type sessionFacts struct {
 	Size     int               // bytes of the session in this library, before it is encrypted
 	Versions map[string]string // by module
@@ -43,8 +42,7 @@ const (
 	pageFile    = "RESULTS.md"
 )
 
-// measureEverything measures nothing before all contenders have shown that they check
-// the same things.
+// measureEverything first checks that all contenders verify the same things.
 func measureEverything(ctx context.Context, e effort) (*results, error) {
 	r := &results{
 		Made: time.Now().Format(time.DateOnly), Go: runtime.Version(), Processor: processor(), Processors: runtime.GOMAXPROCS(0),
@@ -99,7 +97,7 @@ func (r *results) measureMemory(ctx context.Context, e effort, c *content) error
 	return err
 }
 
-// smallContests are all but those with many sessions in memory.
+// smallContests are all contests except those with many sessions in memory.
 func smallContests(ctx context.Context, fields map[string]*field, sessions *sessionField) ([]contest, error) {
 	callbacks, err := newCallbackField(ctx, fields["RS256"].tenant.ring.current)
 	if err != nil {

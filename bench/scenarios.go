@@ -6,16 +6,16 @@ import (
 	"net/http"
 )
 
-// A scenario is one thing that is measured, for every contender that can do it.
+// A scenario is one measurement, for every contender that can do it.
 type scenario struct {
 	table, column string
 	alg           string
 	goroutines    int
-	// prepare returns what is measured, nil if the subject does not take part.
+	// prepare returns the measured operation, nil if the subject does not take part.
 	prepare func(context.Context, *subject) operation
 }
 
-// An operation may be called by several goroutines.
+// An operation is safe for concurrent use.
 type operation func() error
 
 const (
@@ -79,7 +79,7 @@ func tokenContests(ctx context.Context, fields map[string]*field) []contest {
 	return list
 }
 
-// ratio names what the floor of the scenario is, where it is not that of the others.
+// ratio names the floor of the scenario, if it is not that of the others.
 func (s scenario) ratio() string {
 	switch {
 	case s.table != tableProofs:
@@ -109,8 +109,7 @@ func verifying(next func(*subject) *token) func(context.Context, *subject) opera
 	}
 }
 
-// floorOf is what stands for the floor where a bare signature check cannot do
-// the same thing.
+// floorOf replaces the floor if a bare signature check cannot do the same thing.
 func floorOf(ctx context.Context, s *subject) operation {
 	return func() error { return s.verify(ctx, s.first()) }
 }
@@ -153,8 +152,8 @@ func answered(status int) error {
 	return nil
 }
 
-// requesting is the whole way of a request through net/http, both ends of which
-// are in this process and in the figures.
+// requesting is a complete request through net/http. Client and server are in this
+// process and in the figures.
 func requesting(next func(*subject) *token) func(context.Context, *subject) operation {
 	return func(ctx context.Context, s *subject) operation {
 		if s.name == floor {

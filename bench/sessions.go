@@ -23,11 +23,11 @@ import (
 type keeper struct {
 	name    string
 	module  string // path, none for this library
-	setup   string // what it is configured to do, for people
-	secrecy string // who can read a session
-	ends    string // when one ends
+	setup   string // its configuration, as text
+	secrecy string // the parties that can read a session
+	ends    string // the end of a session
 
-	// build logs in or, where a library has no login, keeps what ours has got.
+	// build logs in. If a library has no login, build keeps the content of our login.
 	build func(context.Context, *content) (*keeping, error)
 }
 
@@ -35,13 +35,13 @@ type keeper struct {
 type keeping struct {
 	cookies []*http.Cookie
 	read    func(*http.Request) (view, error)
-	// accessToken is read only to see that it is there.
+	// accessToken is read only to check that it is present.
 	accessToken func(*http.Request) (string, error)
-	// writer returns what writes the session of a request with a change.
+	// writer returns a function that writes the session of a request with a change.
 	writer func(*http.Request) (func(http.ResponseWriter, string) error, error)
 }
 
-// A view is what a page shows of a session.
+// A view has the values of a session that a page shows.
 type view struct{ subject, email, theme string }
 
 var errNobody = errors.New("nobody is logged in")
@@ -109,11 +109,11 @@ type sessionField struct {
 type kept struct {
 	keeper
 	*keeping
-	size int // bytes of the cookies, names and all
+	size int // bytes of the cookies, names included
 }
 
-// newSessionField logs in, has every keeper keep the session, and checks that
-// it gives it back and takes no other.
+// newSessionField logs in, has every keeper keep the session, and checks that it returns
+// the session and accepts no other.
 func newSessionField(ctx context.Context) (*sessionField, error) {
 	c, size, err := logIn(ctx)
 	if err != nil {
@@ -143,7 +143,7 @@ func (f *sessionField) facts() sessionFacts {
 	return facts
 }
 
-// moduleVersions asks the go command for the versions of the keepers.
+// moduleVersions gets the versions of the keepers from the go command.
 func moduleVersions(ctx context.Context) (map[string]string, error) {
 	args := []string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}
 	for _, k := range keepers {
@@ -163,11 +163,11 @@ func moduleVersions(ctx context.Context) (map[string]string, error) {
 	return versions, nil
 }
 
-// The cookies that every keeper must refuse.
+// The cookies that every keeper must reject.
 const (
 	changedCookie = "one character changed"
 	garbageCookie = "garbage"
-	nameOfSession = "session" // where a keeper leaves the name to the program
+	nameOfSession = "session" // if the program chooses the name
 )
 
 var damages = map[string]func(string) string{
@@ -183,7 +183,7 @@ var damages = map[string]func(string) string{
 	"cut off":     func(value string) string { return value[:len(value)-8] },
 }
 
-// damaged returns cookies of which the last is another than it was.
+// damaged returns cookies of which the last is changed.
 func damaged(cookies []*http.Cookie, how string) []*http.Cookie {
 	changed := append([]*http.Cookie(nil), cookies...)
 	last := *changed[len(changed)-1]
@@ -200,7 +200,7 @@ func cookieHeader(cookies []*http.Cookie) string {
 	return strings.Join(pairs, "; ")
 }
 
-// request is one with these cookies, as a server has it.
+// request returns a request with these cookies, as a server receives it.
 func request(ctx context.Context, cookies []*http.Cookie) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://app.acme.example/", nil)
 	if err != nil {
@@ -210,12 +210,12 @@ func request(ctx context.Context, cookies []*http.Cookie) (*http.Request, error)
 	return r, nil
 }
 
-// again returns the request as if it came once more: some remember in it what
-// they have read.
+// again returns the request as if it came once more: some keepers cache the session in
+// it.
 func again(r *http.Request) *http.Request { return r.WithContext(r.Context()) }
 
-// checkKept is what makes the figures comparable: everybody gives back the
-// session, with what was changed, and only for a cookie that is whole.
+// checkKept makes the figures comparable: every keeper returns the session, with its
+// changes, and only for an unchanged cookie.
 func checkKept(ctx context.Context, k *kept, c *content) error {
 	r, err := request(ctx, k.cookies)
 	if err != nil {
@@ -228,7 +228,7 @@ func checkKept(ctx context.Context, k *kept, c *content) error {
 	if err != nil {
 		return fmt.Errorf("the access token of the session: %w", err)
 	}
-	// This library has a login of its own, and compares by itself.
+	// This library has its own login, and does its own comparison.
 	if token == "" || k.module != "" && token != c.AccessToken {
 		return errors.New("the access token of the session is another one")
 	}
@@ -281,7 +281,7 @@ func checkWrite(ctx context.Context, k *kept, r *http.Request, c *content) error
 	return nil
 }
 
-// A headerWriter is a ResponseWriter for what has no body.
+// A headerWriter is a ResponseWriter without a body.
 type headerWriter struct{ header http.Header }
 
 func newHeaderWriter() *headerWriter { return &headerWriter{http.Header{}} }
@@ -493,7 +493,7 @@ func keepWithSCS(ctx context.Context, c *content) (*keeping, error) {
 			if err != nil {
 				return view{}, err
 			}
-			// A token that is not known begins a new session.
+			// An unknown token begins a new session.
 			v := view{manager.GetString(ctx, "sub"), manager.GetString(ctx, "email"), manager.GetString(ctx, "theme")}
 			if v.subject == "" {
 				return v, errNobody

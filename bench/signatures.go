@@ -20,7 +20,7 @@ import (
 // signatureFacts compare the verification of the standard library with that of OpenSSL,
 // both of one signature over a hash that is there, in nanoseconds.
 type signatureFacts struct {
-	Missing        string // why there is nothing to compare with, or ""
+	Missing        string // why OpenSSL cannot be compared, or ""
 	Version        string // of openssl
 	RSA, ECDSA     float64
 	GoRSA, GoECDSA float64

@@ -28,7 +28,7 @@ const (
 	jwksPath = "/.well-known/jwks.json"
 )
 
-// A tenant publishes keys as Auth0 does, and counts who asks for them.
+// A tenant publishes keys like Auth0, and counts the requests for them.
 type tenant struct {
 	ring   *keyring
 	client *http.Client
@@ -113,7 +113,7 @@ type keyring struct {
 	alg string
 	// current and next are published from the start, later is not.
 	current, next, later *signingKey
-	// forger has the id of current, and is of somebody else.
+	// forger is a foreign key with the id of current.
 	forger *signingKey
 }
 
@@ -172,7 +172,7 @@ func (k *signingKey) jwk() (map[string]string, error) {
 	return jwk, nil
 }
 
-// sign makes a signature as RFC 7518, Sections 3.3 and 3.4, have it.
+// sign makes a signature (RFC 7518, Sections 3.3 and 3.4).
 func (k *signingKey) sign(text string) ([]byte, error) {
 	sum := sha256.Sum256([]byte(text))
 	switch private := k.private.(type) {
@@ -190,13 +190,13 @@ func (k *signingKey) sign(text string) ([]byte, error) {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// A token is what a contender gets, with what would be done to it outside of
-// the time that is measured.
+// A token is the input of a contender, with the values that are computed outside of the
+// measured time.
 type token struct {
 	raw       string
 	header    http.Header // with the token
 	dpop      string      // the value of Authorization for a bound token
-	signed    []byte      // what the signature is over, for the floor
+	signed    []byte      // the signed bytes, for the floor
 	signature []byte
 }
 
@@ -204,7 +204,7 @@ func newToken(raw string) *token {
 	return &token{raw: raw, header: http.Header{"Authorization": {"Bearer " + raw}}, dpop: "DPoP " + raw}
 }
 
-// mint signs an access token as Auth0 makes them, about 1 KB long.
+// mint signs an access token like Auth0's, about 1 KB long.
 func mint(key *signingKey, user int, edits map[string]any) (*token, error) {
 	now := time.Now()
 	claims := map[string]any{

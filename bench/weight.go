@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A weight is what a program links that uses one contender and nothing else.
+// A weight has the modules and packages of a program that uses only one contender.
 type weight struct {
 	Name              string
 	Versions          []string // of the modules that the contender names

@@ -109,7 +109,7 @@ func (r *results) drawing(p panel) (drawing, error) {
 	return d, nil
 }
 
-// label has as many digits as can be told apart.
+// label has only significant digits.
 func (b bar) label() string {
 	if b.µs < 10 {
 		return fmt.Sprintf("%.1f µs", b.µs)
@@ -117,7 +117,7 @@ func (b bar) label() string {
 	return fmt.Sprintf("%.0f µs", math.Round(b.µs))
 }
 
-// describe says in words what a chart shows.
+// describe returns the content of a chart in words.
 func describe(c chart, r *results, all []drawing) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "Bar chart, time per operation in microseconds, shorter is better. Measured %s with %s on %s.", r.Made, r.Go, r.Processor)

@@ -18,8 +18,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A theme has the colors of Okabe and Ito for what matters, which people with every kind
-// of color vision tell apart. Names and figures stand beside the bars all the same.
+// A theme has the colors of Okabe and Ito, which readers with every kind of color vision
+// can distinguish. Names and figures still stand beside the bars.
 type theme struct {
 	suffix                        string
 	page, ink, faint, ours, other color.RGBA
@@ -184,8 +184,8 @@ func (s style) at(c draw.Canvas, x, y vg.Length, txt string) {
 
 var opening = regexp.MustCompile(`(?s)^.*?<svg .*?>\n`)
 
-// finished gives the picture a name and a description for people who do not see it, and
-// fonts for machines without the one that it was made with.
+// finished gives the picture a name and a description for screen readers, and fonts for
+// machines without the original one.
 func finished(svg []byte, height vg.Length, title, description string) ([]byte, error) {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]g" height="%[2]g" viewBox="0 0 %[1]g %[2]g" role="img" aria-labelledby="title desc">`+"\n", width.Points(), height.Points())

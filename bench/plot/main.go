@@ -47,7 +47,7 @@ type results struct {
 	Contests            []contest
 }
 
-// A contest is a column of a table: the figures of everybody who takes part.
+// A contest is a column of a table: the figures of every contender.
 type contest struct {
 	Table, Column string
 	Names         []string

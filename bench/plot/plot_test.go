@@ -105,7 +105,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// textsOf returns what the elements of a picture contain, by their names.
+// textsOf returns the contents of a picture's elements, by their names.
 func textsOf(svg []byte) (map[string][]string, error) {
 	texts := map[string][]string{}
 	decoder := xml.NewDecoder(bytes.NewReader(svg))
@@ -132,7 +132,7 @@ func textsOf(svg []byte) (map[string][]string, error) {
 	}
 }
 
-// TestDrawing: figures that are missing are an error, and never a picture without them.
+// TestDrawing: missing figures are an error, and never a picture without them.
 func TestDrawing(t *testing.T) {
 	t.Parallel()
 	type figures = map[string]struct{ NS, Ratio float64 }

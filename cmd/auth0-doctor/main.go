@@ -42,13 +42,13 @@ const (
 )
 
 const (
-	// maxTime bounds all requests together. Each has a limit of its own.
+	// maxTime bounds all requests together. Each also has a limit.
 	maxTime = 60 * time.Second
 	// maxInput bounds the file of variables, and the token on standard input.
 	maxInput = 64 << 10
 )
 
-// A program is the doctor with what it reads and writes.
+// A program is the doctor with its input and output.
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -144,7 +144,7 @@ func (f flags) check(rest []string) error {
 	return nil
 }
 
-// options reads what the doctor examines.
+// options reads the input of an examination.
 func (p program) options(ctx context.Context, f flags) (doctor.Options, error) {
 	shadowed, err := loadEnv(f.env)
 	if err != nil {
@@ -162,7 +162,7 @@ func (p program) options(ctx context.Context, f flags) (doctor.Options, error) {
 	}, nil
 }
 
-// mistakes returns those that the library finds.
+// mistakes returns the mistakes that the library finds.
 func mistakes(callback string) error {
 	config, err := auth0.ConfigFromEnv()
 	if err != nil {
@@ -175,13 +175,13 @@ func mistakes(callback string) error {
 		// The program can have a ClientAuthentication, or a ResponseType that needs none.
 		config.ClientAuthentication = auth0.PublicClient()
 	}
-	config.Logger = slog.New(slog.DiscardHandler) // the report has what counts
+	config.Logger = slog.New(slog.DiscardHandler) // the report has the mistakes
 	_, err = auth0.New(config)
 	return err
 }
 
 // loadEnv adds the variables of a file to the environment, which takes precedence, as in
-// packages that load such files. It returns the names that have two values.
+// packages that load these files. It returns the names with two values.
 func loadEnv(name string) (shadowed []string, err error) {
 	if name == "" {
 		return nil, nil
@@ -215,7 +215,7 @@ func loadEnv(name string) (shadowed []string, err error) {
 	return shadowed, err
 }
 
-// readToken reads a token, within the limits of size and time.
+// readToken reads a token, limited in size and time.
 func readToken(ctx context.Context, stdin io.Reader) (string, error) {
 	type input struct {
 		text []byte

@@ -18,8 +18,8 @@ import (
 )
 
 // newCertificate makes a certificate for this machine and the hosts, and writes it to
-// a file. The key stays in memory, and the certificate is not a CA's: nobody who
-// trusts the file trusts another server by it.
+// a file. The key stays in memory, and the certificate is not a CA's: a client that
+// trusts the file trusts no other server.
 func newCertificate(file string, hosts ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// patience is how long a command may take to end after it was told to.
+// patience is the time for a command to end after a signal.
 const patience = 10 * time.Second
 
 // runCommand runs the command with the variables, and returns its exit status.
@@ -59,11 +59,11 @@ func status(state *os.ProcessState, err error) int {
 	if code := state.ExitCode(); code != 0 || err == nil {
 		return code
 	}
-	return exitFailure // an output that nobody has read, or a command that was canceled
+	return exitFailure // its output was not read, or the command was canceled
 }
 
-// environment replaces the variables of the application. Those that would lead an
-// application to another tenant go: it would read them first.
+// environment replaces the variables of the application. It removes those of another
+// tenant, because an application would read them first.
 func environment(environ []string, list []variable) []string {
 	var env []string
 	for _, entry := range environ {

@@ -27,7 +27,7 @@ var endpoints = []emulator.Endpoint{
 	emulator.Revoke, emulator.Logout, emulator.Management, emulator.ClientFile, emulator.MFA, emulator.Passwordless, emulator.MyAccount,
 }
 
-// controls drive the tenant by HTTP. Programs may use them, and pages may not: a page
+// controls drive the tenant by HTTP. Programs may use them. Pages may not: a page
 // in the browser of the developer can send requests to every port of the machine.
 type controls struct {
 	tenant   *emulator.Tenant
@@ -82,7 +82,8 @@ func (c *controls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.StripPrefix(strings.TrimSuffix(c.path, "/"), c.mux).ServeHTTP(w, r)
 }
 
-// refuse returns an error for requests of web pages, and for strangers.
+// refuse returns an error for requests of web pages and for requests without the secret
+// path.
 func (c *controls) refuse(r *http.Request) (int, error) {
 	switch {
 	case !c.names(r.Host):
@@ -112,8 +113,8 @@ func isJSON(r *http.Request) bool {
 	return err == nil && kind == "application/json"
 }
 
-// names reports whether a Host is that of the tenant, this machine's, or an address,
-// which no DNS server can redirect.
+// names reports whether a Host is the tenant's, localhost, or an IP address, which no DNS
+// server can redirect.
 func (c *controls) names(host string) bool {
 	name := host
 	if without, _, err := net.SplitHostPort(host); err == nil {

@@ -254,7 +254,7 @@ func TestControls(t *testing.T) {
 	})
 }
 
-// TestControlRefusals: requests of web pages, of strangers, and bad ones. None changes
+// TestControlRefusals: requests of web pages, without the path, and bad ones. None changes
 // the tenant.
 func TestControlRefusals(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,7 @@
 // other variables of an application in its environment, and ends with its exit status.
 // Without a command it prints the variables. The guide docs/tenant.md has examples.
 //
-// The tenant lets everybody in, so it listens on the loopback interface unless the flag
+// The tenant protects nothing, so it listens on the loopback interface unless the flag
 // -listen names another address.
 package main
 
@@ -35,7 +35,7 @@ func main() {
 	}))
 }
 
-// A process is the surroundings of the program.
+// A process is the environment of the program.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -93,8 +93,8 @@ func run(ctx context.Context, args []string, p process) int {
 	return wait(ctx, s, p)
 }
 
-// publish writes the variables and closes the output, so that a shell that reads it
-// goes on while the tenant runs.
+// publish writes the variables and closes the output. A shell that reads them then
+// continues while the tenant runs.
 func publish(w io.Writer, format string, list []variable) error {
 	if _, err := io.WriteString(w, formats[format](list)); err != nil {
 		return fmt.Errorf("the variables cannot be written: %w", err)

@@ -80,8 +80,8 @@ E='with space'
 	}
 }
 
-// TestPrintedFormats: each format is what the program prints, and dotenv has no quotes,
-// which docker --env-file would keep.
+// TestPrintedFormats: the program prints each format, and dotenv has no quotes, which
+// docker --env-file would keep.
 func TestPrintedFormats(t *testing.T) {
 	t.Parallel()
 	for format, want := range map[string]string{
@@ -351,7 +351,7 @@ func TestCommand(t *testing.T) {
 		signals  []os.Signal
 		terminal bool
 		status   int
-		out      string // what it contains
+		out      string // a part of it
 	}{
 		{name: "success", command: []string{"sh", "-c", `read line; echo "$line $AUTH0_DOMAIN $PATH_OF_TEST $AUTH0_BASE_URL."`}, out: "typed http://127.0.0.1:"},
 		{name: "other variables stay, and those of another tenant go", command: []string{"sh", "-c", `echo "$PATH_OF_TEST[$AUTH0_BASE_URL]$APP_BASE_URL"`}, out: "kept[]http://localhost:3000"},
@@ -412,7 +412,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestStops: the program ends with an error if nobody can read the variables, and if
+// TestStops: the program ends with an error if the variables cannot be written, and if
 // the tenant stops by itself, also while a command runs.
 func TestStops(t *testing.T) {
 	t.Parallel()
@@ -463,7 +463,7 @@ func TestEnd(t *testing.T) {
 }
 
 // TestTLS: a client that trusts the file trusts the tenant, by name and by address, and
-// the certificate vouches for nobody else.
+// the certificate vouches for no other server.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tenant.pem")

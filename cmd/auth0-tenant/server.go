@@ -20,7 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// callbackPaths are where SDKs and proxies are called back, below the base URL of the
+// callbackPaths are the callback paths of SDKs and proxies, below the base URL of the
 // application. AddDemo allows /auth/callback.
 var callbackPaths = []string{
 	"/callback",
@@ -42,7 +42,7 @@ type server struct {
 	listener net.Listener
 	http     *http.Server
 	control  string     // the URL of the controls
-	failed   chan error // the server has stopped by itself
+	failed   chan error // why the server stopped by itself
 }
 
 // start makes the tenant of the options, and listens.

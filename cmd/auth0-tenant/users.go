@@ -114,11 +114,11 @@ func addUsers(tenant *emulator.Tenant, list []user, audience string) error {
 	return nil
 }
 
-// organizations are those of the file that the tenant did not have, with the
-// connections of their members.
+// organizations are the new organizations of the file, with the connections of their
+// members.
 type organizations map[string][]emulator.OrganizationConnection
 
-// join makes a user a member of an organization, which is added if there is none.
+// join makes a user a member of an organization. It adds a missing organization.
 func (o organizations) join(tenant *emulator.Tenant, u user, name string) error {
 	if o[name] == nil && tenant.AddMember(u.address(), name, emulator.Membership{}) == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A variable is one of the environment of the application.
+// A variable is an environment variable of the application.
 type variable struct{ name, value string }
 
 // formats write the variables, by the value of -format.
@@ -28,7 +28,7 @@ func shellLines(list []variable) string {
 	return b.String()
 }
 
-// shellQuoted returns a word that the shell leaves as it is (POSIX.1-2024, Shell Command
+// shellQuoted returns a word that the shell does not change (POSIX.1-2024, Shell Command
 // Language, Section 2.2.2).
 func shellQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 

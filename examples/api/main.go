@@ -45,8 +45,8 @@ func main() {
 	log.Fatal(demo.Serve(listener, handler))
 }
 
-// configure takes the tenant of the environment, or starts one. It also returns
-// the text to print.
+// configure takes the tenant of the environment, or starts one. It also returns the
+// banner.
 func configure(baseURL string) (cfg auth0.APIConfig, clientID, about string, err error) {
 	if domain := os.Getenv("AUTH0_DOMAIN"); domain != "" {
 		cfg = auth0.APIConfig{Domain: domain, Audience: os.Getenv("AUTH0_AUDIENCE")}
@@ -93,8 +93,8 @@ func newApp(cfg auth0.APIConfig, clientID string) (http.Handler, error) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Write(page)
 	})
-	// A script of an attacker in the page could find the token. The policy lets no such
-	// script in, and data out only to this server and to the tenant.
+	// A script of an attacker in the page could find the token. The policy blocks these
+	// scripts, and lets data out only to this server and to the tenant.
 	policy := "default-src 'self'; connect-src 'self' " + tenant.Scheme + "://" + tenant.Host +
 		"; form-action 'none'; require-trusted-types-for 'script'"
 	return demo.Headers(policy, demo.Files(files, mux)), nil

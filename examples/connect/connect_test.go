@@ -23,7 +23,7 @@ var protocols = map[string][]connect.ClientOption{
 	"gRPC-Web":          {connect.WithGRPCWeb()},
 }
 
-// serve starts the API with HTTP/2, which gRPC needs.
+// serve starts the API with HTTP/2, which gRPC requires.
 func serve(t *testing.T) (*auth0test.Tenant, *httptest.Server) {
 	t.Helper()
 	tenant := auth0test.NewTenant(t)
@@ -38,8 +38,8 @@ func serve(t *testing.T) (*auth0test.Tenant, *httptest.Server) {
 	return tenant, server
 }
 
-// request makes a request, with a token if there is one. A request is good for one call:
-// the client adds headers to it.
+// request makes a request, with a token if there is one. A request is for one call: the
+// client adds headers to it.
 func request(token string) *connect.Request[wrapperspb.StringValue] {
 	if token == "" {
 		return connect.NewRequest(wrapperspb.String("a"))
@@ -125,7 +125,7 @@ func TestKeysUnavailable(t *testing.T) {
 }
 
 // A browser asks before it calls, without a token. The CORS handler outside the guards
-// answers. A guard alone would refuse.
+// answers. A guard alone would reject it.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	tenant := auth0test.NewTenant(t)
@@ -163,7 +163,7 @@ func TestPreflight(t *testing.T) {
 		}
 	}
 
-	// The call that follows has a token, and the page may read the answer, also a refusal.
+	// The next call has a token, and the page may read the answer, also an error.
 	for token, status := range map[string]int{tenant.AccessToken(auth0test.Scope("read:files")): 200, "abcdefgh": 401} {
 		r := httptest.NewRequest("POST", readProcedure, strings.NewReader(`"a"`))
 		r.Header.Set("Origin", origin)
@@ -177,7 +177,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// What the program prints is what README.md says.
+// The program prints the text of README.md.
 func TestRun(t *testing.T) {
 	t.Setenv("PORT", "0")
 	ctx, cancel := context.WithCancel(t.Context())

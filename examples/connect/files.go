@@ -19,8 +19,8 @@ const (
 	watchProcedure  = "/acme.files.v1.FilesService/Watch"
 )
 
-// routes has one line for each procedure, with what it needs. A procedure without a line
-// is not there: its clients get CodeUnimplemented.
+// routes has one line for each procedure, with its guard. Clients of a procedure without
+// a line get CodeUnimplemented.
 func routes(api *auth0.API) http.Handler {
 	files := newFilesHandler()
 	mux := http.NewServeMux()
@@ -30,7 +30,7 @@ func routes(api *auth0.API) http.Handler {
 	return mux
 }
 
-// newFilesHandler serves all procedures, as the handler of generated code does:
+// newFilesHandler serves all procedures, like the handler of generated code:
 //
 //	_, files := filesv1connect.NewFilesServiceHandler(service)
 func newFilesHandler() http.Handler {

@@ -55,7 +55,7 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 
-	// Clients of gRPC need HTTP/2, here without TLS.
+	// Clients of gRPC require HTTP/2, here without TLS.
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -77,7 +77,7 @@ Call    curl -i -H 'Content-Type: application/json' -d '"notes.txt"' -H 'Authori
 	return nil
 }
 
-// show calls the procedures, and prints what comes back.
+// show calls the procedures, and prints the answers.
 func show(ctx context.Context, out io.Writer, url, token string) {
 	const name = "notes.txt"
 	read := connect.NewClient[wrapperspb.StringValue, wrapperspb.StringValue](http.DefaultClient, url+readProcedure)
@@ -104,7 +104,7 @@ func show(ctx context.Context, out io.Writer, url, token string) {
 	}
 }
 
-// withToken makes a request as a client does that has a token.
+// withToken makes a request with a token.
 func withToken(token, name string) *connect.Request[wrapperspb.StringValue] {
 	r := connect.NewRequest(wrapperspb.String(name))
 	r.Header().Set("Authorization", "Bearer "+token)

@@ -8,9 +8,9 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// addAccounts lets users connect the account that they have at the provider, and
-// disconnect it. Users who log in with it connect it too: a login says who they are,
-// and gives access to nobody's photos.
+// addAccounts lets users connect their account at the provider, and disconnect it. Users
+// who log in with it connect it too: a login identifies the user, and gives no access to
+// photos.
 func (a app) addAccounts(mux *http.ServeMux) {
 	mux.Handle("/connect", a.strategy.RequireLogin(a.strategy.ConnectAccountHandler()))
 	mux.Handle("GET /accounts", a.strategy.RequireLogin(http.HandlerFunc(a.accounts)))

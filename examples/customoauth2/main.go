@@ -1,10 +1,9 @@
 // Command customoauth2 logs users in with a provider that Auth0 has no connection
-// for, by redirects and in a pop-up. However they log in, they can connect their
-// account at the provider, and the program calls its API with their token there.
+// for, by redirects and in a pop-up. After any login, users can connect their account at
+// the provider, and the program calls the provider's API with their token.
 //
-// It starts all that it needs: the tenant, and the provider, a photo service with a
-// login page and an API. At the start it makes a custom OAuth2 connection by the
-// Management API. PORT is the port to listen on, 3000 by default, and APP_BASE_URL the
+// It starts the tenant and the provider, a photo service with a login page and an API.
+// Then it creates a custom OAuth2 connection with the Management API. PORT is the port to listen on, 3000 by default, and APP_BASE_URL the
 // URL at which browsers reach the program. AUTH0_DOMAIN has no effect, because a tenant
 // elsewhere cannot reach the provider on this machine. With -isolate, the provider's pages
 // have the Cross-Origin-Opener-Policy same-origin: the pop-up loses its opener, and the

@@ -11,15 +11,15 @@ import (
 	"sync"
 )
 
-// A photo is what the API of the provider has.
+// A photo is a resource of the provider's API.
 type photo struct {
 	Title string `json:"title"`
 	Color string `json:"color"`
 }
 
 // A provider is Pictor, a photo service of another company. It speaks OAuth 2.0. Auth0
-// is a client of it with a redirect URI. It has only what the example needs, so do not
-// copy it.
+// is its client with a redirect URI. The provider is reduced to the needs of the example,
+// so do not copy it.
 type provider struct {
 	base, redirectURI      string
 	clientID, clientSecret string
@@ -45,7 +45,7 @@ func (p *provider) handler() http.Handler {
 	return mux
 }
 
-// ask shows the page on which people log in and agree.
+// ask shows the page on which users log in and consent.
 func (p *provider) ask(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	if query.Get("client_id") != p.clientID || query.Get("redirect_uri") != p.redirectURI {
@@ -98,7 +98,7 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// api answers requests that have a token.
+// api answers requests with a token.
 func (p *provider) api(data any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")

@@ -1,7 +1,7 @@
 // Command formpost is a web application that logs users in with an ID token alone:
 // the tenant has the browser post it to the callback (response_type id_token,
-// response_mode form_post). So the application needs no client secret, and asks the
-// tenant for nothing but its keys (JWKS). It has a page that calls an endpoint in
+// response_mode form_post). So the application needs no client secret, and requests only
+// the JWKS from the tenant. It has a page that calls an endpoint in
 // the background, a profile page and logout.
 //
 // Without any configuration it starts its own tenant. With AUTH0_DOMAIN,
@@ -43,7 +43,7 @@ type app struct {
 
 func newApp(cfg auth0.Config) (http.Handler, error) {
 	a := app{base: demo.Path(cfg.BaseURL)}
-	cfg.ClientSecret, cfg.Audience = "", "" // this flow has no place for a secret, and brings no access token
+	cfg.ClientSecret, cfg.Audience = "", "" // this flow uses no secret, and returns no access token
 	cfg.ResponseType = auth0.ResponseTypeIDToken
 	cfg.LoginPath, cfg.LogoutPath = "/login", "/logout"
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
@@ -62,13 +62,12 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 		a.show(w, r, http.StatusOK, "home.html", "Home", demo.LoggedOut(w, r))
 	})
 	mux.Handle("GET /profile", a.strategy.RequireLogin(http.HandlerFunc(a.profile)))
-	// A script asks here. A redirect to the tenant is useless to it, so without a
-	// session the answer is 401, and the page offers to log in again.
+	// A script calls this. A redirect to the tenant is useless to it, so without a session
+	// the answer is 401, and the page offers to log in again.
 	mux.Handle("GET /api/time", a.strategy.RequireSession(http.HandlerFunc(now)))
 
-	// Other sites may not post to this one. The exception is the tenant, whose answer
-	// to a login is a form. The callback recognizes the answers to its own logins by
-	// their state.
+	// Other sites may not post to this one, except the tenant, whose answer to a login is
+	// a form. The callback checks its state.
 	protection := http.NewCrossOriginProtection()
 	protection.AddInsecureBypassPattern("POST /auth/callback")
 	handler := protection.Handler(demo.NoteLogout("/logout", a.strategy.LoadUser(mux)))

@@ -17,7 +17,7 @@ import (
 )
 
 // callBound gets a token that is bound to a key of this program, and calls an API that
-// accepts no other tokens. Then a thief calls it, who has the token and not the key.
+// accepts no other tokens. Then a thief calls it, with the token and without the key.
 func callBound(ctx context.Context, tenant *auth0test.Tenant) (answer, toThief string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // keep yours in a file or an HSM
 	if err != nil {

@@ -7,15 +7,15 @@
 //	code by email       (passwordless) for a login form without passwords
 //	client credentials  (client_credentials) for a program that calls an API as itself
 //	token exchange      (token-exchange, RFC 8693) for a token of another system that a
-//	                    user still has, and for an API that calls another one on
+//	                    user still has, and for an API that calls another API on
 //	                    behalf of a user
-//	DPoP                (RFC 9449) for a token that is of no use without a key of the
-//	                    program, whatever grant it comes from
-//	userinfo            for what the tenant knows of a user now; what it knew at the
-//	                    login is in the ID token
+//	DPoP                (RFC 9449) for a token that is useless without a key of the
+//	                    program, with any grant
+//	userinfo            for a user's current claims; those of the login are in the
+//	                    ID token
 //
 // The user has a second factor: the program asks for a code of her authenticator app,
-// and says which.
+// and prints it.
 package main
 
 import (
@@ -56,8 +56,8 @@ func main() {
 	}
 }
 
-// newTenant starts a tenant with a user who has a second factor, an API that calls
-// another one, and all that the grants need.
+// newTenant starts a tenant with a user with a second factor, an API that calls another
+// one, and the settings for the grants.
 func newTenant() (*auth0test.Tenant, error) {
 	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:3000")
 	if err != nil {
@@ -127,8 +127,8 @@ func run(ctx context.Context, strategy *auth0.Strategy, tenant *auth0test.Tenant
 	return nil
 }
 
-// logIn does what the form of an old application does, with a second page if the
-// tenant requires a second factor.
+// logIn stands for the form of an old application, with a second page if the tenant
+// requires a second factor.
 func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*auth0.Login, error) {
 	login, err := strategy.Application().LoginWithPassword(ctx, "mia@acme.example", "correct horse", auth0.WithConnection(connection))
 	var refused *auth0.Error

@@ -1,7 +1,7 @@
-// Command implicit is for applications that are too old to change: a page that
-// gets its tokens in the fragment of its address (the implicit grant, RFC 6749,
-// Section 4.2), takes them out of there, and has its server verify them before
-// anybody believes them. The page says what to use instead.
+// Command implicit is for applications that are too old to change: a page that gets its
+// tokens in the fragment of its URL (the implicit grant, RFC 6749, Section 4.2), removes
+// them from there, and has its server verify them before it uses them. The page names the
+// flows to use instead.
 //
 // Without any configuration it starts its own tenant. With AUTH0_DOMAIN,
 // AUTH0_CLIENT_ID (of a Single Page Application that is allowed the implicit
@@ -52,7 +52,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	if cfg.Audience == "" {
 		return nil, errors.New("AUTH0_AUDIENCE is not set: it is the identifier of the API that the access token is for")
 	}
-	cfg.ClientSecret, cfg.ClientAuthentication = "", auth0.PublicClient() // this flow has no place for a secret
+	cfg.ClientSecret, cfg.ClientAuthentication = "", auth0.PublicClient() // this flow uses no secret
 	strategy, err := auth0.New(cfg)
 	if err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	return http.NewCrossOriginProtection().Handler(protect(demo.Files(files, mux))), nil
 }
 
-// protect sets a strict policy. A script of an attacker in the page could find the
-// token before ours does, so the policy lets no such script in, and no data out.
+// protect sets a strict policy. A script of an attacker in the page could read the token
+// first, so the policy blocks these scripts, and lets no data out.
 func protect(next http.Handler) http.Handler {
 	policy := "default-src 'self'; form-action 'none'; require-trusted-types-for 'script'"
 	return demo.Headers(policy, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +88,7 @@ func (a app) show(w http.ResponseWriter, status int, page, problem string) {
 	}
 }
 
-// login leaves for the tenant, which leads back to /callback.
+// login redirects to the tenant, which redirects back to /callback.
 func (a app) login(w http.ResponseWriter, r *http.Request) {
 	authURL, transaction, err := a.strategy.Application().ImplicitURL(r.Context(), r.FormValue("response_type"), a.base+"/callback")
 	if err != nil {
@@ -117,15 +117,15 @@ func (a app) cookie() string {
 	return "implicit"
 }
 
-// An answer tells the page what its tokens are worth.
+// An answer is the result of the verification for the page.
 type answer struct {
 	User    map[string]any `json:"user,omitempty"`  // claims of the ID token, if there was one
 	Token   map[string]any `json:"token,omitempty"` // claims of the access token
 	Problem string         `json:"problem,omitempty"`
 }
 
-// verify checks what the page has found in its address. Whatever comes of it, the
-// transaction is over.
+// verify checks the parameters of the page's fragment. The transaction ends with any
+// result.
 func (a app) verify(w http.ResponseWriter, r *http.Request) {
 	a.keep(w, "", -1)
 	got, err := a.check(w, r)
@@ -150,7 +150,7 @@ func (a app) check(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	// That the token came with this login does not make it one for our API.
+	// A token that came with this login is not necessarily for our API.
 	token, err := a.api.Verify(r.Context(), grant.Token().AccessToken)
 	if err != nil {
 		return answer{}, err
@@ -172,7 +172,7 @@ func (a app) check(w http.ResponseWriter, r *http.Request) (answer, error) {
 	return got, nil
 }
 
-// problem is what a visitor may know of an error; the rest is in the log.
+// problem is the part of an error that a visitor may see. The rest is in the log.
 func problem(err error) (status int, text string) {
 	e, ok := errors.AsType[*auth0.Error](err)
 	switch {

@@ -43,10 +43,9 @@ type client struct {
 	callback *http.Server
 }
 
-// connect begins a session. The client of the SDK does the work: it learns from the 401
-// of the server where the metadata is, and from the metadata which tenant to ask. It
-// registers there, and sends the user to log in (PKCE, with the URL of the server as the
-// resource). After a 403 for a missing scope it sends the user again.
+// connect begins a session. The client of the SDK finds the metadata by the server's 401,
+// and the tenant by the metadata. It registers there, and sends the user to log in (PKCE,
+// with the URL of the server as the resource). After a 403 for a missing scope it sends the user again.
 func connect(ctx context.Context, server string, open func(url string)) (*client, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

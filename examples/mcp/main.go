@@ -4,8 +4,8 @@
 //
 // It is a separate module: run "go -C examples/mcp run ." from the root of the
 // repository, and "go -C examples/mcp run . client" in another terminal. The server
-// starts its own tenant, and prints who can log in. To use your tenant, set AUTH0_DOMAIN,
-// and set the tenant up as the README of this directory says. PORT is the port to listen
+// starts its own tenant, and prints its users. To use your tenant, set AUTH0_DOMAIN, and
+// set the tenant up as the README of this directory says. PORT is the port to listen
 // on, 3001 by default. APP_BASE_URL is the URL at which clients reach the server, if it
 // is not on this machine.
 package main
@@ -86,7 +86,7 @@ const (
 	password = "correct horse"
 )
 
-// embedded starts a tenant that has what the README says of a real one.
+// embedded starts a tenant that is set up like a real one in the README.
 func embedded(base string) (*auth0test.Tenant, error) {
 	tenant, err := auth0test.Serve("127.0.0.1:0", base)
 	if err != nil {
@@ -104,8 +104,8 @@ func embedded(base string) (*auth0test.Tenant, error) {
 	return tenant, nil
 }
 
-// configFor names the tenant without the slash at its end, because the client of the
-// SDK's version 1.8.0 makes no URL of an issuer with one.
+// configFor names the tenant without a slash at its end, because the client of version
+// 1.8.0 of the SDK cannot use an issuer with one.
 func configFor(config auth0.APIConfig, issuer string) auth0.APIConfig {
 	config.AuthorizationServers = []string{strings.TrimSuffix(issuer, "/")}
 	return config

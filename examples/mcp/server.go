@@ -63,7 +63,7 @@ type notes struct {
 	of map[string][]string
 }
 
-// user returns the user of a call. A subject is of one issuer.
+// user returns the user of a call. A subject is unique only within its issuer.
 func user(ctx context.Context) string {
 	token, _ := auth0.TokenFrom(ctx) // the guard has checked that there is one
 	return token.Issuer() + " " + token.Subject()

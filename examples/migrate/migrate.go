@@ -3,10 +3,10 @@
 // alexedwards/scs.
 //
 // The new version of the application still reads the old sessions, and writes none. A
-// user who comes with one gets a session of package auth0 instead. Remove the old
+// user with an old session gets a session of package auth0 instead. Remove the old
 // library once its longest session is over.
 //
-// During a rolling deployment, instances with the old version do not know a session
+// During a rolling deployment, instances with the old version cannot read a session
 // that has moved. Keep each user on one version, with sticky sessions for example.
 //
 // The packages below this one are whole applications before and after a move, for the

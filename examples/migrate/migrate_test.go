@@ -21,7 +21,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// values are what the application has in a session of the old library.
+// values are the application's values in a session of the old library.
 type values map[string]any
 
 // A library is a session library in the version of the application before, and in the
@@ -32,7 +32,7 @@ type library struct {
 	after  func(*auth0.Strategy, http.Handler) http.Handler
 }
 
-// libraries returns each library with a key or a store of its own.
+// libraries returns each library with its own key or store.
 func libraries() map[string]library {
 	key := []byte("f5c1c6b1a9d24e7c8f3b0a5d7e9f2c4b")
 	gorilla := sessions.NewCookieStore(key)
@@ -100,7 +100,7 @@ type environment struct {
 
 func newEnvironment(t *testing.T, edit func(*auth0.Config)) *environment {
 	e := &environment{t: t, tenant: auth0test.NewTenant(t)}
-	e.tenant.LogIn("bob@acme.example") // a login would make everybody Bob
+	e.tenant.LogIn("bob@acme.example") // a login would make every user Bob
 	cfg := e.tenant.Config()
 	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"}
 	if edit != nil {

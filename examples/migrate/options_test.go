@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// An optionTable says to which packages the names of a guide's table of options belong.
+// An optionTable maps the names of a guide's table of options to their packages.
 type optionTable struct {
 	packages map[string]string // import path to the prefix of its names in the table
 	complete []string          // packages whose functions and variables are all in the table, but errors

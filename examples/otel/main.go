@@ -48,7 +48,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(news{exporter}, sdkmetric.WithInterval(5*time.Second))))
-	// What was counted since the last export would be lost.
+	// Without a shutdown, the counts since the last export would be lost.
 	defer func() { err = errors.Join(err, provider.Shutdown(context.WithoutCancel(ctx))) }()
 
 	tenant, err := auth0test.Serve("127.0.0.1:0", "http://localhost:"+port)
@@ -57,7 +57,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer tenant.Close()
 	cfg := tenant.APIConfig(auth0test.Audience)
-	// At this level the log has why a token was refused, which metrics must not.
+	// At this level the log has the error of a rejected token, which metrics must not have.
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if cfg.Observer, err = observer(provider.Meter("github.com/seed-15d5a55c/auth0")); err != nil {
 		return err
@@ -94,7 +94,7 @@ func answer(text string) http.HandlerFunc {
 	}
 }
 
-// news exports only what has changed since the last export, for people who read it.
+// news exports only changes since the last export, so that a developer can read them.
 type news struct{ sdkmetric.Exporter }
 
 func (n news) Export(ctx context.Context, metrics *metricdata.ResourceMetrics) error {

@@ -11,12 +11,12 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// observer returns what an [auth0.APIConfig], or an [auth0.Config], needs to
-// report to OpenTelemetry. Attributes have few values, whatever clients send;
-// with APIConfig.ResolveIssuer there are as many issuers as it trusts.
+// observer returns the observer of an [auth0.APIConfig] or an [auth0.Config] that reports
+// to OpenTelemetry. Attributes have few values, independent of the requests. With
+// APIConfig.ResolveIssuer there are as many issuers as it trusts.
 //
-// It needs no tracer: the reason of a refusal goes to the span of the request, if
-// a middleware such as otelhttp has begun one.
+// It needs no tracer: the reason of a rejection goes to the span of the request, if a
+// middleware such as otelhttp has started one.
 func observer(meter metric.Meter) (auth0.Observer, error) {
 	checks, err1 := meter.Int64Counter("auth0.token.checks", metric.WithUnit("{check}"),
 		metric.WithDescription("Access tokens checked, and requests without one. Those denied were counted as ok before."))
@@ -34,13 +34,13 @@ func observer(meter metric.Meter) (auth0.Observer, error) {
 		result, reason := attribute.String("outcome", outcome(e)), attribute.String("reason", e.Reason)
 		cached := attribute.Bool("cached", e.Cached)
 		checks.Add(ctx, 1, metric.WithAttributes(result, reason, attribute.String("issuer", e.Issuer), cached))
-		// Without a token, and when a guard decides, nothing was timed. A
-		// series of twelve buckets for every reason would be many.
+		// Without a token, and when a guard decides, nothing was timed. Twelve buckets for
+		// every reason would be too many.
 		if e.Duration > 0 {
 			duration.Record(ctx, e.Duration.Seconds(), metric.WithAttributes(result, cached))
 		}
-		// The key id and the error stay out: there is no bound to the number
-		// of their values.
+		// The key id and the error are not attributes: the number of their values has no
+		// bound.
 		if e.Status != 200 {
 			trace.SpanFromContext(ctx).SetAttributes(attribute.String("auth0.reason", e.Reason))
 		}
@@ -60,17 +60,17 @@ func observer(meter metric.Meter) (auth0.Observer, error) {
 	}, errors.Join(err1, err2, err3, err4)
 }
 
-// outcome tells apart what somebody would act on differently. The requests to an
-// API are those with any outcome but denied, which comes after an ok.
+// outcome distinguishes results that call for different actions. To count the requests to
+// an API, leave out denied, which follows an ok.
 func outcome(e auth0.Event) string {
 	switch {
 	case e.Status == 200:
 		return "ok"
-	case e.Kind == auth0.GuardRefused: // the token is good, and a guard wants more
+	case e.Kind == auth0.GuardRefused: // the token is valid, and a guard requires more
 		return "denied"
 	case e.Reason == "canceled": // the client went away, or the server is shutting down
 		return "canceled"
-	case e.Status >= 500: // our fault or the tenant's; the token may be good
+	case e.Status >= 500: // our fault or the tenant's; the token may be valid
 		return "failed"
 	}
 	return "refused"

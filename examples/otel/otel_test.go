@@ -23,7 +23,7 @@ import (
 
 const issuer = "https://acme.auth0.example/"
 
-// closed are all the values that attributes may ever have here.
+// closed are all accepted values of attributes.
 var closed = map[attribute.Key][]string{
 	"outcome": {"ok", "refused", "denied", "failed", "canceled"},
 	"issuer":  {"", issuer},
@@ -38,7 +38,7 @@ var closed = map[attribute.Key][]string{
 	},
 }
 
-// Inside a bubble only what sleeps takes time. These are powers of two in seconds,
+// Inside a bubble only sleeping takes time. These are powers of two in seconds,
 // so that their sums are exact.
 const (
 	checkTime = 125 * time.Millisecond
@@ -244,7 +244,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{tenant: auth0test.NewTenant(t), spans: tracetest.NewSpanRecorder()}
-	// With deltas, also of gauges, what is collected is of one step.
+	// With deltas, also of gauges, a collection has the values of one step.
 	f.reader = sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(func(sdkmetric.InstrumentKind) metricdata.Temporality {
 		return metricdata.DeltaTemporality
 	}))
@@ -253,7 +253,7 @@ func newFixture(t *testing.T) *fixture {
 
 	cfg := f.tenant.APIConfig(auth0test.Audience)
 	cfg.Now = func() time.Time {
-		time.Sleep(checkTime) // every check asks once what time it is
+		time.Sleep(checkTime) // every check reads the time once
 		return time.Now()
 	}
 	f.tenant.Delay(auth0test.JWKS, fetchTime)

@@ -1,4 +1,4 @@
-// Package routers shows how the handlers and guards of package auth0 are used
-// with routers other than net/http's. It has nothing but examples, each of which
-// runs against a tenant of its own.
+// Package routers shows how to use the handlers and guards of package auth0 with routers
+// other than net/http's. It has only examples and tests. Each runs against its own
+// tenant.
 package routers

@@ -39,7 +39,7 @@ var frameworks = map[string]framework{
 }
 
 // TestFiberFindsThePrincipal: behind the adaptors, which copy the values of contexts, a
-// handler finds what it finds in net/http. A request has one principal.
+// handler finds the same as in net/http. A request has one principal.
 func TestFiberFindsThePrincipal(t *testing.T) {
 	tenant, strategy, api := setup()
 	cookies := login(t, tenant, strategy)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// chi takes the middleware as it is.
+// chi accepts the middleware unchanged.
 func Example_chi() {
 	tenant, strategy, api := setup()
 
@@ -129,9 +129,9 @@ func Example_fiber() {
 	// token: true
 }
 
-// Fiber takes its RequestCtx for another request afterwards, and a request to the tenant
-// can still watch it then. So the routes of logins get a context that does not end with
-// the request of the browser. It has the values of the other one.
+// Fiber reuses its RequestCtx for another request, while a request to the tenant can still
+// watch it. So the login routes get a context that does not end with the request of the
+// browser. It has the same values.
 func detached(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
@@ -162,8 +162,8 @@ func Example_fiber2() {
 	// token: true
 }
 
-// What does not speak HTTP asks [auth0.API.Verify], and gets the status to
-// answer with in the error.
+// Servers of other protocols call [auth0.API.Verify]. Its error has the status to answer
+// with.
 func Example_withoutHTTP() {
 	tenant, _, api := setup()
 

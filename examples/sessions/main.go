@@ -39,11 +39,11 @@ type app struct {
 	strategy *auth0.Strategy
 	base     string            // the path below which browsers find the page
 	tenant   *auth0test.Tenant // nil if it is another one
-	local    string            // where the tenant on this machine reaches the program
+	local    string            // the URL at which the tenant on this machine reaches the program
 }
 
 func newApp(cfg auth0.Config, tenant *auth0test.Tenant, local string) (http.Handler, error) {
-	// For one process. Several share a database, for example with redisstore.
+	// For one process. Several processes share a database, for example with redisstore.
 	cfg.Store = auth0.NewMemoryStore(10_000)
 	a := app{base: demo.Path(cfg.BaseURL), tenant: tenant, local: local}
 	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) { a.show(w, r, e.Status, e) }

@@ -56,7 +56,7 @@ func newApp(cfg auth0.Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	strategy.Register(mux)
 	mux.Handle("GET /{$}", show("Till"))
-	// A form is lost by a login. So its page requires a fresher login than its target.
+	// A login loses the form. So its page requires a fresher login than its target.
 	mux.Handle("GET /pay", strategy.RequireStepUp(time.Minute)(show("Pay")))
 	mux.Handle("POST /pay", strategy.RequireStepUp(10*time.Minute)(show("Paid")))
 	mux.Handle("GET /books", strategy.RequireUserClaim(roles, auth0.IncludesAny("bookkeeper"))(show("Books")))

@@ -79,7 +79,7 @@ func (a app) home(w http.ResponseWriter, r *http.Request) {
 }
 
 // find leads to the login of the user's company, by the domain of an email address. It
-// answers with a page that leads on. Under form-action 'self', a browser does not follow
+// answers with a page that opens the login. Under form-action 'self', a browser does not follow
 // a redirect from a form to another site.
 func (a app) find(w http.ResponseWriter, r *http.Request) {
 	connection, found, err := a.strategy.ConnectionForEmail(r.Context(), r.FormValue("email"))
@@ -101,8 +101,8 @@ func (a app) calls(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r, http.StatusOK, "calls.html", "API", a.audience)
 }
 
-// call passes a request of the page on to the API. The token stays on the server,
-// out of reach of scripts.
+// call forwards a request of the page to the API. The token stays on the server, out of
+// reach of scripts.
 func (a app) call(w http.ResponseWriter, r *http.Request) {
 	call := r.Clone(r.Context())
 	call.URL.Path = "/api/" + r.PathValue("name")
@@ -112,7 +112,7 @@ func (a app) call(w http.ResponseWriter, r *http.Request) {
 	a.api.ServeHTTP(w, call)
 }
 
-// newAPI could as well be a separate program.
+// newAPI could also be a separate program.
 func newAPI(cfg auth0.Config, strategy *auth0.Strategy) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/open", demo.Answer("This is open to everybody."))

@@ -53,8 +53,8 @@ func main() {
 	fmt.Println("User to billing   ", get(user, invoices))
 }
 
-// onBehalf does not pass the received token on: it is for this API, and not for the next
-// one. It exchanges the token for one of the same user.
+// onBehalf does not forward the received token, because that is for this API and not for
+// the next one. It exchanges the token for another one of the same user.
 func onBehalf(api *auth0.API, application *auth0.Application, next string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		received, _ := auth0.AccessTokenFrom(r.Context())
@@ -74,7 +74,7 @@ func answer(text string) http.Handler {
 	})
 }
 
-// get returns status and body of a response, for people.
+// get returns status and body of a response as text.
 func get(source oauth2.TokenSource, url string) string {
 	client := &http.Client{Transport: &auth0.ProofTransport{Source: source}, Timeout: 30 * time.Second}
 	resp, err := client.Get(url)

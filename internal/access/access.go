@@ -1,5 +1,5 @@
 // Package access has the checks of an access token that need no key (RFC 9068, Section
-// 4): header, times, audience, kind, and what the configuration requires.
+// 4): header, times, audience, kind, and the requirements of the configuration.
 //
 // The package does not know which issuer is trusted, keys, caches, or a request.
 package access
@@ -29,16 +29,16 @@ type Rules struct {
 	Certificate     Binding
 }
 
-// An Issuer is what an issuer's tokens must have.
+// An Issuer has the requirements for tokens of an issuer.
 type Issuer struct {
 	Audiences  []string
 	Algorithms []string
-	// Clients are those whose tokens may have no audience.
+	// Clients are the clients whose tokens may lack an audience.
 	Clients []string
 }
 
-// Optional are claims that decide nothing about an access token. A guard or a field of
-// the configuration can require one of them, and then rejects a token without it.
+// Optional are claims that do not decide whether an access token is valid. A guard or a
+// field of the configuration can require one of them. It then rejects a token without it.
 const Optional = jwt.ID | jwt.SessionID | jwt.ACR | jwt.AMR | jwt.AuthTime
 
 // CheckHeader checks the header, before the issuer is known.
@@ -53,7 +53,7 @@ func (ru *Rules) CheckHeader(m jwt.Message) error {
 	return nil
 }
 
-// CheckClaims runs the checks of the claims of a token that an issuer has issued.
+// CheckClaims checks the claims of a token of an issuer.
 func (ru *Rules) CheckClaims(from Issuer, m jwt.Message, c *jwt.Claims, now time.Time) error {
 	if !slices.Contains(from.Algorithms, m.Algorithm) {
 		return fault.Algorithm.Because("alg is %.40q, want one of %q", m.Algorithm, from.Algorithms)
@@ -111,9 +111,8 @@ func (ru *Rules) checkProfile(m jwt.Message, c *jwt.Claims) error {
 }
 
 // checkAudience checks that an access token is for one of the audiences of an API
-// (RFC 9068, Section 4). A token without aud is accepted from the given clients only,
-// which are none by default. The cause of a refusal says what the owner of the client
-// can correct.
+// (RFC 9068, Section 4). A token without aud is accepted only from the given clients, by
+// default none. The cause of a refusal tells the client's developer the correction.
 func checkAudience(m jwt.Message, c *jwt.Claims, audiences, clients []string) error {
 	for _, aud := range c.Audience {
 		if slices.Contains(audiences, aud) {
@@ -129,7 +128,7 @@ func checkAudience(m jwt.Message, c *jwt.Claims, audiences, clients []string) er
 	case !c.Has(jwt.Audience):
 		return fault.Audience.Because("no aud, and the client id is %.100q, want one of Issuer.AcceptMissingAudienceFrom: %q", client, clients)
 	}
-	// The kind is not the reason for the refusal, but it can be the reason for the aud.
+	// The kind is not the reason for the refusal, but it can explain the aud.
 	if kind, ok := errors.AsType[*fault.Fault](idtoken.CheckAccessKind(m, c)); ok {
 		return fault.Audience.Because("aud is %.200q, want one of %q; %w", c.Audience, audiences, kind.Cause)
 	}

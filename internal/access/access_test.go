@@ -12,7 +12,7 @@ import (
 
 var now = time.Unix(2_000_000_000, 0)
 
-// A rejection is what a check must return, and a part of its cause. Without a fault the
+// A rejection is the required result of a check, and a part of its cause. Without a fault the
 // token is accepted.
 type rejection struct {
 	fault *fault.Fault

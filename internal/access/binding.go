@@ -10,18 +10,17 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// A Binding says which tokens an API accepts, as to one kind of sender-constrained
-// tokens.
+// A Binding is an API's policy for one kind of sender-constrained tokens.
 type Binding int
 
 const (
-	Off      Binding = iota // tokens that are not bound
+	Off      Binding = iota // only unbound tokens
 	Allowed                 // both
-	Required                // bound tokens
+	Required                // only bound tokens
 )
 
-// CheckConfirmation refuses a token that is bound to something that nobody checks. Such
-// a token is no proof by itself (RFC 9449, Section 7.1; RFC 8705, Section 3).
+// CheckConfirmation rejects a token whose binding is not checked. Possession of a bound
+// token is not sufficient (RFC 9449, Section 7.1; RFC 8705, Section 3).
 func (ru *Rules) CheckConfirmation(c *jwt.Claims) error {
 	switch key, certificate, bound := c.Confirmation(); {
 	case !bound:
@@ -36,8 +35,8 @@ func (ru *Rules) CheckConfirmation(c *jwt.Claims) error {
 	return nil
 }
 
-// CheckKey compares the key of a token with the key of the proof that came with it. The
-// thumbprint of that key is empty for a token without a proof.
+// CheckKey compares the key of a token with the key of its proof. The thumbprint of the
+// proof's key is empty for a token without a proof.
 func CheckKey(c *jwt.Claims, thumbprint string) error {
 	switch key, _, _ := c.Confirmation(); {
 	case thumbprint == "" && key != "":
@@ -50,8 +49,8 @@ func CheckKey(c *jwt.Claims, thumbprint string) error {
 	return nil
 }
 
-// CheckCertificate compares the certificate of a token with the one that the client has
-// presented. It is nil for none. Chain, names and dates of the certificate do not
+// CheckCertificate compares the certificate of a token with the one that the client
+// presented, nil for none. Chain, names and dates of the certificate do not
 // matter: the TLS handshake has proved that the client holds the key.
 func (ru *Rules) CheckCertificate(c *jwt.Claims, certificate *x509.Certificate) error {
 	_, thumbprint, _ := c.Confirmation()

@@ -1,9 +1,9 @@
-// Package base64url reads and writes base64url (RFC 7515, Section 2). It reads strictly: the URL alphabet
-// without padding, and with spare bits that are zero, so that each value has one text.
-// The decoder of package base64 skips CR and LF even if it is strict, and it reads
-// bytes where a token is a string.
+// Package base64url reads and writes base64url (RFC 7515, Section 2). It reads strictly:
+// the URL alphabet without padding, and with spare bits that are zero, so that each value
+// has one text. The decoder of package base64 skips CR and LF even if it is strict, and it
+// reads bytes where a token is a string.
 //
-// The package does not know what a value is.
+// The package does not know the meaning of a value.
 package base64url
 
 import (
@@ -51,7 +51,7 @@ func decode(dst []byte, text string) bool {
 	group, spare := uint32(0), uint32(0)
 	switch len(text) {
 	case 1:
-		return false // six bits are no byte
+		return false // six bits are not a byte
 	case 2:
 		group = sixBits[0][text[0]] | sixBits[1][text[1]]
 		spare = group & 0xFFFF

@@ -9,7 +9,7 @@ import (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// reference is what the standard library makes of a text, without the line
+// reference is the standard library's result for a text, without the line
 // breaks that it takes.
 func reference(text string) ([]byte, bool) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -23,7 +23,7 @@ func sameAsReference(t *testing.T, text string) {
 	if ok != wantOK {
 		t.Fatalf("IsValid(%q) = %v", text, ok)
 	}
-	// What is behind the end must stay as it is.
+	// The bytes behind the end must not change.
 	buf := append(make([]byte, DecodedLen(text)), "behind"...)
 	got := buf[:DecodedLen(text)]
 	if decoded := decode(got, text); decoded != wantOK || decoded && !slices.Equal(got, want) {

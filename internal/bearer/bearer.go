@@ -1,7 +1,7 @@
 // Package bearer reads access tokens from requests and writes the challenges of
 // responses (RFC 6750; RFC 9449, Section 7).
 //
-// The package does not know which tokens are good, or what a token says.
+// The package does not know which tokens are valid, or their claims.
 package bearer
 
 import (
@@ -19,26 +19,25 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
-// A Credential is the token that was found in a request.
+// A Credential is the token of a request.
 type Credential struct {
 	Token string
 	// Request is the request as the handler gets it. In the result of Place.Take, nil
 	// means that the request has not changed.
 	Request *http.Request
-	// InHeader says that the token was in the Authorization header. Ambient says that
-	// a browser sends the token with every request, as it does with cookies.
+	// InHeader reports that the token was in the Authorization header. Ambient reports
+	// that a browser sends the token with every request, like a cookie.
 	InHeader, Ambient bool
-	// DPoP says that the scheme of that header was DPoP, and not Bearer.
+	// DPoP reports that the scheme of that header was DPoP, and not Bearer.
 	DPoP bool
 }
 
-// IsMalformed reports whether the Authorization header has characters that no token
-// has. Then the header itself is malformed (RFC 6750, Section 3.1). No such token is
-// ever accepted, so it is enough to ask about tokens that were rejected.
+// IsMalformed reports whether the Authorization header has characters that no token has.
+// Then the header itself is malformed (RFC 6750, Section 3.1). No token with them is
+// accepted, so a call for rejected tokens is enough.
 func (c Credential) IsMalformed() bool { return c.InHeader && !syntax.IsToken68(c.Token) }
 
-// IsUndefined reports whether the text is the one that a script sends for a variable
-// without a value.
+// IsUndefined reports whether the text is that of a script's variable without a value.
 func (c Credential) IsUndefined() bool { return c.Token == "undefined" || c.Token == "null" }
 
 // A Place is a place of a request where a token can be.
@@ -53,9 +52,9 @@ type Place struct {
 // Places are the places where an API looks for a token.
 type Places []Place
 
-// Find looks at all places. It rejects two tokens even if they are the same: RFC 6750,
-// Section 2, has one method per request, and two parties that look at different
-// places must not see different users. The Request of the result is never nil.
+// Find reads all places. It rejects two tokens even if they are equal: RFC 6750, Section
+// 2, has one method per request, and two parties that read different places must not see
+// different users. The Request of the result is never nil.
 func (ps Places) Find(r *http.Request) (Credential, error) {
 	found := Credential{Request: r}
 	var none error // the reason for no token
@@ -127,8 +126,8 @@ func Cookie(name string) Place {
 	}}
 }
 
-// Query is the parameter access_token of the URL (RFC 6750, Section 2.3). The request
-// that it returns has a URL without it.
+// Query is the parameter access_token of the URL (RFC 6750, Section 2.3). Take returns a
+// request whose URL lacks the parameter.
 func Query() Place { return Place{Method: "query", Take: fromQuery} }
 
 func fromQuery(r *http.Request) (Credential, error) {
@@ -167,12 +166,12 @@ func withoutToken(query string) string {
 	return strings.Join(rest, "&")
 }
 
-// maxForm is the number of bytes of a body that are read in search of a token.
+// maxForm is the size of the longest body that is searched for a token.
 const maxForm = 64 << 10
 
-// Form is the field access_token of a form in the body (RFC 6750, Section 2.2). The
-// request that it returns has a body that can be read from the beginning. A form of
-// more than 64 KiB has no token.
+// Form is the field access_token of a form in the body (RFC 6750, Section 2.2). Take
+// returns a request whose body can be read from the beginning. A form of more than 64 KiB
+// counts as one without a token.
 func Form() Place { return Place{Method: "body", Take: fromForm} }
 
 func fromForm(r *http.Request) (Credential, error) {
@@ -249,9 +248,8 @@ const (
 	schemeDPoP   = "DPoP"
 )
 
-// Token reads the Authorization header (RFC 9110, Section 11.4). A scheme that is not
-// ours is as good as no credentials (RFC 6750, Section 3.1). DPoP is one of ours if the
-// API accepts it.
+// Token reads the Authorization header (RFC 9110, Section 11.4). A foreign scheme counts as
+// no credentials (RFC 6750, Section 3.1). DPoP is foreign unless the API accepts it.
 func Token(r *http.Request, dpop bool) (Credential, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
@@ -271,7 +269,7 @@ func Token(r *http.Request, dpop bool) (Credential, error) {
 	case !spaced && isOurs:
 		return Credential{}, refusal.Header.Because("the scheme has no token")
 	case !spaced && len(value) >= len(schemeBearer) && strings.EqualFold(value[:len(schemeBearer)], schemeBearer) && syntax.IsToken68(value):
-		// Some other scheme whose name begins like ours.
+		// A foreign scheme whose name begins like ours.
 		return Credential{}, refusal.NoToken.New()
 	case !spaced && !strings.Contains(value, ".") && syntax.IsToken68(value):
 		return Credential{}, refusal.NoToken.New()
@@ -280,7 +278,7 @@ func Token(r *http.Request, dpop bool) (Credential, error) {
 	case strings.EqualFold(name, schemeBearer+":"), dpop && strings.EqualFold(name, schemeDPoP+":"):
 		return Credential{}, refusal.Header.Because("there is a colon after the scheme; send Authorization: Bearer TOKEN")
 	case !isOurs:
-		// What stands there is not quoted: it may be a token without a scheme.
+		// The error does not quote the header: it can be a token without a scheme.
 		return Credential{}, refusal.NoToken.Because("the scheme is not Bearer")
 	}
 	token := strings.TrimLeft(rest, " ")

@@ -17,8 +17,8 @@ type Challenges struct {
 }
 
 // NewChallenges returns the Challenges of an API that accepts the scheme Bearer. The
-// metadata URL can be empty (RFC 9728, Section 5.1). Both must be texts that can be
-// quoted.
+// metadata URL can be empty (RFC 9728, Section 5.1). Both must be texts that fit into a
+// quoted-string.
 func NewChallenges(realm, metadataURL string) Challenges {
 	c := Challenges{bearer: `Bearer realm="` + realm + `"`}
 	if metadataURL != "" {
@@ -37,22 +37,22 @@ func (c Challenges) WithDPoP(algorithms []string, alone bool) Challenges {
 	return c
 }
 
-// A Refusal is what a challenge says. Its texts are constants and configured values.
+// A Refusal has the content of a challenge. Its texts are constants and configured values.
 type Refusal struct {
-	// DPoP says that the request has a token with the scheme DPoP. The line of that
+	// DPoP reports that the request has a token with the scheme DPoP. The line of that
 	// scheme has the error.
 	DPoP bool
-	// NoToken says that the request has no token. Its challenges have no error.
+	// NoToken reports that the request has no token. Its challenges have no error.
 	NoToken bool
 	Code    string
 	// Description is left out if it cannot be quoted.
 	Description string
-	Scope       string // that the route needs, if any
+	Scope       string // the scope that the route requires, if any
 	StepUp      string // parameters of RFC 9470
 }
 
-// For returns the challenges of a refusal. It returns none for a code that no challenge
-// has.
+// For returns the challenges of a refusal. It returns none for a code that is not in
+// codes.
 func (c Challenges) For(x Refusal) (lines []string) {
 	var problem [5]string // joined below, with the rest of its line at once
 	scope := ""
@@ -81,7 +81,7 @@ func (c Challenges) For(x Refusal) (lines []string) {
 		case line.decides:
 			lines = append(lines, line.begin+problem[0]+problem[1]+problem[2]+problem[3]+problem[4]+scope+x.StepUp+c.end)
 		case x.Code == codeScope:
-			// The client has a token of the other scheme, and needs more scopes there.
+			// The client has a token of the other scheme, and needs more scopes in it.
 			lines = append(lines, line.begin+c.end)
 		default:
 			lines = append(lines, line.begin+scope+c.end)

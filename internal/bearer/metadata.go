@@ -54,7 +54,7 @@ func (m Metadata) Check(report func(field, format string, args ...any), metadata
 	}
 }
 
-// checkMetadataURL reports why the metadata at a URL cannot be metadata of a resource.
+// checkMetadataURL reports why the metadata at a URL cannot belong to a resource.
 // A client makes the URL from the resource, and compares the resource in the document
 // with it (RFC 9728, Sections 3.1 and 3.3). The path can have another suffix of one
 // segment below /.well-known/ (Section 3).
@@ -99,8 +99,8 @@ func metadataURL(resource, suffix string) (string, error) {
 	return host + suffix + rest, nil
 }
 
-// MetadataPath returns the path of a URL that Check has accepted, as a request line has
-// it. It returns an empty text for an empty URL.
+// MetadataPath returns the path of a URL that Check has accepted, in the form of a request
+// line. It returns an empty text for an empty URL.
 func MetadataPath(metadataURL string) string {
 	u, err := url.Parse(metadataURL)
 	if err != nil {
@@ -118,9 +118,9 @@ func cutSegment(path string) (segment, rest string) {
 	return path, ""
 }
 
-// ServeMetadata answers a request for metadata, which is public: browsers of other
-// origins request it too, and it answers their preflights. It reports false, and writes
-// no status, for another method.
+// ServeMetadata answers a request for metadata. Metadata is public: pages of other origins
+// also request it, and ServeMetadata answers their preflights. It reports false, and
+// writes no status, for another method.
 func ServeMetadata(w http.ResponseWriter, r *http.Request, text []byte) bool {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")

@@ -6,7 +6,7 @@
 // those of the cookie. So the size is measured on the line that is sent, and
 // every line for a name is made by the same code.
 //
-// The package does not know what a cookie holds, nor how that is encrypted.
+// The package knows neither the content of a cookie nor its encryption.
 package cookie
 
 import (
@@ -25,38 +25,37 @@ const (
 	lineLimit = 4096
 
 	// MaxSize is the longest value written. A browser sends it with every
-	// request, and servers and proxies refuse header lines of more than 8 to
+	// request, and servers and proxies reject header lines of more than 8 to
 	// 16 KiB.
 	MaxSize = 16 << 10
 )
 
 const (
-	// MaxValues bounds the values under one name, each of which is to be opened.
+	// MaxValues bounds the values under one name, because each has to be decrypted.
 	MaxValues = 4
 
-	// MaxDeleted is how many cookies one response deletes. A response with many
-	// Set-Cookie lines is refused by proxies, and what is left is deleted by the
-	// next one or expires.
+	// MaxDeleted is the number of cookies that one response deletes. Proxies reject a
+	// response with many Set-Cookie lines. The next response deletes the rest, or they
+	// expire.
 	MaxDeleted = 8
 )
 
 // ErrTooLarge is returned for a value longer than [MaxSize].
 var ErrTooLarge = errors.New("cookie: value is too large")
 
-// A Cookie is the name and the attributes under which a value is kept. HttpOnly
-// is always set.
+// A Cookie is the name and the attributes of a cookie. HttpOnly is always set.
 type Cookie struct {
 	Name     string
 	Path     string
 	Domain   string
 	Secure   bool
 	SameSite http.SameSite
-	// SessionOnly leaves out Max-Age, so that the browser forgets the cookie
-	// when it is closed.
+	// SessionOnly leaves out Max-Age, so that the browser deletes the cookie when it
+	// is closed.
 	SessionOnly bool
 }
 
-// Check reports what a browser or net/http would not accept.
+// Check reports the attributes that a browser or net/http would not accept.
 func (c Cookie) Check() error {
 	var errs []error
 	if c.Name == "" || len(c.Name) > 64 || strings.Trim(c.Name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
@@ -79,7 +78,7 @@ func (c Cookie) Check() error {
 }
 
 // WithPrefix returns c with the strictest name prefix that its attributes allow.
-// A browser takes a cookie named __Host- only from this host over https, so that a
+// A browser accepts a cookie named __Host- only from this host over https, so that a
 // sibling domain cannot plant one, and a cookie named __Secure- only over https
 // (RFC 6265bis, Section 4.1.3).
 func (c Cookie) WithPrefix() Cookie {
@@ -92,7 +91,7 @@ func (c Cookie) WithPrefix() Cookie {
 	return c
 }
 
-// HostOnly returns c for this host alone, in whichever path.
+// HostOnly returns c for this host alone. It keeps the path.
 func (c Cookie) HostOnly() Cookie {
 	c.Path, c.Domain = "/", ""
 	return c
@@ -131,7 +130,7 @@ func (c Cookie) Set(w http.ResponseWriter, jar Jar, value string, maxAge time.Du
 	return nil
 }
 
-// Delete removes every part that the jar has.
+// Delete removes every part in the jar.
 func (c Cookie) Delete(w http.ResponseWriter, jar Jar) {
 	c.forget(w.Header())
 	for _, name := range c.namesIn(jar) {
@@ -140,12 +139,12 @@ func (c Cookie) Delete(w http.ResponseWriter, jar Jar) {
 	Uncacheable(w.Header())
 }
 
-// Values returns what the jar holds under the name: usually nothing or one
-// value, more if the browser has the cookie for several paths. Parts that do
-// not make a whole are left out.
+// Values returns the values under the name in the jar: usually none or one, more if
+// the browser has the cookie for several paths. It leaves out an incomplete set of
+// parts.
 func (c Cookie) Values(jar Jar) []string { return c.AppendValues(nil, jar) }
 
-// AppendValues appends what Values returns, at most [MaxValues].
+// AppendValues appends the values that Values returns, at most [MaxValues].
 func (c *Cookie) AppendValues(values []string, jar Jar) []string {
 	var parts map[int][]string
 	most := len(values) + MaxValues
@@ -169,7 +168,7 @@ func (c *Cookie) AppendValues(values []string, jar Jar) []string {
 	return values
 }
 
-// Sent returns what a response sets under the name.
+// Sent returns the cookies that a response sets under the name.
 func (c Cookie) Sent(h http.Header) Jar {
 	var jar Jar
 	for _, line := range h["Set-Cookie"] {
@@ -184,10 +183,10 @@ func (c Cookie) Sent(h http.Header) Jar {
 	return jar
 }
 
-// Names lists the names in the jar that are those of the cookie or of a part.
+// Names lists the names of the cookie and of its parts in the jar.
 func (c Cookie) Names(jar Jar) []string { return c.namesIn(jar) }
 
-// Present reports whether the jar has any cookie of the name, whole or not.
+// Present reports whether the jar has any part of the cookie.
 func (c Cookie) Present(jar Jar) bool { return len(c.namesIn(jar)) > 0 }
 
 // Uncacheable marks a response as made for one visitor.
@@ -224,7 +223,7 @@ func (c Cookie) split(value string) []part {
 		return []part{{c.Name, value}}
 	}
 	room := c.capacity()
-	// The bare name has room for the suffix that it does not carry.
+	// The bare name has no suffix, so its value has more room.
 	if len(value) <= room+len(longestSuffix) {
 		return []part{{c.Name, value}}
 	}
@@ -268,8 +267,8 @@ const (
 	longestSuffix = ".16"
 )
 
-// mostBeside is at least the length of a line without its value. Most values are so short
-// that nobody needs the exact length, which takes a line to measure.
+// mostBeside is at least the length of a line without its value. The exact length costs a
+// formatted line, and most values are too short to need it.
 func (c Cookie) mostBeside() int {
 	const attributes = 128
 	return len(c.Name) + len(longestSuffix) + len(c.Path) + len(c.Domain) + attributes
@@ -298,8 +297,8 @@ func (c Cookie) line(name, value string, maxAge time.Duration) *http.Cookie {
 	return line
 }
 
-// text returns the line of a cookie. For values of ours, it keeps package net/http from
-// looking at each character of the value again.
+// text returns the line of a cookie. For our values, it keeps package net/http from
+// checking each character of the value again.
 func (c Cookie) text(name, value string, maxAge time.Duration) string {
 	if !isValue(value) {
 		return c.line(name, value, maxAge).String()
@@ -324,8 +323,8 @@ func (c Cookie) deleteName(w http.ResponseWriter, name string) {
 	w.Header().Add("Set-Cookie", line.String())
 }
 
-// forget takes back what was written to the same response before: parts of an
-// earlier value that the later one does not have would stay in the browser.
+// forget removes the cookie's earlier lines from the same response. Otherwise, if the
+// earlier value has more parts, the browser would keep them.
 func (c Cookie) forget(h http.Header) {
 	lines := h["Set-Cookie"]
 	lines = slices.DeleteFunc(lines, func(line string) bool {
@@ -339,7 +338,7 @@ func (c Cookie) forget(h http.Header) {
 	h["Set-Cookie"] = lines
 }
 
-// namesIn lists the names in the jar that are ours, each once.
+// namesIn lists our names in the jar, each once.
 func (c Cookie) namesIn(jar Jar) []string {
 	var names []string
 	for _, h := range jar.held {
@@ -350,8 +349,8 @@ func (c Cookie) namesIn(jar Jar) []string {
 	return names
 }
 
-// index returns the number of a part. Only the form that we write counts:
-// name.01 is somebody else's.
+// index returns the number of a part. Only the form that we write counts: name.01 is
+// foreign.
 func (c Cookie) index(name string) (int, bool) {
 	suffix, found := strings.CutPrefix(name, c.Name+".")
 	if !found {

@@ -24,7 +24,7 @@ func (b browser) request() *http.Request {
 	return r
 }
 
-// jar is what of a request belongs to a cookie.
+// jar returns the cookies of a request under the names of a cookie.
 func jar(c Cookie, r *http.Request) Jar { return Read(r, c.Is) }
 
 // receive applies the Set-Cookie lines and fails on one that browsers drop.
@@ -139,7 +139,7 @@ func TestStalePartsAreDeleted(t *testing.T) {
 	for i := range 12 {
 		b[fmt.Sprintf("s.%d", i)] = "stale"
 	}
-	// Eight at a time: a response with many lines is refused by proxies.
+	// Eight at a time: proxies reject a response with many lines.
 	for _, left := range []int{12 - 8, 2} {
 		b.set(t, plain, text(5000))
 		if got := len(b) - len(foreign); got != left {
@@ -250,7 +250,7 @@ func TestValuesInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestTooMany: what no browser has is not looked at, and not deleted.
+// TestTooMany: more cookies than any browser has are neither read nor deleted.
 func TestTooMany(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	for i := range maxHeld {
@@ -303,7 +303,7 @@ func TestDeletionsOfAResponse(t *testing.T) {
 	}
 }
 
-// TestRead compares with net/http, for what we write ourselves.
+// TestRead compares with net/http, for our own values.
 func TestRead(t *testing.T) {
 	tests := []struct {
 		why    string
@@ -481,7 +481,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// FuzzValues: no cookie header panics, and whatever is returned is bounded.
+// FuzzValues: no cookie header panics, and the result is bounded.
 func FuzzValues(f *testing.F) {
 	f.Add("s=a")
 	f.Add("s.0=2:a; s.1=b; s.1=c")
@@ -502,7 +502,7 @@ func FuzzValues(f *testing.F) {
 	})
 }
 
-// TestText: a line is as package net/http writes it, whatever the value.
+// TestText: for every value, a line is as package net/http writes it.
 func TestText(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Cookie{{Name: "a", Path: "/"}, {Name: "__Secure-a", Path: "/x", Domain: "acme.example", Secure: true, SameSite: http.SameSiteLaxMode, SessionOnly: true}} {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// maxHeld bounds the cookies of one request that are looked at. A browser has a
-// session in at most six parts and a few logins under way; restoring a window
-// with many tabs may begin a login in each.
+// maxHeld bounds the cookies that are read from one request. A browser has a session
+// in at most six parts and a few login transactions. A restored window with many tabs
+// can begin a login in each.
 const maxHeld = 64
 
-// A Jar has those cookies of one request that have names of ours, in the order in
-// which the browser has sent them. It is read once, because a request can carry
-// thousands of cookies: in HTTP/2 with a byte for each (RFC 7541).
+// A Jar has the cookies of one request with our names, in the order of the request. It
+// is read once, because a request can carry thousands of cookies: in HTTP/2 with one
+// byte for each (RFC 7541).
 type Jar struct {
 	held []held
 	// TooMany reports that the request has more of them than any browser has.
@@ -22,9 +22,8 @@ type Jar struct {
 
 type held struct{ name, value string }
 
-// Read returns the cookies whose name is ours. Of a request with more of them
-// than any browser has, it returns none: nothing that they say is believed, and
-// none of them is deleted.
+// Read returns the cookies with our names. From a request with more of them than any
+// browser has, it returns none: none is trusted, and none is deleted.
 func Read(r *http.Request, ours func(name string) bool) Jar {
 	var jar Jar
 	for _, line := range r.Header["Cookie"] {
@@ -44,11 +43,11 @@ func Read(r *http.Request, ours func(name string) bool) Jar {
 	return jar
 }
 
-// trim takes away what RFC 6265, Section 5.2 calls white space.
+// trim removes white space as defined in RFC 6265, Section 5.2.
 func trim(s string) string { return strings.Trim(s, " \t") }
 
-// isValue reports whether a value consists of what we write: base64url, and the
-// marks of a seal and of parts.
+// isValue reports whether a value has only characters that we write: base64url, and the
+// separators of the seal's version and of the number of parts.
 func isValue(s string) bool {
 	bad := uint8(0)
 	for ; len(s) >= 8; s = s[8:] { // a session has thousands
@@ -61,7 +60,7 @@ func isValue(s string) bool {
 	return bad == 0
 }
 
-// foreign has a bit for each character that no value of ours has.
+// foreign has a bit for each character that our values never contain.
 var foreign = func() (table [256]uint8) {
 	for c := range table {
 		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:", rune(c)) {
@@ -93,8 +92,8 @@ func (j Jar) Names(prefix string, length int) []string {
 	return names
 }
 
-// With returns the jar with further names, of cookies that the browser has and has
-// not sent, so that they are deleted when they are replaced.
+// With returns the jar with the names of further cookies, which the browser has but did
+// not send. They are then deleted when they are replaced.
 func (j Jar) With(names []string) Jar {
 	for _, name := range names {
 		if j.First(name) == "" {

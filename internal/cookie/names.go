@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Names has the cookies of one application. Only the session can have a domain, or a
-// path other than the root. The others are for this host alone. If a sibling host
-// could set them, it could log users in as somebody else.
+// Names has the cookies of one application. Only the session cookie can have a domain,
+// or a path other than the root. The others are for this host alone. If a sibling host
+// could set them, it could log users in to another account.
 type Names struct {
 	Session     Cookie
 	Transaction Cookie // its name is a prefix; an id of IDLength bytes follows
 	LostLogins  Cookie
 	Silent      Cookie
-	// Ended is set beside the end of a session, and nobody reads it. Its name is a prefix.
+	// Ended is set with the end of a session, and never read. Its name is a prefix.
 	Ended Cookie
 
 	// Watch, if not nil, is called with each request whose cookies are read. It is
@@ -23,9 +23,9 @@ type Names struct {
 	Watch func(*http.Request)
 }
 
-// SessionName returns the default name of a session cookie, another one for each path of
-// the base URL. Otherwise, two programs below two paths of one host would replace each
-// other's sessions. The path of the cookie is the root, because only that allows the
+// SessionName returns the default name of a session cookie, which differs for each path
+// of the base URL. Otherwise, two programs below two paths of one host would replace
+// each other's sessions. The path of the cookie is the root, because only that allows the
 // prefix __Host-.
 func SessionName(path string) string {
 	if path = strings.Trim(path, "/"); path == "" {
@@ -42,7 +42,7 @@ func NewNames(session Cookie, formPost bool) *Names {
 	beside := func(name string) Cookie {
 		return Cookie{Name: name, Path: "/", Secure: session.Secure, SameSite: http.SameSiteLaxMode}
 	}
-	// Two applications on one host can have sessions with one name in two paths.
+	// Two applications on one host can use the same session name in two paths.
 	place := ""
 	if session.Path != "/" || session.Domain != "" {
 		sum := sha256.Sum256([]byte(session.Path + "\n" + session.Domain))

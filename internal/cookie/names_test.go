@@ -77,7 +77,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestSessionName: each path has a name of its own, which is a good one.
+// TestSessionName: each path has its own name, and the name is valid.
 func TestSessionName(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

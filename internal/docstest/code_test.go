@@ -22,8 +22,8 @@ import (
 	"testing"
 )
 
-// languages are those of blocks that are not Go. A block without one, or with another
-// name of Go, would not be checked by anybody.
+// languages are the languages of blocks that are not Go. Without this list, no test would
+// check a block without a language, or with another name of Go.
 var languages = []string{"sh", "nginx", "caddy", "yaml", "json", "html", "hcl", "text", "diff", "js", "ts", "sql", "dockerfile", "ini", "dotenv", "python", "http", "css", "templ", "toml"}
 
 // ignored counts the Go blocks of a document that nothing checks. A number may only be
@@ -41,7 +41,7 @@ type library struct {
 	compiled types.Importer // of all other packages
 }
 
-// A listed package is what `go list` says of one.
+// A listed package has the fields of `go list`.
 type listed struct {
 	ImportPath, Dir, Export string
 	GoFiles, Imports        []string
@@ -83,7 +83,7 @@ func (l *library) readExamples() error {
 }
 
 // listPackages finds the packages that complete programs may import: those of this
-// module, with all that it needs, and a few of the standard library. Packages of this
+// module, its dependencies, and a few of the standard library. Packages of this
 // module are read from their source, so that no test waits until they are compiled.
 func (l *library) listPackages() error {
 	own, err := list("-deps", "-json=ImportPath,Dir,GoFiles,Imports", ".", "./auth0test", "./management")
@@ -181,7 +181,7 @@ func codeLines(text string) (lines []string) {
 	return lines
 }
 
-// contains reports whether part is in whole, line after line.
+// contains reports whether whole has the lines of part, one after the other.
 func contains(whole, part []string) bool {
 	for i := 0; i+len(part) <= len(whole); i++ {
 		if len(part) > 0 && slices.Equal(whole[i:i+len(part)], part) {

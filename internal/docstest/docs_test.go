@@ -2,7 +2,7 @@
 // the README.md of each example. Every Go block compiles, every link leads somewhere,
 // and every environment variable is one that the code reads.
 //
-// A Go block is one of these, which its info string tells:
+// The info string of a Go block is one of these:
 //
 //	go                        a program or a test of it, with a package clause. It is checked by the type checker
 //	go program=name           a file of a program that has several blocks with that name

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// without are exported types and functions that have no Example of their own, each with
-// the reason. The list may only shrink.
+// without are exported types and functions without an Example, each with the reason. The
+// list may only shrink.
 var without = map[string]string{
 	"auth0.KeyStatus": "API.Status returns it: see its Example",
 }

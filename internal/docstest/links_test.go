@@ -50,7 +50,7 @@ func papers(t *testing.T) (list []document) {
 	return list
 }
 
-// A web is all documents with the anchors of each.
+// A web has all documents with the anchors of each.
 type web struct {
 	anchors  map[string]map[string]bool
 	packages map[string]*types.Package
@@ -127,7 +127,7 @@ func TestLinks(t *testing.T) {
 	checkDead(t, linked)
 }
 
-// A link is the target of one, and its line.
+// A link is the target of a link, and its line.
 type link struct {
 	target string
 	line   int

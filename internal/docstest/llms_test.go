@@ -16,7 +16,7 @@ var (
 	guidePart = regexp.MustCompile(`^## (.+)$`)
 )
 
-// index makes the list of guides for tools out of the map of the guides.
+// index makes the list of guides for tools from the map of the guides.
 func index(guides string) (string, int) {
 	var text strings.Builder
 	text.WriteString("# auth0\n\n> Go library for Auth0: login and sessions for web applications, access-token checks for APIs, and a tenant for their tests.\n\n" +

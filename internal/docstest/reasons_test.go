@@ -33,7 +33,7 @@ var rowOf = map[string]string{
 }
 
 // reasons reads the tables of refusals and of the faults of tokens. A fault of an access
-// token is answered with 401. One of an ID token becomes a row of the table of refusals.
+// token gets 401. A fault of an ID token becomes a row of the table of refusals.
 func reasons(t *testing.T) map[string][]answer {
 	t.Helper()
 	all := map[string][]answer{"method_not_listed": {{"403", "method not listed"}}} // of package grpcauth

@@ -40,8 +40,8 @@ func TestFirstScreen(t *testing.T) {
 	}
 }
 
-// TestSearchWords: the documentation has the words by which people search, beside the
-// function that does it.
+// TestSearchWords: the documentation has the usual search words, beside the matching
+// function.
 func TestSearchWords(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(root, "*.go"))

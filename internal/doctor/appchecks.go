@@ -12,8 +12,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
-// largeCookie is about as large as the session cookies of an application without a store
-// get. The proxies of the defaults reject request headers from 8 KiB on.
+// largeCookie is about the size of large session cookies of an application without a
+// store. Proxies with default settings reject request headers from 8 KiB on.
 const largeCookie = 6 << 10
 
 // checkApplication begins a login at the running application, through its proxy.

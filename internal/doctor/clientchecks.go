@@ -151,8 +151,8 @@ func (k known) checkRefresh(ctx context.Context) (known, Finding) {
 	return k, skip("Not known: the token endpoint answered " + a.String() + ".")
 }
 
-// checkLoginButtons lists the connections as the library does, with a token of the
-// application itself.
+// checkLoginButtons lists the connections like the library, with a client credentials
+// token.
 func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	if !k.auth0 {
 		return k, skip(k.Settings.domainName + " is a URL. The library lists connections with Config.TenantDomain.")

@@ -1,6 +1,6 @@
 // Package doctor checks a configuration against its tenant from outside: without
 // credentials of the Management API, without a browser, and with at most [MaxRequests]
-// requests. Each check is a function from what is known so far to a finding.
+// requests. Each check is a function from the known facts to a finding.
 //
 // The package does not know where its settings come from, how a terminal shows a
 // report, or how the library logs users in.
@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 )
 
-// Options are what an examination knows at its beginning.
+// Options are the input of an examination.
 type Options struct {
 	Settings Settings
 
@@ -26,7 +26,7 @@ type Options struct {
 	// environment takes precedence.
 	Shadowed []string
 
-	// Port is the value of PORT, which many programs listen at. Empty means unknown.
+	// Port is the value of PORT, at which many programs listen. Empty means unknown.
 	Port string
 
 	// Mistakes are those that the library finds in the configuration.
@@ -36,7 +36,7 @@ type Options struct {
 	// /auth/callback and /auth/login.
 	CallbackPath, LoginPath string
 
-	// AppURL is where the application is running. Empty means that it is not checked.
+	// AppURL is the URL of the running application. Empty means that it is not checked.
 	AppURL string
 
 	// Token is an access token for the check of an API. Empty means that there is none.
@@ -53,7 +53,7 @@ type Options struct {
 type Check struct {
 	Name    string
 	Purpose string // completes "checks that"
-	// needs are the checks without whose success this one says nothing.
+	// needs are the checks that must succeed before this one runs.
 	needs []string
 	run   func(known, context.Context) (known, Finding)
 }
@@ -85,7 +85,7 @@ func Checks() []Check {
 	}
 }
 
-// known is what the checks have found out. Each check returns it with its own results.
+// known has the results of the checks so far. Each check returns it with its own results.
 type known struct {
 	Options
 	network *network
@@ -166,7 +166,7 @@ func (k known) hide(text string) string {
 	return text
 }
 
-// isPublic reports whether everybody knows a secret that protects something.
+// isPublic reports whether a secret in use is publicly known.
 func (k known) isPublic(secret string) bool {
 	return publicsecret.Has(secret) && !publicsecret.MayBeUsed(k.Settings.Domain)
 }

@@ -227,7 +227,7 @@ func TestIssuerURL(t *testing.T) {
 	}
 }
 
-// TestChecks: each check has what a report, its page and the examination need.
+// TestChecks: each check has the texts for a report and its page, and a function.
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -360,7 +360,7 @@ func lookForSecrets(t *testing.T, name string, r Report, more ...string) {
 	}
 }
 
-// TestEcho: a tenant sends back what it has received.
+// TestEcho: a tenant sends back the parameters that it received.
 func TestEcho(t *testing.T) {
 	t.Parallel()
 	for _, e := range []emulator.Endpoint{emulator.Authorize, emulator.Token, emulator.Logout, emulator.Management, emulator.Discovery, emulator.JWKS} {
@@ -560,7 +560,7 @@ func TestOwnTransport(t *testing.T) {
 	}
 }
 
-// TestNames: the advice names what the library has. The compiler checks it.
+// TestNames: the advice names existing identifiers. The compiler checks it.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var c auth0.Config

@@ -16,10 +16,10 @@ import (
 // whereURLs is the place of the lists of URLs.
 const whereURLs = "Applications > your application > Settings > Application URIs"
 
-// noConnections is how a tenant says that nobody can log in.
+// noConnections is the tenant's text if no user can log in.
 const noConnections = "no connections enabled"
 
-// A place is where an answer of the authorization endpoint has arrived.
+// A place is the destination of an answer of the authorization endpoint.
 type place int
 
 const (
@@ -73,8 +73,8 @@ func readLogin(resp *fetch.Response, callback, state string) loginAnswer {
 	return a
 }
 
-// says reports whether a page has a text. Texts are for people and can change, so they
-// only choose between pieces of advice.
+// says reports whether a page has a text. The texts of pages can change, so they only
+// choose between pieces of advice.
 func (a loginAnswer) says(text string) bool { return strings.Contains(a.text, text) }
 
 func (k known) checkClient(ctx context.Context) (known, Finding) {
@@ -116,7 +116,7 @@ func (k known) checkCallback(context.Context) (known, Finding) {
 	return k, fail("Callback URL mismatch: the application does not have "+k.callback, k.callbackAdvice())
 }
 
-// refusedAudience reports whether the tenant has refused a login because of the API.
+// refusedAudience reports whether the tenant rejected a login because of the API.
 func (a loginAnswer) refusedAudience() bool { return a.unknownAPI() || a.needsGrant() }
 
 func (a loginAnswer) unknownAPI() bool { return a.says("service not found") }

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// A mistake is one that people make, and the complaints of the doctor about it.
+// A mistake is a common mistake, and the doctor's findings about it.
 type mistake struct {
 	name string
 	make func(*world)

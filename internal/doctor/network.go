@@ -13,13 +13,13 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 )
 
-// MaxRequests is how many requests an examination makes at most.
+// MaxRequests is the greatest number of requests of an examination.
 const MaxRequests = 15
 
 // userAgent lets an operator find the requests in the logs of the tenant.
 const userAgent = "auth0-doctor"
 
-// cause returns why a request got no response, without its URL.
+// cause returns the reason why a request got no response, without its URL.
 func cause(err error) string {
 	var failed *fetch.Error
 	if errors.As(err, &failed) {
@@ -96,7 +96,7 @@ func (b *budget) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // compare keeps the smallest difference of the clocks. Date has whole seconds (RFC
-// 9110, Section 5.6.7), and a cache says in Age how old it is (RFC 9111, Section 5.1).
+// 9110, Section 5.6.7). A cached response has its age in Age (RFC 9111, Section 5.1).
 func (b *budget) compare(h http.Header, begin, end time.Time) {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
@@ -113,7 +113,7 @@ func (b *budget) compare(h http.Header, begin, end time.Time) {
 	}
 }
 
-// get requests a page as a browser does whose user has typed the address.
+// get requests a page like a browser whose user has typed the address.
 func (n *network) get(ctx context.Context, location string, query url.Values, header http.Header) (*fetch.Response, error) {
 	if len(query) > 0 {
 		location += "?" + query.Encode()

@@ -28,7 +28,7 @@ type Advice struct {
 	ReplacesList bool `json:"replaces_list,omitempty"`
 }
 
-// A Finding is what one check has found.
+// A Finding is the result of one check before it is in a report.
 type Finding struct {
 	Status  Status
 	Message string
@@ -42,7 +42,7 @@ func skip(message string) Finding                   { return Finding{Status: Ski
 
 func do(text string) Advice { return Advice{Text: text} }
 
-// A Result is a finding as a report has it.
+// A Result is a finding in a report.
 type Result struct {
 	Check   string   `json:"check"`
 	Status  Status   `json:"status"`
@@ -89,7 +89,7 @@ const (
 	reset = "\x1b[0m"
 )
 
-// A page is a report for a person.
+// A page is a report as text.
 type page struct {
 	strings.Builder
 	color bool
@@ -102,7 +102,7 @@ func (p *page) paint(sequence, text string) string {
 	return sequence + text + reset
 }
 
-// WriteText writes the report for a person: one line per check, then the advice.
+// WriteText writes the report as text: one line per check, then the advice.
 func (r Report) WriteText(w io.Writer, color bool) error {
 	p := &page{color: color}
 	if r.Domain != "" {
@@ -177,7 +177,7 @@ func (r Report) summary() string {
 // maxText is the longest text of a finding, in characters.
 const maxText = 500
 
-// printable escapes what a terminal would act on or not show, and clips the rest. Only
+// printable escapes control sequences and invisible characters, and clips the rest. Only
 // print makes sure of it for a text of another party.
 func printable(text string) string {
 	var b strings.Builder

@@ -69,7 +69,7 @@ func (k known) checkVariables(context.Context) (known, Finding) {
 	return k, ok("All are set and well formed.")
 }
 
-// badForm returns what is wrong with the form of a value, as the end of a sentence.
+// badForm returns the fault in the form of a value, as the end of a sentence.
 func badForm(value string) string {
 	switch {
 	case strings.HasSuffix(value, " "):
@@ -94,8 +94,8 @@ func isPlaceholder(value string) bool {
 		strings.HasPrefix(value, "yourClient") || lower == "changeme"
 }
 
-// mayBeSecret reports whether the client ID is a client secret, which has 64 characters.
-// It is not printed then.
+// mayBeSecret reports whether the client ID has the 64 characters of a client secret. The
+// doctor does not print it then.
 func (k known) mayBeSecret() bool {
 	id := k.Settings.ClientID
 	return id != "" && (id == k.Settings.ClientSecret || len(id) >= 60 && !strings.ContainsAny(id, ":/.") && !strings.HasPrefix(id, "tpc_"))
@@ -253,8 +253,8 @@ func (k known) checkDomainURL(name, domain string) (known, Finding) {
 	return k, warn(name+" is a URL, so login uses discovery and lists no connections.", do("For an Auth0 tenant set "+name+" to "+u.Host+"."))
 }
 
-// checkConfiguration repeats what the library says. It runs only if the checks before
-// have found nothing, so that one mistake is reported once.
+// checkConfiguration repeats the errors of the library. It runs only if the earlier
+// checks have found nothing, so that one mistake is reported once.
 func (k known) checkConfiguration(context.Context) (known, Finding) {
 	if k.Mistakes == nil {
 		return k, ok("The library accepts the configuration.")

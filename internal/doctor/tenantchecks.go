@@ -91,7 +91,7 @@ func (k *known) setEndpoints() error {
 	return nil
 }
 
-// unreachable tells why the tenant has not answered.
+// unreachable returns the reason why the tenant did not answer.
 func (k known) unreachable(err error) Finding {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError

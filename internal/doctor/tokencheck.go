@@ -22,8 +22,8 @@ func (a *audiences) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// An accessToken is what a JWT says. Its signature is not verified, because nothing is
-// decided by it.
+// An accessToken has the claims of a JWT. The doctor does not verify its signature,
+// because no access depends on it.
 type accessToken struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`
@@ -54,7 +54,8 @@ func parseToken(raw string) (t accessToken, ok bool) {
 // whereAPI is the place of the settings of an API.
 const whereAPI = "Applications > APIs > the API > Settings"
 
-// checkToken compares an access token with the API, for settings that show only there.
+// checkToken compares an access token with the API, for settings that show only in a
+// token.
 func (k known) checkToken(context.Context) (known, Finding) {
 	if k.Token == "" {
 		return k, skip("Not requested: -token - reads an access token from standard input.")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestAllocations: what a proof costs beside the verification of its signature. The
+// TestAllocations: the cost of a proof beside the verification of its signature. The
 // test is not parallel, because it counts the allocations of the process.
 func TestAllocations(t *testing.T) {
 	digest := sha256.Sum256([]byte("text"))

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// FuzzProof: a text is never good if nobody has signed it with the key that it names.
-// The fuzzer has no private key. So it can reach a good proof only with a text that it
+// FuzzProof: a text is never valid unless it was signed with the key that it names.
+// The fuzzer has no private key. So it can reach a valid proof only with a text that it
 // was given, and package dpop must agree with the standard library about that.
 func FuzzProof(f *testing.F) {
 	add := func(text string) {

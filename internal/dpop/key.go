@@ -1,14 +1,13 @@
 // Package dpop makes and checks proofs of possession (DPoP, RFC 9449). A proof is a
 // small token for one request, signed with a key to which the access token is bound.
 //
-// A client has a [Key] and signs a proof for each request with [Sign]. An API takes a
-// proof apart with a [Reader], checks the access token, and then the proof with
-// [Proof.Verify]. So nobody without a good token can make the API check the signature
-// of a proof. The result has the entry for a memory of proofs, such as a [Memory],
-// which lets each proof pass once. [Nonces] and [Bases] are what an API expects.
+// A client has a [Key] and signs a proof for each request with [Sign]. An API parses a
+// proof with a [Reader], checks the access token, and then the proof with [Proof.Verify].
+// So a client without a valid token cannot make the API verify the signature of a proof.
+// The result has the entry for a memory of proofs, such as a [Memory], which lets each
+// proof pass once. [Nonces] and [Bases] are the values that an API expects.
 //
-// The package does not know the claims of an access token, or how a request is
-// answered.
+// The package does not know the claims of an access token, or the answer to a request.
 package dpop
 
 import (
@@ -30,8 +29,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
-// A Key signs proofs. It is safe for concurrent use. Package fmt and encoding/json
-// print nothing of it.
+// A Key signs proofs. It is safe for concurrent use. Packages fmt and encoding/json
+// print no part of it.
 type Key struct {
 	signer     keys.Signer
 	scalar     secret.Box[[]byte] // empty for a key of the application
@@ -48,7 +47,7 @@ func NewKey() (*Key, error) {
 	return keyOfScalar(private)
 }
 
-// OpenKey returns the key that Scalar has returned in another process.
+// OpenKey returns the key of a Scalar, for example from another process.
 func OpenKey(scalar []byte) (*Key, error) {
 	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
 	if err != nil {
@@ -95,8 +94,8 @@ func KeyOf(private crypto.Signer) (*Key, error) {
 	}, nil
 }
 
-// Scalar returns the 32 bytes of which [OpenKey] makes the key again, nil for a key of
-// the application. They are secret.
+// Scalar returns the 32 secret bytes from which [OpenKey] restores the key, nil for a key
+// of the application.
 func (k *Key) Scalar() []byte { return bytes.Clone(k.scalar.Reveal()) }
 
 // Algorithm returns ES256 or RS256.
@@ -106,15 +105,15 @@ func (k *Key) Algorithm() string { return k.signer.Algorithm }
 // (RFC 9449, Section 6.1).
 func (k *Key) Thumbprint() string { return k.thumbprint }
 
-// Format hides the key, whatever the verb.
+// Format hides the key from every verb.
 func (k *Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(DPoP key)") }
 
 // Claims are the facts of one request.
 type Claims struct {
 	Method string
 	URL    string // the query and the fragment do not count
-	Token  string // the access token that the request carries, if it carries one
-	Nonce  string // the newest one of the server, if it has sent one
+	Token  string // the access token of the request, if any
+	Nonce  string // the newest nonce of the server, if any
 	Now    time.Time
 }
 
@@ -146,8 +145,8 @@ func Sign(k *Key, c Claims) (string, error) {
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// signedURL returns the URL as the server of the request sees it. An empty path is
-// sent as a slash, and servers compare texts.
+// signedURL returns the URL as the server receives it. An empty path is sent as a slash,
+// and servers compare texts.
 func signedURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {

@@ -80,12 +80,12 @@ func jwkOf(public crypto.PublicKey) members {
 	return members{"kty": "OKP", "crv": "Ed25519", "x": b64(public.(ed25519.PublicKey))}
 }
 
-// headerOf returns the header of a good proof.
+// headerOf returns the header of a valid proof.
 func headerOf(alg string, key crypto.Signer) members {
 	return members{"typ": "dpop+jwt", "alg": alg, "jwk": jwkOf(key.Public())}
 }
 
-// good are the claims of a good proof for GET https://api.example/x.
+// good are the claims of a valid proof for GET https://api.example/x.
 func good() members {
 	sum := sha256.Sum256([]byte(token))
 	return members{"htm": "GET", "htu": "https://api.example/x", "iat": at.Unix(), "jti": rand.Text(), "ath": b64(sum[:])}

@@ -10,10 +10,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 )
 
-// A Memory remembers the proofs that were used, in one process. It has a fixed number
-// of places. If they are all taken, the proof that expires first is forgotten, and
-// somebody who has seen it together with its token can use it once more. It is safe for
-// concurrent use.
+// A Memory records used proofs in one process. It has a fixed number of places. If all
+// are taken, it drops the proof that expires first. An attacker who has that proof and its
+// token can then use them once more. It is safe for concurrent use.
 type Memory struct {
 	now     func() time.Time
 	evicted func(context.Context)
@@ -31,14 +30,14 @@ type shard struct {
 	byExpiry []place // a heap, the first to expire at its top
 }
 
-// A place has no pointers, so that the garbage collector does not look at it.
+// A place has no pointers, so that the garbage collector does not scan it.
 type place struct {
 	sum    memo.Sum
 	expiry int64 // Unix milliseconds
 }
 
 // NewMemory returns a Memory of at most limit proofs, rounded down to a multiple of 16.
-// It calls evicted when it has forgotten a proof, once a second at most.
+// It calls evicted after it has dropped an unexpired proof, at most once a second.
 func NewMemory(limit int, now func() time.Time, evicted func(context.Context)) *Memory {
 	m := &Memory{now: now, evicted: evicted, seed: maphash.MakeSeed()}
 	for i := range m.shards {
@@ -48,8 +47,8 @@ func NewMemory(limit int, now func() time.Time, evicted func(context.Context)) *
 	return m
 }
 
-// AddCtx adds the key of a proof until its expiry, and reports whether it was not there.
-// There is no error.
+// AddCtx adds the key of a proof until its expiry, and reports whether it was absent. Its
+// error is nil.
 func (m *Memory) AddCtx(ctx context.Context, key string, expiry time.Time) (added bool, err error) {
 	now := m.now().UnixMilli()
 	s := &m.shards[maphash.String(m.seed, key)%uint64(len(m.shards))]
@@ -63,7 +62,7 @@ func (m *Memory) AddCtx(ctx context.Context, key string, expiry time.Time) (adde
 func (s *shard) add(p place, now int64) (added, evicted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Two for each that comes, so that a shard gets smaller and nobody waits long.
+	// Two for each new one: a shard gets smaller, and its callers wait only briefly.
 	for range 2 {
 		if len(s.byExpiry) > 0 && s.byExpiry[0].expiry <= now {
 			s.dropFirst()

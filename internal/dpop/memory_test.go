@@ -37,7 +37,7 @@ func (m *Memory) add(t *testing.T, key string, d time.Duration) bool {
 	return added
 }
 
-// held is the number of proofs that are remembered.
+// held is the number of recorded proofs.
 func (m *Memory) held(t *testing.T) (n int) {
 	t.Helper()
 	for i := range m.shards {
@@ -175,7 +175,7 @@ func TestMemoryGetsSmaller(t *testing.T) {
 	}
 }
 
-// TestShards: nobody can work out which proofs share a shard.
+// TestShards: an attacker cannot compute which proofs share a shard.
 func TestShards(t *testing.T) {
 	t.Parallel()
 	shardsOf := func(m *Memory) (text string) {

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 )
 
-// Nonces are the nonces of an API (RFC 9449, Section 9). They are made of a secret and
-// the time, so that instances with the same secrets accept each other's nonces without
-// talking to each other. A nil *Nonces needs none.
+// Nonces are the nonces of an API (RFC 9449, Section 9). They are derived from a secret
+// and the time, so that instances with the same secrets accept each other's nonces without
+// communication. A nil *Nonces requires none.
 type Nonces struct {
 	realm string
 	keys  secret.Box[[][]byte]
@@ -34,15 +34,15 @@ const (
 	maxNonce = 28 // characters
 )
 
-// A nonceTable has the nonces that are accepted in one window, in the order of their
-// windows, for each secret.
+// A nonceTable has the accepted nonces of one window, in the order of their windows, for
+// each secret.
 type nonceTable struct {
 	window int64
 	good   [][windows]string
 }
 
-// NewNonces returns the nonces of a realm. The first secret makes them, and all accept
-// them. Without a secret it returns nil.
+// NewNonces returns the nonces of a realm. New nonces use the first secret. Nonces of all
+// secrets are accepted. Without a secret it returns nil.
 func NewNonces(realm string, secrets []string) (*Nonces, error) {
 	if len(secrets) == 0 {
 		return nil, nil
@@ -58,7 +58,7 @@ func NewNonces(realm string, secrets []string) (*Nonces, error) {
 	return &Nonces{realm: realm, keys: secret.Of(keys)}, nil
 }
 
-// Current returns the newest nonce, an empty text if no nonces are needed.
+// Current returns the newest nonce, an empty text if nonces are off.
 func (n *Nonces) Current(now time.Time) string {
 	if n == nil {
 		return ""
@@ -75,7 +75,7 @@ func (n *Nonces) check(nonce string, now time.Time) (newer string, err error) {
 	found := -1
 	table := n.at(now)
 	if len(nonce) > maxNonce {
-		nonce = "" // and no copies of it are made
+		nonce = "" // so that it is not copied
 	}
 	for _, good := range table.good {
 		for i, text := range good {
@@ -86,14 +86,14 @@ func (n *Nonces) check(nonce string, now time.Time) (newer string, err error) {
 	}
 	switch {
 	case found < 0:
-		return "", fault.ProofNonce.Because("nonce: absent, too old, or of somebody else")
+		return "", fault.ProofNonce.Because("nonce: absent, too old, or not from this API")
 	case found < olderWindows:
 		return table.good[0][olderWindows], nil
 	}
 	return "", nil
 }
 
-// at returns the table of a time. It is made once in a window.
+// at returns the table of a time. It makes one table per window.
 func (n *Nonces) at(now time.Time) *nonceTable {
 	window := now.Unix() / nonceWindow
 	if table := n.table.Load(); table != nil && table.window == window {

@@ -11,7 +11,7 @@ import (
 
 var oldSecret, newSecret = strings.Repeat("o", 32), strings.Repeat("n", 32)
 
-// TestNonces: whose nonces of which time are accepted, and who gets a newer one.
+// TestNonces: the accepted nonces, by secret and time, and the proofs that get a newer one.
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	api := must(NewNonces("api", []string{newSecret, oldSecret}))
@@ -66,7 +66,7 @@ func TestNonces(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", tt.why, use.Nonce, err, tt.want)
 		}
 	}
-	// Once the old secret is gone, its nonces are too.
+	// Without the old secret, its nonces are rejected.
 	e := expected()
 	e.Now, e.Nonces = start, must(NewNonces("api", []string{newSecret}))
 	_, err := check(proof(nil, members{"iat": start.Unix(), "nonce": of("api", oldSecret, start)}), e)

@@ -22,10 +22,10 @@ const (
 	maxProof     = 8 << 10
 	maxHeader    = 2 << 10
 	maxID        = 256
-	maxSignature = 8192 / 8 // the longest one that can be good
+	maxSignature = 8192 / 8 // of an RSA key of 8192 bits
 )
 
-// usable are the algorithms that a proof can be signed with. EdDSA is Ed25519.
+// usable are the signature algorithms of proofs. EdDSA is Ed25519.
 var usable = []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"}
 
 // Accepted returns the algorithms that an API accepts: those of its configuration, or
@@ -45,8 +45,8 @@ func Accepted(algorithms []string) ([]string, error) {
 // A Reader reads the proofs of an API. It is safe for concurrent use.
 type Reader struct {
 	algorithms []string
-	// known are the headers of good proofs. A client sends the same one with each
-	// request. Strangers cannot add to them.
+	// known are the headers of valid proofs. A client sends the same one with each
+	// request. A client without a valid token cannot add one.
 	known *memo.Cache[*header]
 	seed  maphash.Seed
 }
@@ -57,37 +57,36 @@ func NewReader(algorithms []string) *Reader {
 	return &Reader{algorithms, memo.New[*header](places), maphash.MakeSeed()}
 }
 
-// A header is what the header of a proof says.
+// A header has the parameters of the header of a proof.
 type header struct {
 	alg string
-	jwk keys.JWK // of a header that is not known
+	jwk keys.JWK // of an unknown header
 
 	key        *keys.PublicKey // nil until it is needed, as the next one
 	thumbprint string
 }
 
-// A Proof has the parts of a proof. Nothing of it is verified. A Proof is for one
-// goroutine.
+// A Proof has the unverified parts of a proof. A Proof is for one goroutine.
 type Proof struct {
 	reader *Reader
 	*header
-	own header // of a proof whose header is not known
+	own header // of a proof with an unknown header
 
 	// These are characters of the proof, and well-formed base64url.
-	input                   string // what is signed
+	input                   string // the signed text
 	head, claims, signature string
 }
 
-// Format hides the proof, which is good until it is used.
+// Format hides the proof, which is valid until it is used.
 func (p *Proof) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(DPoP proof)") }
 
-// tooLong is made once, because anybody can send such a text.
+// tooLong is made once, because attackers send long texts for free.
 var tooLong = fault.Proof.Because("header: the proof has more than %d bytes", maxProof)
 
-// Parse takes the value of the header DPoP apart (RFC 9449, Section 4.3, items 2, 4, 5
-// and 7). It checks the form, typ, alg and jwk: all that needs no access token and no
-// arithmetic. The errors are [fault.Proof]; the cause begins with the name of the check
-// that failed.
+// Parse parses the value of the header DPoP (RFC 9449, Section 4.3, items 2, 4, 5 and 7).
+// It checks the form, typ, alg and jwk: everything that requires no access token and no
+// arithmetic. The errors are [fault.Proof]. Their cause begins with the name of the failed
+// check.
 func (r *Reader) Parse(text string) (*Proof, error) {
 	if len(text) > maxProof {
 		return nil, tooLong
@@ -125,8 +124,8 @@ func (r *Reader) slot(head string) memo.Slot { return memo.Slot(maphash.String(r
 // errTwice stops the reading of an object.
 var errTwice = errors.New("a member is there twice")
 
-// A rawHeader has the parameters that count, as JSON. The proof alone decides which key
-// made it, so kid, jku, x5u and x5c have no meaning here.
+// A rawHeader has the relevant parameters, as JSON. The key is in jwk alone, so kid, jku,
+// x5u and x5c have no meaning here.
 type rawHeader struct{ typ, alg, jwk string }
 
 func readHeader(text string) (h rawHeader, err error) {
@@ -140,7 +139,7 @@ func readHeader(text string) (h rawHeader, err error) {
 			member = &h.alg
 		case "jwk":
 			member = &h.jwk
-		case "crit", "b64", "zip", "cty": // which change what is signed, whether crit lists them or not
+		case "crit", "b64", "zip", "cty": // these change the signed text, whether crit lists them or not
 			extension = name
 			return nil
 		default:
@@ -182,7 +181,7 @@ func (h rawHeader) check(algorithms []string) (header, error) {
 
 // Thumbprint returns the RFC 7638 thumbprint of the key of the proof, for the comparison
 // with the claim cnf of the access token. It checks the key, which takes longer than
-// Parse: nobody without a good token can cause that. The error is [fault.Proof].
+// Parse: a client without a valid token cannot cause that. The error is [fault.Proof].
 func (p *Proof) Thumbprint() (string, error) {
 	if p.key == nil {
 		key, err := p.jwk.Key()
@@ -194,7 +193,7 @@ func (p *Proof) Thumbprint() (string, error) {
 	return p.thumbprint, nil
 }
 
-// Expect is what the proof of a request must say.
+// Expect has the required contents of the proof of a request.
 type Expect struct {
 	Method         string
 	URL            string   // see [Bases.URL]
@@ -205,17 +204,17 @@ type Expect struct {
 	Nonces         *Nonces // nil for none
 }
 
-// A Use is one use of a proof. The proof is good if a memory of the past uses has no
-// entry for the Key, and keeps one until Expiry.
+// A Use is one use of a proof. The proof is valid if a memory of past uses has no entry
+// for the Key. The memory then keeps one until Expiry.
 type Use struct {
 	Key    string
 	Expiry time.Time
 	Nonce  string // for the response, if the client needs a newer one
 }
 
-// Verify checks a proof of which the key is the one that the access token is bound to
-// (RFC 9449, Section 4.3, items 3, 6 and 8 to 12): the key, the claims, the nonce, and
-// the signature as the last one. The errors are [fault.Proof] and [fault.ProofNonce].
+// Verify checks a proof with the key to which the access token is bound (RFC 9449,
+// Section 4.3, items 3, 6 and 8 to 12): the key, the claims, the nonce, and last the
+// signature. The errors are [fault.Proof] and [fault.ProofNonce].
 func (p *Proof) Verify(e Expect) (Use, error) {
 	thumbprint, err := p.Thumbprint()
 	if err != nil {
@@ -245,15 +244,15 @@ func (p *Proof) Verify(e Expect) (Use, error) {
 	return use, nil
 }
 
-// remember adds the header of a good proof to the known ones, and keeps nothing else of
+// remember adds the header of a valid proof to the known ones, and keeps no other part of
 // the proof.
 func (p *Proof) remember() {
 	known := &header{alg: strings.Clone(p.alg), thumbprint: p.thumbprint, key: p.key}
 	p.reader.known.Put(p.reader.slot(p.head), memo.SumOf(p.head), known)
 }
 
-// useKey returns the name of a proof. It does not reveal the proof, and has one form
-// whatever a client has chosen.
+// useKey returns the key of a proof in a memory. It does not reveal the proof, and its
+// form does not depend on the client.
 func useKey(thumbprint, id string) string {
 	var array [64 + 1 + maxID]byte
 	text := append(append(append(array[:0], thumbprint...), 0), id...)
@@ -262,8 +261,8 @@ func useKey(thumbprint, id string) string {
 	return string(base64.RawURLEncoding.AppendEncode(name, sum[:]))
 }
 
-// claims has those that count, zero if they are absent or of another type. So exp, nbf
-// and what the client adds mean nothing.
+// claims has the relevant claims, zero if they are absent or of another type. So exp, nbf
+// and custom claims have no meaning.
 type claims struct {
 	method, url, id, tokenHash, nonce string
 
@@ -329,8 +328,8 @@ func (c *claims) check(e Expect) error {
 
 func unix(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
 
-// until returns when no API accepts the proof any more. The clocks of several instances
-// may differ by the leeway.
+// until returns the time at which no API accepts the proof any more. The clocks of
+// instances can differ by the leeway.
 func (c *claims) until(e Expect) time.Time {
 	issued := time.UnixMilli(int64(c.issuedAt * 1e3))
 	return issued.Add(e.MaxAge + e.Leeway + time.Second)

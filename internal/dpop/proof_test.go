@@ -127,7 +127,7 @@ func padded(n int) members {
 	return members{"x": strings.Repeat("x", n-len(m.with(members{"x": ""}).text()))}
 }
 
-// ofLength returns a good proof of a length that base64url can have here.
+// ofLength returns a valid proof of a length that base64url can have here.
 func ofLength(n int) string {
 	for pad := n*3/4 - 800; ; pad++ {
 		if text := proof(nil, members{"jti": "j", "x": strings.Repeat("x", pad)}); len(text) >= n {
@@ -163,7 +163,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestKnownHeader: a Reader remembers the header of a good proof, and of no other. Every
+// TestKnownHeader: a Reader caches the header of a valid proof, and of no other. Every
 // other proof with the header is checked like the first one.
 func TestKnownHeader(t *testing.T) {
 	t.Parallel()
@@ -310,7 +310,7 @@ func modulus(bits uint) []byte {
 	return n.Or(n, big.NewInt(0x1234567)).Bytes()
 }
 
-// TestSignature: a proof is good only with the signature of its own key over its own
+// TestSignature: a proof is valid only with the signature of its own key over its own
 // text.
 func TestSignature(t *testing.T) {
 	t.Parallel()
@@ -416,7 +416,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestExpect: what an API forgets to say fits no proof.
+// TestExpect: an empty expectation fits no proof.
 func TestExpect(t *testing.T) {
 	t.Parallel()
 	e := expected()
@@ -429,7 +429,7 @@ func TestExpect(t *testing.T) {
 	refused(t, "no URL", err, fault.Proof, "htu")
 }
 
-// TestRoot: nobody can tell whether the URL of a request for a base URL had a slash at
+// TestRoot: the API cannot tell whether the URL of a request for a base URL had a slash at
 // its end, if a proxy has removed the whole path.
 func TestRoot(t *testing.T) {
 	t.Parallel()
@@ -485,7 +485,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestUse: each proof has a name of its own, and is remembered as long as it can be
+// TestUse: each proof has its own name, and is recorded as long as it can be
 // accepted.
 func TestUse(t *testing.T) {
 	t.Parallel()
@@ -534,7 +534,7 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// TestOwnProofs: what Sign makes is good for its request.
+// TestOwnProofs: a proof of Sign is valid for its request.
 func TestOwnProofs(t *testing.T) {
 	t.Parallel()
 	for _, key := range []*Key{must(NewKey()), must(KeyOf(rsaKey()))} {
@@ -548,7 +548,7 @@ func TestOwnProofs(t *testing.T) {
 	}
 }
 
-// TestAccessTokenAsProof: a token is not a proof, whatever key signed it.
+// TestAccessTokenAsProof: a token is not a proof, with any signing key.
 func TestAccessTokenAsProof(t *testing.T) {
 	t.Parallel()
 	claims := members{"iss": "https://t.example/", "aud": "https://api.example/", "exp": at.Unix() + 60, "iat": at.Unix()}
@@ -558,7 +558,7 @@ func TestAccessTokenAsProof(t *testing.T) {
 	}
 }
 
-// TestErrorsQuoteLittle: a log line does not grow with what a stranger sends.
+// TestErrorsQuoteLittle: a log line does not grow with a client's proof.
 func TestErrorsQuoteLittle(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1500)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Store remembers the proofs that were used. AddCtx adds a key until its expiry, and
-// reports whether it was not there.
+// A Store records used proofs. AddCtx adds a key until its expiry, and reports whether it
+// was absent.
 type Store interface {
 	AddCtx(ctx context.Context, key string, expiry time.Time) (added bool, err error)
 }
@@ -25,8 +25,8 @@ var (
 	errStoreBusy    = errors.New("too many calls of the store are under way")
 )
 
-// Timely returns a Store of an application whose calls return within a second, also if
-// the application's store ignores the context. It makes an error of a panic.
+// Timely returns a Store whose calls return within a second, even if the application's
+// store ignores the context. It turns a panic into an error.
 func Timely(s Store) Store { return &timely{s, make(chan struct{}, maxCalls)} }
 
 type timely struct {

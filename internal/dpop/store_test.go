@@ -15,7 +15,7 @@ func (f storeFunc) AddCtx(ctx context.Context, key string, expiry time.Time) (bo
 	return f(ctx, key, expiry)
 }
 
-// TestTimely: a call returns what the store has said, or an error within a second.
+// TestTimely: a call returns the store's result, or an error within a second.
 func TestTimely(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

@@ -11,9 +11,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// Bases are the URLs at which clients reach an API. The URL of a request is made of one
-// of them and of the path of the request: a host that a client or a proxy has sent only
-// chooses among them.
+// Bases are the URLs at which clients reach an API. The URL of a request consists of one
+// of them and of the path of the request: a host from a client or a proxy only chooses
+// among them.
 type Bases []base
 
 type base struct{ scheme, host, path string } // normal; the path has no slash at the end
@@ -55,11 +55,11 @@ func newBase(raw string) (base, error) {
 	return base{scheme, host, strings.TrimSuffix(path, "/")}, nil
 }
 
-// URL returns the normal form of the URL that a client has requested. Host is the host
-// of the request as far as it is trusted. Target is the request target (RFC 9112,
-// Section 3.2), of which the path counts. Root says that the request is for a base URL
-// with a path, of which a proxy has left the slash alone: the client may have sent the
-// path without one at its end. The error is [fault.Proof].
+// URL returns the normal form of the URL that a client requested. Host is the host of the
+// request as far as it is trusted. Target is the request target (RFC 9112, Section 3.2).
+// Only its path counts. Root reports that a proxy has removed the whole path of a base URL
+// but the slash: the client can have sent that path without a slash at its end. The error
+// is [fault.Proof].
 func (bs Bases) URL(host, target string) (url string, root bool, err error) {
 	path := pathOf(target)
 	if len(path) > maxProof {
@@ -123,8 +123,8 @@ func withoutQuery(url string) string {
 }
 
 // normalHost returns host and port in lower case, without the default port (RFC 3986,
-// Sections 6.2.2.1 and 6.2.3). It refuses every other character than those of names,
-// addresses and ports, user names among them.
+// Sections 6.2.2.1 and 6.2.3). It accepts only the characters of names, addresses and
+// ports, and so no user name.
 func normalHost(scheme, authority string) (string, bool) {
 	for _, c := range []byte(authority) {
 		if !isAlphanumeric(c) && !strings.ContainsRune("-._:[]", rune(c)) {

@@ -127,7 +127,7 @@ func TestURL(t *testing.T) {
 		{one, "api.example", "/x?u=http://evil.example/y", "https://api.example/x"},
 		{one, "api.example", "/http://evil.example/y", "https://api.example/http://evil.example/y"},
 		{one, "api.example", "HTTP://evil.example/x", "https://api.example/x"},
-		// net/http takes these: the path is /x or empty, whatever stands in the query.
+		// net/http accepts these: the path is /x or empty, for any query.
 		{one, "api.example", "http:/x?u=://evil.example/y", ""},
 		{one, "api.example", "a:/x?u=://evil.example/y", ""},
 		{one, "api.example", "http:x://evil.example/y", ""},
@@ -184,7 +184,7 @@ func TestBases(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		urls []string
-		want []string // what the errors begin with
+		want []string // the beginnings of the errors
 	}{
 		{[]string{"https://api.example", "http://localhost:3000/v1", "http://[::1]:8080", "https://api.example:8443/%C3%BC"}, nil},
 		{nil, nil},

@@ -1,15 +1,14 @@
 // Package jsonscan reads one JSON object strictly.
 //
-// encoding/json is made to be helpful: it folds the case of member names (and
+// encoding/json is lenient: it folds the case of member names (and
 // U+017F to s, U+212A to k), lets the last of two equal names win, replaces
 // invalid UTF-8, and a Decoder stops at the end of the first value. Each of
 // these lets two readers of the same signed text see different claims. This
-// package takes RFC 8259 at its word instead: names are exact, text is valid
-// UTF-8 without lone surrogates, nesting is bounded, and nothing follows the
-// object. What to do about a repeated name is the caller's decision, because
-// it sees every member in order.
+// package follows RFC 8259 strictly: names are exact, text is valid UTF-8 without
+// lone surrogates, nesting is bounded, and nothing follows the object. The caller
+// sees every member in order, and decides about repeated names.
 //
-// The package does not know what the members mean.
+// The package does not know the meaning of members.
 package jsonscan
 
 import (
@@ -24,22 +23,22 @@ import (
 )
 
 // ErrSyntax is returned for text that is not one well-formed JSON object.
-// It says no more than that, since the text is not ours.
+// It quotes nothing, since the text can be foreign.
 var ErrSyntax = errors.New("jsonscan: not one well-formed JSON object")
 
-// MaxDepth is the deepest nesting accepted, the object itself included. It
-// bounds the recursion that a hostile document could ask for.
+// MaxDepth is the deepest accepted nesting, the object itself included. It bounds the
+// recursion that a hostile document can cause.
 const MaxDepth = 64
 
 // Object checks that text is exactly one JSON object, white space around it
 // allowed, and calls member for each of its members in order. Name is decoded;
 // value is the raw text of the value, to be read with [String], [Number],
 // [Strings], [Array] or by calling Object again. Both are substrings of text
-// wherever possible. The error is ErrSyntax or what member returned.
+// wherever possible. The error is ErrSyntax or that of member.
 //
-// The whole text is checked even when member is not interested in a value, but
-// member sees the members before a later fault is found: the caller must
-// discard what it collected when Object returns an error.
+// Object checks the whole text, also values that member ignores. But member gets members
+// before Object finds a later fault: if Object returns an error, the caller must discard
+// its results.
 func Object(text string, member func(name, value string) error) error {
 	if !utf8.ValidString(text) {
 		return ErrSyntax
@@ -80,8 +79,8 @@ func Object(text string, member func(name, value string) error) error {
 	return nil
 }
 
-// String decodes a value that Object has handed out. It reports false if the
-// value is not a JSON string.
+// String decodes a value from Object. It reports false if the value is not a JSON
+// string.
 func String(value string) (string, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", false
@@ -89,20 +88,20 @@ func String(value string) (string, bool) {
 	return unescape(value[1 : len(value)-1]), true
 }
 
-// Number decodes a value that Object has handed out. It reports false if the
-// value is not a JSON number or does not fit a finite float64.
+// Number decodes a value from Object. It reports false if the value is not a JSON number
+// or does not fit a finite float64.
 func Number(value string) (float64, bool) {
 	if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		return 0, false
 	}
-	// Most are times, whole numbers that a float64 has exactly.
+	// Most are times, whole numbers that a float64 represents exactly.
 	if len(value) <= 15 {
 		if n, err := strconv.Atoi(value); err == nil {
 			return float64(n), true
 		}
 	}
-	// ParseFloat reports an error for numbers out of range, and takes spellings
-	// such as 0x1p4 that the scanner has refused already.
+	// ParseFloat reports an error for numbers out of range. It also accepts spellings
+	// such as 0x1p4, but the scanner has already rejected those.
 	f, err := strconv.ParseFloat(value, 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return 0, false
@@ -128,9 +127,8 @@ func Strings(value string) ([]string, bool) {
 	return list, true
 }
 
-// Array calls element for each element of an array that Object has handed out,
-// in order, with its raw text. The error is ErrSyntax if the value is not an
-// array, or what element returned.
+// Array calls element for each element of an array from Object, in order, with its raw
+// text. The error is ErrSyntax if the value is not an array, or that of element.
 func Array(value string, element func(value string) error) error {
 	s := scanner{text: value}
 	if !s.take('[') {
@@ -312,8 +310,8 @@ func (s *scanner) digits() bool {
 }
 
 // string skips a string. Control characters must be escaped (RFC 8259,
-// Section 7), and a surrogate must come as a pair: a lone one is not a
-// character, and decoders differ in what they make of it.
+// Section 7), and surrogates must come in pairs: a lone one is not a character, and
+// decoders treat it differently.
 func (s *scanner) string() bool {
 	if !s.take('"') {
 		return false
@@ -469,8 +467,8 @@ func AppendString(dst []byte, s string) []byte {
 	return append(dst, text...)
 }
 
-// isVerbatim reports whether encoding/json writes a string as it is: ASCII without what a
-// string must escape, and without <, > and &.
+// isVerbatim reports whether encoding/json writes a string unchanged: ASCII without
+// characters that a string must escape, and without <, > and &.
 func isVerbatim(s string) bool {
 	if plain(s) < len(s) {
 		return false

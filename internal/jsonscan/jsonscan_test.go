@@ -255,7 +255,7 @@ func TestObjectDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzObject compares with encoding/json: whatever we accept it accepts too,
+// FuzzObject compares with encoding/json: it accepts every text that we accept,
 // and both read the same strings and numbers.
 func FuzzObject(f *testing.F) {
 	for _, s := range []string{`{}`, `{"a":1}`, `{"a":"\ud83d\ude00"}`, `{"a":["x","y"],"b":{"c":null}}`, `{"a":1e5,"a":2}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}"} {
@@ -305,7 +305,7 @@ func FuzzObject(f *testing.F) {
 }
 
 // TestAppendString compares with encoding/json: each byte at each place of three words, and
-// longer texts. This package reads what is written.
+// longer texts. This package reads the text as written.
 func TestAppendString(t *testing.T) {
 	t.Parallel()
 	texts := []string{"", "plain", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "a\"b\\c\n\x00\x1f\x7f", "<>&\u2028\u2029\u00e9\U0001f511", "\xff\xc3", strings.Repeat("x", 100) + "\""}

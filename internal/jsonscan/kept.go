@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A Kept keeps the plain value that one text is decoded into, from the second time on,
-// and hands out copies. No two results share a slice. A nil Kept keeps nothing. A Kept is
+// A Kept caches the plain value of one text from the second decoding on, and returns
+// copies. No two results share a slice. A nil Kept keeps nothing. A Kept is
 // safe for concurrent use.
 type Kept struct{ value atomic.Pointer[keptValue] }
 
@@ -17,10 +17,10 @@ type keptValue struct {
 	model reflect.Value
 }
 
-// once is in a Kept that has decoded its text once. Most texts are decoded no second time.
+// once is in a Kept that has decoded its text once. Most texts are decoded only once.
 var once = &keptValue{}
 
-// Unmarshal does what [Unmarshal] does. The text must be the same each time.
+// Unmarshal is [Unmarshal] for the text of the Kept, which must be the same each time.
 func (k *Kept) Unmarshal(text string, v any) error {
 	p := reflect.ValueOf(v)
 	if k == nil || p.Kind() != reflect.Pointer || p.IsNil() {

@@ -18,7 +18,7 @@ type keptClaims struct {
 
 const keptText = `{"name":"ada","roles":["a","b"],"empty":[],"age":7}`
 
-// TestKept: each result is that of encoding/json, whatever the callers did to the others.
+// TestKept: each result is that of encoding/json, even if callers change the others.
 func TestKept(t *testing.T) {
 	var kept Kept
 	var want keptClaims
@@ -36,7 +36,7 @@ func TestKept(t *testing.T) {
 	if held := kept.value.Load(); held == nil || held.of == nil {
 		t.Error("nothing is kept")
 	}
-	// Another type, a value that is not zero, and what is not plain.
+	// Another type, a value that is not zero, and a type that is not plain.
 	var name struct {
 		Name string `json:"name"`
 	}

@@ -10,11 +10,11 @@ import (
 )
 
 // A Name stands for a claim that this package reads. Names are bits, so that
-// [Claims.Has] takes several at once.
+// [Claims.Has] accepts several at once.
 type Name uint32
 
 // The claims of RFC 7519, OpenID Connect Core 1.0, RFC 8693, RFC 9068, Auth0 and
-// other issuers that a check or a user of this module reads.
+// other issuers that a check or an accessor of this module reads.
 const (
 	Issuer Name = 1 << iota
 	Subject
@@ -133,8 +133,8 @@ type Claims struct {
 	AuthTime        float64
 	ACR             string
 	AMR             []string
-	// TypeClaim is typ, by which Keycloak names the kind of a token. TokenUse is
-	// token_use, by which Cognito does. Each is empty if the claim is no text.
+	// TypeClaim is typ, Keycloak's claim for the kind of a token. TokenUse is token_use,
+	// Cognito's claim for it. Each is empty if the claim is not a string.
 	TypeClaim string
 	TokenUse  string
 	// The following are raw JSON text.
@@ -146,27 +146,26 @@ type Claims struct {
 	present Name
 }
 
-// Has reports whether the token has any of the named claims. A claim that is null
-// counts.
+// Has reports whether the token has any of the named claims, even with the value null.
 func (c *Claims) Has(names Name) bool { return c.present&names != 0 }
 
-// Confirmation returns jkt and x5t#S256 of cnf, by which a token is bound to a key (RFC
-// 9449, Section 6.1) or to a certificate (RFC 8705, Section 3.1), and whether the token
-// has cnf. Both are empty if cnf names something else.
+// Confirmation returns jkt and x5t#S256 of cnf, which bind a token to a key (RFC 9449,
+// Section 6.1) or to a certificate (RFC 8705, Section 3.1), and whether the token has cnf.
+// Both are empty if cnf has other members.
 func (c *Claims) Confirmation() (key, certificate string, bound bool) {
 	return c.key, c.certificate, c.Has(Confirmation)
 }
 
 // ParseClaims reads the payload of a token. It fails if the value of a claim has the
-// wrong form, or if the claim is there twice. It also fails if a name differs only in
-// case from one of the claims that decide about validity: a reader that folds case
-// would read another value. With unique set, no name at all may be there twice.
+// wrong form, or if the claim is repeated. It also fails if a name differs only in case
+// from one of the claims that decide about validity: a reader that folds case would read
+// another value. With unique set, it fails for any repeated name.
 //
-// The optional claims decide nothing for the caller. One of them that has the wrong
-// form is treated as absent.
+// The optional claims do not decide about validity. ParseClaims treats one of the wrong
+// form as absent.
 //
 // The errors are [fault.Malformed], [fault.Duplicate] and [fault.Claim]. The cause
-// names the claim. It has no value of a claim but a time.
+// names the claim. It quotes only times, no other value.
 func ParseClaims(payload string, unique bool, optional Name) (Claims, error) {
 	var c Claims
 	var bad *fault.Fault // of the first wrong claim
@@ -210,9 +209,8 @@ func ParseClaims(payload string, unique bool, optional Name) (Claims, error) {
 	return c, nil
 }
 
-// A nameSet finds names that are there twice. It compares few names one by one,
-// which needs no map. Many names, which a stranger can send, go into a map, so that
-// the work for each of them stays the same.
+// A nameSet finds repeated names. It compares few names one by one, without a map. Many
+// names, which an attacker can send, go into a map, so that each costs the same.
 type nameSet struct {
 	few  []string
 	many map[string]struct{}
@@ -311,9 +309,8 @@ func (c *Claims) read(name Name, value string, scp *string) (ok bool) {
 // decidingClaims decide whether a token is valid.
 var decidingClaims = [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf"}
 
-// deciding returns the claim that decides whether a token is valid for which a reader
-// that folds case, as encoding/json does, would take name. It returns an empty text if
-// there is none.
+// deciding returns the deciding claim that a reader that folds case, such as
+// encoding/json, would read for name. It returns an empty text if there is none.
 func deciding(name string) string {
 	// Each of these claims has three letters. Of their letters, only s folds to a
 	// longer one: U+017F, of two bytes.
@@ -358,9 +355,9 @@ func spaceSeparated(value string) (string, bool) {
 func isControl(r rune) bool { return r < 0x20 || 0x7F <= r && r <= 0x9F }
 
 // confirmation returns the thumbprints in the value of cnf (RFC 7800, Section 3.1). It
-// reports false for a value that cannot bind a token: it must be an object with
-// members, and each thumbprint must be there once and be usable. Nobody can tell what a
-// token with another cnf is bound to, so it must not count as unbound.
+// reports false for a value that cannot bind a token: it must be an object with members,
+// and each thumbprint must be usable and not repeated. The binding of a token with another
+// cnf is unknown, so the token must not count as unbound.
 func confirmation(value string) (key, certificate string, ok bool) {
 	members, keys, certificates, usable := 0, 0, 0, true
 	err := jsonscan.Object(value, func(name, value string) error {
@@ -381,8 +378,8 @@ func confirmation(value string) (key, certificate string, ok bool) {
 }
 
 // isSHA256 reports whether a text has the form of 32 bytes in base64url without
-// padding. Its spare bits can be set, as in the example of RFC 8705, Section 3.1: such a
-// text differs from every thumbprint that is made here.
+// padding. Its spare bits can be set, as in the example of RFC 8705, Section 3.1. That
+// text then differs from every thumbprint that this module computes.
 func isSHA256(text string) bool {
-	return len(text) == 43 && base64url.IsValid(text+"A") // with which there are no spare bits
+	return len(text) == 43 && base64url.IsValid(text+"A") // 44 characters have no spare bits
 }

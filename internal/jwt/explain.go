@@ -11,15 +11,16 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
-// This file names the likely mistake behind a text that is not a token. No cause
-// quotes the text, because it can be a secret of another kind.
+// This file names the likely mistake behind a text that is not a token. No cause quotes
+// the text, because it can be another secret.
 
 // ErrOpaque is the cause of the fault of a text without dots.
-var ErrOpaque = errors.New("the text has no dots, so it is an opaque token or not a token at all")
+var ErrOpaque = errors.New("the text has no dots, so it is an opaque token or not a token")
 
-// malformed returns the fault of a text that is not a signed token. It looks for the
-// mistake when the cause is read: strangers send such texts for free, and few are logged.
-// Only for a text without dots, a caller can have a hint of its own.
+// malformed returns the fault of a text that is not a signed token. For a text with dots,
+// the fault looks for the mistake only when its cause is read: attackers send these texts
+// for free, and few are logged. The cause of a text without dots can be [ErrOpaque], to
+// which a caller can add its own hint.
 func malformed(text string) *fault.Fault {
 	if !strings.Contains(text, ".") {
 		return fault.Malformed.Because("%w", explain(text))
@@ -86,8 +87,7 @@ var empty = []string{
 	"[object Object]", "[object Promise]", "[object Undefined]", "[object Null]",
 }
 
-// mistake returns the mistake that a program has made with a text, an empty text if
-// it knows none.
+// mistake returns the program's mistake behind a text, an empty text if it is unknown.
 func mistake(text string) string {
 	scheme, _, _ := strings.Cut(strings.TrimLeft(text, " "), " ")
 	found := marksIn(text)
@@ -116,7 +116,7 @@ func mistake(text string) string {
 	return ""
 }
 
-// Characters that no token has, and that tell the mistake.
+// Characters that are in no token and indicate a mistake.
 const (
 	quote = 1 << iota
 	space
@@ -125,7 +125,7 @@ const (
 
 var marks = [256]byte{'"': quote, '\'': quote, '`': quote, ' ': space, '\t': space, '\r': space, '\n': space, '%': percent}
 
-// marksIn reads a text once, without a branch per character, because strangers send long
+// marksIn reads a text once, without a branch per character, because attackers send long
 // texts for free.
 func marksIn(text string) (found byte) {
 	table := &marks

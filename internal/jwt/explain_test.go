@@ -40,7 +40,7 @@ func TestMistakes(t *testing.T) {
 		{h + "." + p + " ." + s, "white space in it"},
 		{good + "%3D", "a percent sign"},
 		{h + "." + p[:9] + "...", "cut off: it ends in three dots"},
-		{secret, "an opaque token or not a token at all"},
+		{secret, "an opaque token or not a token"},
 		{h + "." + p, "2 parts, want 3; the signature is missing"},
 		{good + "." + s, "4 parts between dots"},
 		{good + "." + s + "." + s, "5 parts between dots"},
@@ -84,7 +84,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestWrongForms: the cause names the claim and what was found.
+// TestWrongForms: the cause names the claim and its form.
 func TestWrongForms(t *testing.T) {
 	t.Parallel()
 	for claims, cause := range map[string]string{

@@ -1,5 +1,4 @@
-// Package jwt takes a signed JSON Web Token apart, strictly and without
-// trusting it.
+// Package jwt parses a signed JSON Web Token, strictly and without trusting it.
 //
 // Libraries differ in the tokens that they read: some accept padding, the other
 // base64 alphabet, line breaks, spare bits, repeated names or names in another case.
@@ -22,8 +21,8 @@ import (
 )
 
 const (
-	// maxSize is the length of the longest token that is accepted. It is checked
-	// before anything is split or decoded. Tokens of Auth0 with many permissions
+	// maxSize is the length of the longest accepted token. It is checked before
+	// anything is split or decoded. Tokens of Auth0 with many permissions
 	// reach 10 kB.
 	maxSize = 16 << 10
 
@@ -56,10 +55,10 @@ func (m *Message) AppendSignature(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// tooLarge is made once, because anybody can send such a text.
+// tooLarge is made once, because attackers send long texts for free.
 var tooLarge = fault.Size.Because("the token has more than %d bytes", maxSize)
 
-// Parse takes a token apart.
+// Parse parses a token.
 func Parse(token string) (Message, error) {
 	m, err := ParseInput(token)
 	if err == nil && !base64url.IsValid(m.signature) {
@@ -94,15 +93,14 @@ func ParseInput(token string) (Message, error) {
 	if strings.EqualFold(m.Algorithm, "none") {
 		return Message{}, fault.Algorithm.Because("alg is %.40q: the token is not signed", m.Algorithm)
 	}
-	if !ok2 || signature == "" { // after the header, whose faults tell more
+	if !ok2 || signature == "" { // after the header, whose faults are more precise
 		return Message{}, malformed(token)
 	}
 	return m, nil
 }
 
-// readHeader reads the parameters that have a meaning here. It ignores parameters
-// that offer a key (jwk, jku, x5u, x5c), as RFC 8725, Section 3.10 asks: keys come
-// from the issuer. It rejects parameters that change the signed text, whether crit
+// readHeader reads the relevant parameters. It ignores parameters that offer a key (jwk,
+// jku, x5u, x5c), as RFC 8725, Section 3.10 requires: keys come from the issuer. It rejects parameters that change the signed text, whether crit
 // lists them or not.
 func (m *Message) readHeader(text string) error {
 	const (

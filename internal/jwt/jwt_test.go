@@ -152,7 +152,7 @@ func TestParseForms(t *testing.T) {
 	}
 }
 
-// parseInParts does what Parse does, and decodes the signature.
+// parseInParts is Parse, and decodes the signature.
 func parseInParts(token string) error {
 	m, err := ParseInput(token)
 	if err != nil {
@@ -242,7 +242,7 @@ func TestParseClaimsRefuses(t *testing.T) {
 	}
 }
 
-// TestConfirmation has the forms of cnf: what the token is bound to, if that is known.
+// TestConfirmation has the forms of cnf, and the binding of the token, if it is known.
 func TestConfirmation(t *testing.T) {
 	const sum = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 	for cnf, want := range map[string][2]string{
@@ -358,7 +358,7 @@ func TestFoldedNames(t *testing.T) {
 	}
 }
 
-// The work for a name does not grow with the names before it: a stranger can send
+// The work for a name does not grow with the names before it: an attacker can send
 // as many as fit into a token.
 func TestNameSet(t *testing.T) {
 	var s nameSet

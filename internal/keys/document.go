@@ -27,8 +27,7 @@ func staticSnapshot(document []byte) (*snapshot, error) {
 	if err := json.Unmarshal(document, &set); err != nil {
 		return nil, errors.New("the document is neither a JWK Set nor PEM")
 	}
-	// A static document is never fetched again, so a key that is left out would
-	// stay missing.
+	// A static document is never fetched again, so an ignored key would stay missing.
 	s, skipped := newSnapshot(set.Keys, nil)
 	if len(skipped) > 0 || len(s.all) == 0 || len(set.Keys) > maxKeys {
 		return nil, usableKeys(len(s.all), len(set.Keys), skipped)
@@ -79,18 +78,17 @@ func pemKey(block *pem.Block) (*Key, error) {
 	return &Key{algorithms: algorithms, key: public}, nil
 }
 
-// A snapshot holds the keys of one fetch. It does not change after it was
-// published.
+// A snapshot holds the keys of one fetch. It is immutable once published.
 type snapshot struct {
 	all []*Key
 	fit map[keyHeader][]*Key
 	ids map[string]bool
 
-	// believed is until when the snapshot proves that the issuer has no key of another
-	// id. A cache between may have answered, and its answer grows old.
+	// believed is the time until which the snapshot proves that the issuer has no key of
+	// another id. A cache can have sent the answer, and a cached answer ages.
 	believed time.Time
 
-	nameless  bool // the keys have no ids, and the ids of tokens do not count
+	nameless  bool // the keys have no ids, and the ids of tokens are ignored
 	symmetric bool
 }
 
@@ -148,8 +146,8 @@ func (s *snapshot) find(id, alg string) ([]*Key, error) {
 	return nil, errUnknownKey
 }
 
-// known returns the key of an earlier snapshot if it is equal. A key so keeps its
-// pointer through a rotation, by which caches of verified tokens compare it.
+// known returns the key of an earlier snapshot if it is equal. So a key keeps its pointer
+// through a rotation. Caches of verified tokens compare keys by pointer.
 func (s *snapshot) known(key *Key) *Key {
 	if s != nil {
 		for _, k := range s.all {
@@ -173,9 +171,9 @@ func newSnapshot(raw []json.RawMessage, held *snapshot) (s *snapshot, skipped []
 				KeyType string `json:"kty"`
 				KeyID   string `json:"kid"`
 			}
-			json.Unmarshal(text, &named) // what cannot be read has no name
+			json.Unmarshal(text, &named) // an unreadable key has no name
 			skipped = append(skipped, fmt.Errorf("key %.80q of type %.20q %w", named.KeyID, named.KeyType, err))
-			// A token that names it is refused at once: fetching would not help.
+			// A token that names it is rejected at once: a fetch would not help.
 			s.know(named.KeyID)
 			continue
 		}

@@ -15,7 +15,7 @@ func (s *residueSet) has(r uint64) bool { return s[r/64]&(1<<(r%64)) != 0 }
 var rocaResidues = sync.OnceValue(func() map[uint64]*residueSet {
 	residues := map[uint64]*residueSet{}
 	for p := uint64(3); p <= 167; p += 2 {
-		if !big.NewInt(int64(p)).ProbablyPrime(0) { // which is exact for small numbers
+		if !big.NewInt(int64(p)).ProbablyPrime(0) { // exact for small numbers
 			continue
 		}
 		set := &residueSet{}

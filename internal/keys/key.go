@@ -38,7 +38,7 @@ func (k *Key) equal(other *Key) bool {
 
 // newKey reads a JWK (RFC 7517). It does not rely on the checks of package jwk,
 // which accepts private keys and shared secrets, and in earlier versions accepted
-// short RSA keys and points off their curve. The error quotes nothing of the key.
+// short RSA keys and points off their curve. The error quotes no part of the key.
 func newKey(text json.RawMessage) (*Key, error) {
 	parsed, err := jwk.ParseKey(text)
 	if err != nil {
@@ -118,7 +118,7 @@ func algorithmsOf(key any) ([]string, error) {
 			return nil, errors.New("has the wrong length")
 		}
 		if lowOrder(key) {
-			return nil, errors.New("has low order") // signatures for it fit everything
+			return nil, errors.New("has low order") // one signature then fits any message
 		}
 		return ofEdwards, nil
 	}
@@ -143,14 +143,14 @@ func lowOrder(key ed25519.PublicKey) bool {
 	return slices.Contains(lowOrderPoints, string(point))
 }
 
-// maxSignature is the length of the longest signature that can be good.
+// maxSignature is the length of the longest possible signature.
 const maxSignature = 8192 / 8
 
-// made reports whether the key made a signature of the signing input. It calls the standard library itself, because wrappers
-// are less strict. The salt of PSS must have the length of the hash, and an ECDSA
+// made reports whether the key made a signature of the signing input. It calls the
+// standard library directly, because wrappers are less strict. The salt of PSS must have the length of the hash, and an ECDSA
 // signature must have the length of its curve (RFC 7518, Sections 3.4 and 3.5).
 func (k *Key) made(signature []byte, algorithm, input string) bool {
-	var array [sha512.Size + maxDER]byte // for everything that is hashed or encoded here
+	var array [sha512.Size + maxDER]byte // for all hashes and encodings here
 	hashed := array[:0:sha512.Size]
 	switch key := k.key.(type) {
 	case *rsa.PublicKey:
@@ -196,7 +196,7 @@ func appendDER(dst, r, s []byte) []byte {
 	}
 	dst = append(dst, byte(length))
 	for _, integer := range [...][]byte{r, s} {
-		sign := integer[0] >> 7 // a first bit of 1 would make it negative
+		sign := integer[0] >> 7 // a first bit of 1 would make the integer negative
 		dst = append(dst, 0x02, byte(len(integer))+sign)
 		dst = append(dst, make([]byte, sign)...)
 		dst = append(dst, integer...)

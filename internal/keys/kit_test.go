@@ -140,7 +140,7 @@ func messageOf(signingInput string, signature []byte) jwt.Message {
 	return must(jwt.Parse(signingInput + "." + b64(signature)))
 }
 
-// signed returns a token with a good signature.
+// signed returns a token with a valid signature.
 func signed(id, alg string, key any) jwt.Message {
 	text := input(id, alg)
 	return messageOf(text, signatureOf(alg, key, text))
@@ -240,7 +240,7 @@ func inBubble(t *testing.T, f func(t *testing.T, is *issuer, set *Set)) {
 	synctest.Test(t, func(t *testing.T) {
 		is := &issuer{document: document}
 		f(t, is, New(is.source()))
-		time.Sleep(timeout) // for fetches that nobody waits for
+		time.Sleep(timeout) // for fetches in the background
 	})
 }
 

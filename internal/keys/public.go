@@ -16,8 +16,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
-// A PublicKey is a checked public key that is in no [Set]. A signature that it made
-// shows that its sender has the private key, and nothing about who that is.
+// A PublicKey is a checked public key that is in no [Set]. Its signature proves that the
+// sender has the private key, but not the sender's identity.
 type PublicKey struct{ key Key }
 
 // Verify reports whether the key made a signature with an algorithm. The caller has
@@ -29,11 +29,11 @@ func (p *PublicKey) Verify(algorithm, input string, signature []byte) bool {
 // A JWK has the members of a public key (RFC 7517, Section 4). A key has one text for
 // each: without padding, with the full length of its curve, and without leading zeros
 // for RSA (RFC 7518, Sections 6.2.1 and 6.3.1; RFC 8037, Section 2). So it has one
-// thumbprint. The members of a JWK that was parsed are base64url, and can be wrong
-// otherwise: [JWK.Key] checks them.
+// thumbprint. The members of a parsed JWK are base64url. [JWK.Key] checks everything
+// else.
 type JWK struct{ kty, crv, x, y, n, e string }
 
-// JWKOf returns the JWK of a key that a program has, if it can be used as those of
+// JWKOf returns the JWK of a program's own key, if the key passes the checks for keys of
 // others.
 func JWKOf(public crypto.PublicKey) (JWK, error) {
 	if _, err := algorithmsOf(public); err != nil {
@@ -57,9 +57,9 @@ func JWKOf(public crypto.PublicKey) (JWK, error) {
 }
 
 // ParseJWK reads a public JWK. Members that are not part of a public key, such as kid
-// and x5c, have no meaning here. A private or shared key is refused, because whoever
-// sends one has given it away. The error completes a sentence that begins with the name
-// of the key, and quotes nothing of it.
+// and x5c, have no meaning here. ParseJWK rejects a private or shared key, because its
+// sender has disclosed it. The error completes a sentence that begins with the name of the
+// key, and quotes no part of the key.
 func ParseJWK(text string) (JWK, error) {
 	all, err := readMembers(text)
 	if err != nil {
@@ -99,7 +99,7 @@ func (j *JWK) String() string { return string(j.append(nil)) }
 // Thumbprint returns the SHA-256 thumbprint of the key (RFC 7638, Section 3), as
 // base64url.
 func (j *JWK) Thumbprint() string {
-	var array [2048]byte // enough for every key that is accepted
+	var array [2048]byte // enough for every accepted key
 	sum := sha256.Sum256(j.append(array[:0]))
 	return string(base64.RawURLEncoding.AppendEncode(array[:0], sum[:]))
 }
@@ -120,8 +120,8 @@ func (j *JWK) append(dst []byte) []byte {
 	return append(dst, `"}`...)
 }
 
-// Key returns the key, if it can be used: of the right size, on its curve, and of no
-// low order. The error is like that of [ParseJWK].
+// Key returns the key, if it is usable: it has the right size, is on its curve, and does
+// not have low order. The error is like that of [ParseJWK].
 func (j *JWK) Key() (*PublicKey, error) {
 	var public crypto.PublicKey
 	var err error

@@ -86,7 +86,7 @@ func fitting(alg string) []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 }
 
-// TestBadPublicKeys: what a program has and what a stranger sends is checked alike.
+// TestBadPublicKeys: the keys of a program and of a client are checked alike.
 func TestBadPublicKeys(t *testing.T) {
 	t.Parallel()
 	for why, public := range map[string]crypto.PublicKey{

@@ -39,8 +39,8 @@ const (
 	stale    = 24 * time.Hour
 
 	timeout = 5 * time.Second
-	// keyWait is how long a request with an unknown kid waits for a fetch, unless the
-	// client allows each request more time.
+	// keyWait is the time for which a request with an unknown kid waits for a fetch,
+	// unless the client allows each request more time.
 	keyWait = 3 * time.Second
 	maxKeys = 100
 )
@@ -60,11 +60,11 @@ type Source struct {
 }
 
 // An Event reports one fetch. Its Reason is "fetched", "rotated" if the kids have
-// changed since the last fetch, "failed", or "throttled" if unknown kids have
-// caused too many fetches and this one was not made.
+// changed since the last fetch, "failed", or "throttled" for a fetch that was not made,
+// because unknown kids have caused too many.
 type Event struct {
 	Reason   string
-	Keys     int // that can be used now
+	Keys     int // usable ones
 	Duration time.Duration
 	Err      error
 }
@@ -133,7 +133,7 @@ func (k *Set) IsFixed() bool { return k.fixed != nil }
 // tokens.
 func (k *Set) IsShared() bool { return k.fixed != nil && k.fixed.symmetric }
 
-// Warm fetches the keys if the Set has none that can be used.
+// Warm fetches the keys if the Set has no usable ones.
 func (k *Set) Warm(ctx context.Context) error {
 	_, err := k.current(ctx)
 	return err
@@ -176,7 +176,7 @@ func (k *Set) Status() Status {
 	return status
 }
 
-// An Origin tells who sent a token. Each origin has its own limit of fetches for
+// An Origin is the kind of sender of a token. Each origin has its own limit of fetches for
 // unknown kids.
 type Origin int
 
@@ -230,7 +230,7 @@ func (k *Set) Confirm(ctx context.Context, m jwt.Message) error {
 		}
 	case snapshot.nameless:
 		// Keys without a kid are tried for every kid, and a rotation of the issuer
-		// does not replace them. So the token may be good.
+		// does not replace them. So the token can be valid.
 		return fault.Keys.Because("the signature fits none of the keys that were given, which have no kid")
 	}
 	candidates, err := snapshot.find(m.KeyID, m.Algorithm)
@@ -326,7 +326,7 @@ func (k *Set) fetchUnknown(ctx context.Context, snapshot *snapshot, id string) (
 		return nil, unsettled{fault.UnknownKey.Because("kid %.80q was looked for a moment ago", id)}
 	}
 	if newer, ok := k.fetched.Peek(); ok && newer != snapshot {
-		return newer, nil // somebody else has just waited for it
+		return newer, nil // another request has waited for it
 	}
 	waiting, cancel := context.WithTimeout(ctx, fetch.Limit(k.source.Client, keyWait, 1))
 	defer cancel()
@@ -395,9 +395,9 @@ type unknownKeys struct {
 	ofAnybody, ofTenant *bucket.Bucket
 
 	mu       sync.Mutex
-	paid     *bucket.Bucket       // out of which the fetch under way was paid for
-	snapshot *snapshot            // the one in which ids were looked for
-	missed   map[string]time.Time // until when
+	paid     *bucket.Bucket       // the one that paid for the fetch under way
+	snapshot *snapshot            // the one without the missed ids
+	missed   map[string]time.Time // the times until which ids count as missing
 }
 
 const (
@@ -417,9 +417,9 @@ func (u *unknownKeys) take(b *bucket.Bucket) bool {
 	return true
 }
 
-// done gives back the cost of a failed fetch: an outage of the issuer must not
-// use up the fetches that a rotation after it needs. The outcome of the fetch
-// counts, even if its callers have stopped waiting.
+// done refunds a failed fetch: an outage of the issuer must not use up the fetches that a
+// later rotation needs. The outcome of the fetch counts, even if its callers have stopped
+// waiting.
 func (u *unknownKeys) done(fetched bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -469,8 +469,7 @@ func (k *Set) fetch(ctx context.Context, held *snapshot) (*snapshot, cached.Life
 		return nil, cached.Life{}, errors.New("unusable jwks_uri")
 	}
 	if held != nil {
-		// A cache in between must not answer with the old document (RFC 9111,
-		// Section 5.2.1.4).
+		// A cache must not answer with the old document (RFC 9111, Section 5.2.1.4).
 		r.Header.Set("Cache-Control", "no-cache")
 	}
 	begin := time.Now()
@@ -508,8 +507,8 @@ func (k *Set) observeFetch(ctx context.Context, took time.Duration, held, fetche
 }
 
 // dueAfter returns the time until the next fetch: 72 % of the lifetime, at least
-// dueLeast, and up to a fifth more at random. Processes that were started together
-// so fetch at different times, also at dueLeast, which Auth0's max-age=15 leads to.
+// dueLeast, and up to a fifth more at random. So processes that were started together
+// fetch at different times, also at dueLeast, which Auth0's max-age=15 leads to.
 func dueAfter(h http.Header) time.Duration {
 	life := due
 	if age, ok := cacheSeconds(h, "max-age="); ok {
@@ -519,9 +518,9 @@ func dueAfter(h http.Header) time.Duration {
 	return due + rand.N(due/5+1)
 }
 
-// believedFor returns how long a response proves that the issuer has no other key. It
-// is no longer than a cache between may keep the response (RFC 9111, Section 4.2): the
-// cache may not have asked the issuer, although the request had no-cache.
+// believedFor returns the time for which a response proves that the issuer has no other
+// key. It is at most the time for which a cache may keep the response (RFC 9111, Section
+// 4.2): some caches ignore no-cache in the request, and do not ask the issuer.
 func believedFor(h http.Header) time.Duration {
 	life := missedLife
 	for _, directive := range []string{"max-age=", "s-maxage="} {

@@ -109,7 +109,7 @@ func verify(t *testing.T, set *Set, id string, want *fault.Fault) {
 	expect(t, "kid "+id, err, want)
 }
 
-// TestMalformedSignature: it is refused before keys are looked for, so that it causes no
+// TestMalformedSignature: it is rejected before keys are looked for, so that it causes no
 // fetch.
 func TestMalformedSignature(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -624,7 +624,7 @@ func TestMissedIDs(t *testing.T) {
 	})
 }
 
-// TestSettle gives back what a failed fetch has cost, once.
+// TestSettle refunds a failed fetch, once.
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := unknownKeys{ofAnybody: bucket.New(1, time.Hour), ofTenant: bucket.New(1, time.Hour)}
@@ -648,7 +648,7 @@ func TestSettle(t *testing.T) {
 	})
 }
 
-// TestBelievedFor: how long a response proves that there is no other key.
+// TestBelievedFor: the time for which a response proves that there is no other key.
 func TestBelievedFor(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -679,7 +679,7 @@ func TestBelievedFor(t *testing.T) {
 	}
 }
 
-// TestStaleCache: a cache between keeps the keys, whatever the request says. A new key
+// TestStaleCache: a cache keeps the keys and ignores the request's no-cache. A new key
 // is found as soon as the cache may not answer with the old keys any more. Until then,
 // its kid causes one fetch.
 func TestStaleCache(t *testing.T) {

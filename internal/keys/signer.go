@@ -55,7 +55,7 @@ func (s Signer) Sign(input string) ([]byte, error) {
 	return signature, nil
 }
 
-// IsAbsent reports whether there is no key, also not behind a pointer.
+// IsAbsent reports whether a key is nil or a nil pointer.
 func IsAbsent(key crypto.Signer) bool {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -67,8 +67,8 @@ func IsAbsent(key crypto.Signer) bool {
 }
 
 // signatureSize checks that a key fits an algorithm, and returns the size of its
-// signatures. RFC 7518, Section 3.3, and tenants refuse shorter RSA keys. With a key
-// that can be factored, anybody could claim to be the client.
+// signatures. RFC 7518, Section 3.3, and tenants reject shorter RSA keys. An attacker who
+// factors the key can impersonate the client.
 func signatureSize(key crypto.Signer, algorithm string) (int, error) {
 	switch algorithm {
 	case "RS256", "RS384", "PS256", "ES256":

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestFixedSize: signatures of ECDSA have one size, whatever the numbers.
+// TestFixedSize: signatures of ECDSA have one size for all numbers.
 func TestFixedSize(t *testing.T) {
 	t.Parallel()
 	type numbers struct{ R, S *big.Int }

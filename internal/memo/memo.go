@@ -1,8 +1,8 @@
-// Package memo caches values that were made of a text. It does not keep the text, which
-// can be a secret.
+// Package memo caches values derived from a text. It does not keep the text, which can be
+// a secret.
 //
-// The package does not know what a value is, nor for how long it may be used: the caller
-// decides that at each reading.
+// The package does not know the meaning of a value. At each reading, the caller decides
+// whether a value may still be used.
 package memo
 
 import (
@@ -17,7 +17,7 @@ type Sum [sha256.Size]byte
 // SumOf returns the sum of a text.
 func SumOf(text string) (sum Sum) {
 	h := sha256.New()
-	var block [512]byte // so that nothing is copied to the heap
+	var block [512]byte // keeps the copy off the heap
 	for len(text) > 0 {
 		n := copy(block[:], text)
 		h.Write(block[:n])
@@ -68,8 +68,8 @@ func (c *Cache[T]) Has(p Slot) bool {
 	return ok
 }
 
-// Find returns the value at the place of a text for which is returns true, if it is
-// still there. The function gets each value of another text that has the same place too.
+// Find returns the cached value at the place of a text for which is returns true. The
+// function also gets values of other texts with the same place.
 func (c *Cache[T]) Find(p Slot, is func(value T, sum Sum) bool) (value T, ok bool) {
 	pair := c.pair(p)
 	for i := range pair {
@@ -80,7 +80,7 @@ func (c *Cache[T]) Find(p Slot, is func(value T, sum Sum) bool) (value T, ok boo
 	return value, false
 }
 
-// Get returns the value for a text, if it is still there.
+// Get returns the value for a text, if it is cached.
 func (c *Cache[T]) Get(p Slot, sum Sum) (value T, ok bool) {
 	pair := c.pair(p)
 	for i := range pair {

@@ -21,7 +21,7 @@ func TestSumOf(t *testing.T) {
 }
 
 func TestCache(t *testing.T) {
-	c := New[int](1) // one pair, which is everybody's
+	c := New[int](1) // one pair, shared by all texts
 	a, b, d := Sum{1}, Sum{2}, Sum{3}
 	if _, ok := c.Get(1, a); ok || c.Has(1) {
 		t.Error("an empty cache has something")

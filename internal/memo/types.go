@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Types caches the values that one text was decoded into, one for each type.
+// Types caches the values decoded from one text, one for each type.
 type Types struct {
 	mu sync.Mutex
 	// first is the value of the first type. Most programs use one, and need no map.

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAllocations: a call allocates the cipher of the message, and what it returns. A value
+// TestAllocations: a call allocates the cipher of the message, and its result. A value
 // without the form of a seal costs nothing.
 func TestAllocations(t *testing.T) {
 	if fips140.Enforced() {

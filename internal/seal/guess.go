@@ -12,8 +12,8 @@ import "strings"
 //     C(16,7)·(7/16)^64 < 2^-62;
 //   - the text has a period of at most half its length with at most
 //     16^-32 + 16^-33 + ... < 2^-127;
-//   - a given relation of neighbors holds for a digit with at most 1/16, whatever
-//     came before, so for 32 of 63 with at most C(63,32)·16^-32 < 2^-67, and there
+//   - a given relation of neighbors holds for a digit with at most 1/16, independent
+//     of the digits before, so for 32 of 63 with at most C(63,32)·16^-32 < 2^-67, and there
 //     are four relations;
 //   - letters without digits and signs are looked at only if they are two thirds
 //     of the text, which for hexadecimal digits, of which 6 in 16 are letters, has
@@ -58,7 +58,7 @@ func repeats(s string) bool {
 	return false
 }
 
-// keyboard has the rows of the usual one.
+// keyboard has the rows of the usual keyboard.
 const keyboard = "1234567890 qwertyuiop asdfghjkl zxcvbnm"
 
 // runs reports whether more than half of the characters stand in the same relation

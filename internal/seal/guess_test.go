@@ -42,7 +42,7 @@ func TestTypedSecretsAreRefused(t *testing.T) {
 	}
 }
 
-// TestDrawnSecretsAreAccepted: what generators print, and phrases.
+// TestDrawnSecretsAreAccepted: output of generators, and phrases.
 func TestDrawnSecretsAreAccepted(t *testing.T) {
 	r := rand.New(rand.NewChaCha8([32]byte{7}))
 	draw := func(alphabet string, n int) string {

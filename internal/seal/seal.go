@@ -15,7 +15,7 @@
 //
 // The random bytes are in info and not in the salt, because the browser sends them. An
 // attacker must not choose the salt of HKDF-Extract (RFC 5869, Section 3.4). HKDF-Expand
-// is a pseudorandom function of info, whoever chooses that.
+// is a pseudorandom function of info, even if an attacker chooses info.
 //
 // Each key seals one message, so its nonce is zero. A static key with random 96-bit
 // nonces must not seal more than 2^32 messages (NIST SP 800-38D, Section 8.3), which a
@@ -32,13 +32,13 @@
 // instances with and without enforcement share sessions.
 //
 // Version, purpose and name enter both the derivation and the additional data, so a
-// value sealed for one cookie never opens as another. So does whom the keyring is
-// bound to: applications that share a secret do not open each other's values. The parts
-// of info cannot be divided in another way: the version has 3 bytes and the random part
+// value sealed for one cookie never opens as another. So do the texts of
+// [Keyring.Bind]: applications that share a secret do not open each other's values. The
+// parts of info are unambiguous: the version has 3 bytes and the random part
 // 16, no name holds "|", and bound is empty or "|" and a hash.
 //
-// The package does not know cookies, and no clock: whether an opened value has expired
-// is for the caller to check.
+// The package knows neither cookies nor a clock: the caller checks whether an opened
+// value has expired.
 package seal
 
 import (
@@ -74,12 +74,11 @@ const (
 	MinSecret = 32
 )
 
-// A Keyring seals with its first secret and opens with any of them, so that a
-// secret can be replaced without ending every session.
+// A Keyring seals with its first secret and opens with any of them, so that rotating a
+// secret does not end every session.
 type Keyring struct {
-	// Behind a function, because fmt prints what it reaches through an
-	// unexported field whatever methods it has, and follows pointers for some
-	// verbs; of a function it knows only the address.
+	// Behind a function: fmt ignores the methods of a value in an unexported field, and
+	// for some verbs it follows pointers. Of a function it prints only the address.
 	secrets func() []*secret
 	bound   string // see Bind
 }
@@ -93,7 +92,7 @@ type secret struct {
 func newSecret(text string) *secret {
 	prk, err := hkdf.Extract(sha256.New, []byte(text), nil)
 	if err != nil {
-		panic(err) // unreachable: the hash is approved, and check refuses a short text
+		panic(err) // unreachable: the hash is approved, and check rejects a short text
 	}
 	return &secret{prk: prk}
 }
@@ -105,16 +104,16 @@ func (s *secret) expand(key, info []byte) []byte {
 	if !ok {
 		mac = hmac.New(sha256.New, s.prk)
 	}
-	mac.Reset() // of a new one too: it then keeps the state behind the key
+	mac.Reset() // also of a new one: it then keeps its state after hashing the key
 	mac.Write(info)
 	key = mac.Sum(key[:0])
 	s.macs.Put(mac)
 	return key
 }
 
-// Bind returns a keyring with the same secrets that opens only what was sealed
-// by one that is bound to the same texts. Two secrets that happen to be the same
-// are common: applications are configured from one file, or copied.
+// Bind returns a keyring with the same secrets that opens only values sealed by a keyring
+// bound to the same texts. Applications often share a secret: they are configured from
+// one file, or copied.
 func (k Keyring) Bind(texts ...string) Keyring {
 	h := sha256.New()
 	for _, text := range append([]string{k.bound}, texts...) {
@@ -194,7 +193,7 @@ func (k Keyring) seal(version, purpose, name string, plaintext []byte) string {
 	return string(b.text)
 }
 
-// zero is the nonce of the version zeroNonce.
+// zero is the nonce of version zeroNonce.
 var zero [nonceSize]byte
 
 // currentVersion returns the version of new values.
@@ -213,23 +212,22 @@ func Size(n int) int {
 	return len(zeroNonce) + base64url.EncodedLen(randomSize+n+tagSize)
 }
 
-// Open returns the plaintext of a value that was sealed for the same purpose
-// and name with one of the secrets. Current reports whether it was the first
-// one; a value for which it was not should be sealed again. Open reports false
-// for everything else, and gives no reason: there is none that a caller could
-// act upon.
+// Open returns the plaintext of a value that was sealed for the same purpose and name
+// with one of the secrets. Current reports whether that was the first secret. If it was
+// not, seal the value again. Open reports false for everything else. It gives no reason,
+// because no caller could act on one.
 func (k Keyring) Open(purpose, name, value string) (plaintext []byte, current, ok bool) {
 	current, ok = k.open(purpose, name, value, func(opened []byte) { plaintext = append([]byte{}, opened...) })
 	return plaintext, current, ok
 }
 
-// OpenText is Open for a plaintext that is text.
+// OpenText is Open for a plaintext of text.
 func (k Keyring) OpenText(purpose, name, value string) (plaintext string, current, ok bool) {
 	current, ok = k.open(purpose, name, value, func(opened []byte) { plaintext = string(opened) })
 	return plaintext, current, ok
 }
 
-// open calls use with the plaintext, which is good until use returns.
+// open calls use with the plaintext, which is valid until use returns.
 func (k Keyring) open(purpose, name, value string, use func([]byte)) (current, ok bool) {
 	version := value[:min(len(value), len(zeroNonce))]
 	if version != zeroNonce && version != randomNonce {
@@ -246,8 +244,8 @@ func (k Keyring) open(purpose, name, value string, use func([]byte)) (current, o
 	}
 	k.setLabel(b, version, purpose, name, b.sealed[:randomSize])
 	ok = false
-	// Every secret is tried, also after one has fit, so that the time taken
-	// does not tell which.
+	// Every secret is tried, even after one has matched, so that the time does not
+	// reveal which.
 	for i, secret := range k.secrets() {
 		opened, err := b.open(version, secret)
 		if err == nil {
@@ -258,7 +256,7 @@ func (k Keyring) open(purpose, name, value string, use func([]byte)) (current, o
 	return current, ok
 }
 
-// A buffer has the memory of one call. What a call allocates is only what it returns.
+// A buffer has the memory of one call. A call allocates only its results.
 type buffer struct {
 	label  []byte // binds a message to its place
 	info   []byte // of HKDF-Expand, with the number of the block
@@ -272,7 +270,7 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // free keeps the memory for another call, without the secrets in it.
 func (b *buffer) free() {
-	const most = 32 << 10 // more than a cookie or a record has
+	const most = 32 << 10 // more than a cookie or a record needs
 	clear(b.key[:])
 	clear(b.plain)
 	if max(cap(b.sealed), cap(b.plain), cap(b.text), cap(b.info)) <= most {

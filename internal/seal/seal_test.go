@@ -140,7 +140,7 @@ func TestTruncatedExtendedSpliced(t *testing.T) {
 	}
 }
 
-// randomHex is what "openssl rand -hex 32" has printed once.
+// randomHex is an output of "openssl rand -hex 32".
 const randomHex = "c02e1f7d94ab5836e0d7412c9fb86a53118dfe27406bc9a5d3927e508fa1b46c"
 
 func TestNewRefuses(t *testing.T) {
@@ -219,7 +219,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestOtherVersions: values of the forms that were here before are refused, and so are
+// TestOtherVersions: values of earlier forms are rejected, and so are
 // those that may come.
 func TestOtherVersions(t *testing.T) {
 	k := ring(t, secretA)
@@ -286,7 +286,7 @@ func TestConcurrent(t *testing.T) {
 	all.Wait()
 }
 
-// TestResultIsNotShared: what Open returns stays when the memory is used again.
+// TestResultIsNotShared: the result of Open stays when the memory is used again.
 func TestResultIsNotShared(t *testing.T) {
 	k := ring(t, secretA)
 	first, _, _ := k.Open("p", "n", k.Seal("p", "n", []byte("first")))
@@ -316,7 +316,7 @@ func TestMemoryIsCleared(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := ring(f, secretA)
-	// A constant, since each worker of the fuzzer is a process of its own and
+	// A constant, since each worker of the fuzzer is a separate process and
 	// would seal another value.
 	good := golden
 	f.Add(good)

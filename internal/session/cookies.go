@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// The purposes of what is sealed in a cookie.
+// The purposes of sealed cookie values.
 const (
 	purposeID      = "sid" // the id of a session in the store
 	purposeSession = "session"
@@ -72,7 +72,7 @@ func (c *cookies) idOf(value string) string {
 
 // A sentSession is the session in the cookies of a response.
 type sentSession struct {
-	id     string  // empty if it sets none
+	id     string  // empty if the response sets none
 	record *Record // the session, if it is in the cookie
 }
 
@@ -133,9 +133,9 @@ func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) 
 //
 // Chromium keeps a page with Cache-Control: no-store for the back button, until a cookie
 // with HttpOnly changes. It does not count the cookies that the redirects to this page
-// have set, whatever happens to them later. These are all cookies of a login that leads
+// have set, even if they change later. These are all cookies of a login that leads
 // to the page. Without the other cookie, the back button would show the page after a
-// logout. The other cookie has a new name each time, because such redirects can also
+// logout. The other cookie has a new name each time, because these redirects can also
 // begin with the end of a session.
 func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
 	c.headers.Lock()
@@ -151,8 +151,9 @@ func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
 	}
 }
 
-// value returns the sealed id or record. A large record loses its ID token, its
-// third-party tokens and all access tokens but the first, which can be fetched again.
+// value returns the sealed id or record. It drops the ID token, the third-party tokens
+// and all access tokens but the first from a large record. The access tokens and
+// third-party tokens can be requested again.
 func (c *cookies) value(record *Record) string {
 	const comfortable = 6 << 10
 	if c.idsOnly {
@@ -166,7 +167,7 @@ func (c *cookies) value(record *Record) string {
 		value = c.seal(&smaller)
 	}
 	if len(value) > comfortable && c.warned.CompareAndSwap(false, true) {
-		c.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies refuse; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
+		c.log.Warn("auth0: session cookies are larger than 6 KiB, which some servers and proxies reject; keep fewer claims with Config.KeepClaim, or less data, or set Config.Store", "bytes", len(value))
 	}
 	return value
 }

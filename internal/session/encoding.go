@@ -10,8 +10,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 )
 
-// version is the version of the text of a session. A text of another version does
-// not count.
+// version is the version of the text of a session. A text of another version is
+// ignored.
 const version = 1
 
 // encode returns the length of the record's JSON text, that text, and the JSON text
@@ -26,7 +26,7 @@ func (r *Record) encode() []byte {
 
 // text returns the JSON text of a record without its claims. The names must not change,
 // since instances of an earlier version may read it. Empty members are left out, except
-// those that every record has. encoding/json would take most of the time of writing a
+// those of every record. encoding/json would take most of the time of writing a
 // session.
 func (r *Record) text() []byte {
 	o := object(make([]byte, 0, 512+r.size()))
@@ -92,7 +92,7 @@ func appendVaultToken(o object, t Token) object {
 	return o.text("token", t.Token).number("exp", t.ExpiresAt).end()
 }
 
-// An object is the text of a JSON object that is being written.
+// An object is the text of an incomplete JSON object.
 type object []byte
 
 func (o object) begin() object { return append(o, '{') }
@@ -137,8 +137,8 @@ func array[T any](o object, elements []T, add func(object, T) object) object {
 	return append(o, ']')
 }
 
-// decodeRecord is the reverse of encode. It returns nil for text that encode did
-// not write, or wrote in another version.
+// decodeRecord is the reverse of encode. It returns nil for any other text, and for text
+// of another version.
 func decodeRecord(plain string) *Record {
 	length, n := uvarint(plain)
 	if n <= 0 || length > uint64(len(plain)-n) {
@@ -160,9 +160,9 @@ func uvarint(text string) (uint64, int) {
 
 var errRecord = errors.New("not the text of a session")
 
-// decode reads a record that encoding/json has written. That package would take
-// most of the time of reading a session: it scans the text three times and copies
-// every token. Unknown names are from a later version and are ignored.
+// decode reads a JSON record. encoding/json would take most of the time of reading a
+// session: it scans the text three times and copies every token. Unknown names are from
+// a later version and are ignored.
 func (r *Record) decode(text string) error {
 	written := 0
 	err := jsonscan.Object(text, func(name, value string) (err error) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestRecordRoundTrip fills every field that is written, also those that somebody
-// adds later: encoding/json writes it, and code of ours reads it.
+// TestRecordRoundTrip fills every written field, also fields added later: encoding/json
+// writes the text, and our code reads it.
 func TestRecordRoundTrip(t *testing.T) {
 	var full wireRecord
 	fill(t, reflect.ValueOf(&full).Elem(), new(int))
@@ -41,7 +41,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("%s: written %q", name, written)
 		}
 	}
-	// A record has the claims, inCookie and undelivered beside what is written, and no
+	// A record has the written fields, the claims, inCookie and undelivered, and no
 	// version.
 	if record, wire := reflect.TypeFor[Record]().NumField(), reflect.TypeFor[wireRecord]().NumField(); record != wire+2 {
 		t.Errorf("a record has %d fields, %d are written", record, wire)
@@ -97,7 +97,7 @@ type wireVaultToken struct {
 	ExpiresAt  int64  `json:"exp"`
 }
 
-// wire returns what is written of a record. The claims are written behind it.
+// wire returns the written fields of a record. The claims are written behind them.
 func (r *Record) wire() wireRecord {
 	w := wireRecord{
 		Version: version, ID: r.ID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: r.createdAt, TouchedAt: r.touchedAt, ExpiresAt: r.expiresAt,
@@ -118,7 +118,7 @@ func (r *Record) wire() wireRecord {
 	return w
 }
 
-// fill gives every field that is written a value of its own.
+// fill gives every written field a different value.
 func fill(t *testing.T, v reflect.Value, n *int) {
 	*n++
 	switch v.Kind() {
@@ -153,8 +153,8 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	}
 }
 
-// TestRecordOfOtherVersion: what is not known is left out, and what has another
-// type is no session.
+// TestRecordOfOtherVersion: unknown names are ignored, and a value of another type is
+// not a session.
 func TestRecordOfOtherVersion(t *testing.T) {
 	const known = `"v":1,"iss":"i","sub":"s","iat":1,"uat":1,"exp":2`
 	for text, ok := range map[string]bool{

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// endings know which sessions have ended although their cookies are good: those that
-// this process has ended, and those with a mark.
+// endings list ended sessions whose cookies still open: those that this process has
+// ended, and those with a mark.
 type endings struct {
 	here  *endedSessions
 	marks *revocations // nil if there is no store for marks
@@ -31,7 +31,7 @@ func (e *endings) add(ctx context.Context, id string) error {
 // response to a request under way during the logout would restore a session in a
 // cookie, and so would a copy of the cookie.
 type endedSessions struct {
-	life time.Duration // until no cookie of before can be good
+	life time.Duration // after it, no earlier cookie is valid
 	now  func() time.Time
 
 	mu    sync.RWMutex

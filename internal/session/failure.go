@@ -8,7 +8,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// outageWait is the time after which a caller may try again if the store has failed.
+// outageWait is the time after which a caller can try again if the store has failed.
 const outageWait = 5 * time.Second
 
 // errEnded returns the refusal of a request whose session has ended, or is not in the
@@ -22,8 +22,8 @@ func isEnded(err error) bool { return refusal.LoginRequired.IsOf(err) }
 // readError returns the refusal of a request whose store failed. It returns nil and
 // the error of a canceled request unchanged.
 //
-// A store can report [context.Canceled] for reasons of its own, such as a closed
-// pool of connections. Only ctx tells whether the request was canceled.
+// A store can report [context.Canceled] for other reasons, such as a closed connection
+// pool. Only ctx tells whether the request was canceled.
 func readError(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err

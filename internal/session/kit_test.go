@@ -60,7 +60,7 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// newManager returns a Manager of sessions in cookies, with what change says. Its
+// newManager returns a Manager of sessions in cookies, changed by change. Its
 // log goes to the second value.
 func newManager(change func(*Config)) (*Manager, *logBuffer) {
 	log := &logBuffer{}
@@ -154,7 +154,7 @@ func load(t *testing.T, m *Manager, b browser, id string) *Loaded {
 	return &l
 }
 
-// waits has the time after which a refusal may be tried again.
+// waits has the time after which the caller can try again.
 var waits = map[string]time.Duration{
 	"we cannot read your session right now. Try again in a minute": 5 * time.Second,
 	"too many users are logged in right now. Try again later":      time.Minute,

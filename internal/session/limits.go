@@ -16,19 +16,19 @@ type limits struct {
 }
 
 // expired reports whether a session is past its limits. It applies the limits in
-// the record and those of today's configuration, so that a shortened limit takes
+// the record and those of the current configuration, so that a shortened limit takes
 // effect at once.
 func (l *limits) expired(r *Record) bool {
 	now := l.now().Unix()
 	return now >= r.expiresAt || now >= l.endsAt(r, min(r.touchedAt, now))
 }
 
-// clockLeeway is by how much the clocks of instances may differ.
+// clockLeeway is the accepted difference between the clocks of instances.
 const clockLeeway = 5 * time.Minute
 
-// early reports whether a session began in the future, by more than the clocks of
-// instances may differ. The absolute limit counts from the beginning, so a clock that
-// was ahead would extend the session.
+// early reports whether a session began in the future, by more than clockLeeway. The
+// absolute limit counts from the beginning, so a clock that was ahead would extend the
+// session.
 func (l *limits) early(r *Record) bool {
 	return r.createdAt > l.now().Add(clockLeeway).Unix()
 }
@@ -59,8 +59,8 @@ func (l *limits) touch(r *Record) {
 	r.expiresAt = l.endsAt(r, r.touchedAt)
 }
 
-// due reports whether the use of a session by a request is to be written. Not every
-// response writes it, because one that is under way during a logout would undo that.
+// due reports whether a request has to write its use of the session. Not every response
+// writes it, because a response that is under way during a logout would undo the logout.
 func (l *limits) due(record *Record, r *http.Request) bool {
 	if l.idle == 0 {
 		return false
@@ -68,7 +68,7 @@ func (l *limits) due(record *Record, r *http.Request) bool {
 	const often = 5 * time.Minute
 	unused := time.Duration(l.now().Unix()-record.touchedAt) * time.Second
 	if unused < 0 {
-		return true // the clock was set back; what is written now is right
+		return true // the clock was set back; the time written now is right
 	}
 	return unused >= min(l.idle/20, often) && l.isUse(r)
 }
@@ -89,8 +89,8 @@ func (l *limits) isUse(r *http.Request) (use bool) {
 	return l.countsAs(r)
 }
 
-// longestLife returns how long the copy of a cookie can stay good after its session
-// has ended. The margin is for requests under way.
+// longestLife returns the longest time for which the copy of a cookie can stay valid
+// after its session has ended. The margin is for requests under way.
 func (l *limits) longestLife() time.Duration {
 	const margin = 10 * time.Minute
 	// A revoked session is not extended, so it also ends an idle limit after its

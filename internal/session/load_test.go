@@ -95,7 +95,7 @@ func TestLoad(t *testing.T) {
 	})
 }
 
-// TestLimits: the shorter of the limits decides, and 0 is no limit.
+// TestLimits: the shorter of the limits decides, and 0 means no limit.
 func TestLimits(t *testing.T) {
 	for _, row := range []struct {
 		idle, absolute time.Duration
@@ -272,7 +272,7 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 	})
 }
 
-// TestLoadOfCanceledRequest: a caller who goes away is no outage. A store that says
+// TestLoadOfCanceledRequest: a caller that leaves is not an outage. A store that says
 // so by itself is one.
 func TestLoadOfCanceledRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

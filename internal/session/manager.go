@@ -3,8 +3,8 @@
 // changes of one session across requests and instances, and records which sessions
 // have ended.
 //
-// The package does not know how a login goes, tenants, the tokens that a caller needs,
-// or how a refusal is answered.
+// The package does not know the steps of a login, tenants, which tokens a caller needs,
+// or the answer to a refusal.
 package session
 
 import (
@@ -96,12 +96,12 @@ func (m *Manager) CanRevoke() bool { return m.ended.marks != nil }
 
 // A Loaded is the result of [Manager.Load].
 type Loaded struct {
-	Record *Record // nil if nobody is logged in
-	Err    error   // why it is not known whether somebody is logged in
+	Record *Record // nil if no user is logged in
+	Err    error   // the store failed: whether a user is logged in is unknown
 
 	jar     cookie.Jar
 	current bool // sealed with the first secret, and where it belongs
-	over    bool // there was a session, and its time is up
+	over    bool // there was a session, and it has expired
 }
 
 // Load finds the session among the cookies of a request. It ignores cookies that do
@@ -121,8 +121,8 @@ func (m *Manager) Load(ctx context.Context, jar cookie.Jar) (found Loaded) {
 		case found.Record == nil || o.record.ID == found.Record.ID && o.record.isNewer(found.Record):
 			found.Record, found.current, found.over = o.record, o.current, false
 		case o.record.ID != found.Record.ID:
-			// An attacker who can set cookies for this host has added one. Nothing
-			// tells which session is the user's.
+			// An attacker who can set cookies for this host has added one. The user's
+			// session cannot be told from it.
 			m.log.Debug("auth0: a request with two sessions counts as one without")
 			return Loaded{jar: jar}
 		}
@@ -147,7 +147,7 @@ func (m *Manager) Load(ctx context.Context, jar cookie.Jar) (found Loaded) {
 type opened struct {
 	record  *Record
 	current bool
-	gone    bool // the cookie is ours, and its session is no longer in the store
+	gone    bool // the cookie opens, and its session is no longer in the store
 	err     error
 }
 
@@ -168,9 +168,9 @@ func (m *Manager) open(ctx context.Context, value string) opened {
 }
 
 // DataFor returns the application's data that a login takes over from the session that
-// it replaces, nothing if that was of another person. The session is the one in the
-// jar. With a form that the tenant has posted, the browser sends no session cookie;
-// then it is the one with the given id, if the store has it.
+// it replaces. It returns nothing if that session was of another user. The session is the
+// one in the jar. With a form posted by the tenant, the browser sends no session cookie.
+// Then the session is the one with the given id, if the store has it.
 func (m *Manager) DataFor(ctx context.Context, c *jwt.Claims, jar cookie.Jar, id string) map[string]string {
 	replaced := m.Load(ctx, jar).Record
 	if replaced == nil && id != "" && m.records != nil {
@@ -277,9 +277,8 @@ func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, jar cookie.J
 }
 
 // Touch writes the session of a request with now as its last use, if that is due. It
-// writes tokens that the browser does not have, if this process has them. It deletes the
-// cookie of a session that is over. It reports whether it has had to write, also beside
-// an error.
+// writes tokens that this process has and the browser does not. It deletes the cookie of
+// a session that is over. It reports whether a write was due, also with an error.
 func (m *Manager) Touch(w http.ResponseWriter, r *http.Request, l *Loaded) (wrote bool, err error) {
 	switch {
 	case l.over:
@@ -307,7 +306,7 @@ func (m *Manager) prolong(w http.ResponseWriter, r *http.Request, l *Loaded) err
 		return true, nil
 	})
 	if isEnded(err) {
-		m.cookies.delete(w, l.jar) // somebody has logged out meanwhile
+		m.cookies.delete(w, l.jar) // the user has logged out meanwhile
 		return nil
 	}
 	if err != nil {
@@ -332,9 +331,9 @@ func (m *Manager) Commit(ctx context.Context, w http.ResponseWriter, jar cookie.
 }
 
 // Change calls apply with a copy of the newest state of a session, and stores the
-// copy if apply reports that it has changed it. It returns the state that then holds,
-// together with the error of apply: a change can be worth storing although something
-// has failed. Changes of one session take turns.
+// copy if apply reports a change. It returns the resulting state together with the error
+// of apply: a change can be worth storing although apply failed. Changes of one session
+// take turns.
 //
 // If the Manager itself fails, Change returns its failure, and no state. Change does
 // not write to the browser. [Manager.SendTokens] does.
@@ -366,10 +365,9 @@ func (m *Manager) Change(ctx context.Context, record *Record, apply func(*Record
 }
 
 // keep stores a changed record. New tokens are kept in this process first. The
-// refresh token that they replace is used up, so they must not be lost if the store
-// fails, or if the response has begun and cannot carry them: then this process keeps
-// them until a write succeeds, until a request shows that the browser has them, or
-// until the session ends.
+// refresh token that they replace is used up, so they must not be lost. If the store
+// fails, or if the response has begun and cannot carry them, this process keeps them
+// until a write succeeds, until the browser sends them, or until the session ends.
 func (m *Manager) keep(ctx context.Context, changed, before *Record) error {
 	if m.ended.here.has(changed.ID) {
 		return errEnded() // meanwhile
@@ -389,7 +387,7 @@ func (m *Manager) keep(ctx context.Context, changed, before *Record) error {
 }
 
 // keepLate stores tokens that an earlier change could not store. If the store fails
-// again, keepLate logs a warning, and the caller can use the tokens all the same.
+// again, keepLate logs a warning, and the caller can still use the tokens.
 func (m *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 	if m.records == nil || newest.Refreshes == kept.Refreshes {
 		return nil

@@ -573,7 +573,8 @@ func TestTokensOfOutageEndWithSession(t *testing.T) {
 	})
 }
 
-// TestLateTokensOfEndedSession: a logout elsewhere counts, whatever is known here.
+// TestLateTokensOfEndedSession: a logout at another instance counts, also against newer
+// tokens in this process.
 func TestLateTokensOfEndedSession(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -719,7 +720,7 @@ func TestCurrent(t *testing.T) {
 	})
 }
 
-// TestSentOfForeignCookie: a cookie of the same name that somebody else sets on the
+// TestSentOfForeignCookie: a cookie of the same name that a foreign handler sets on the
 // response is not a session.
 func TestSentOfForeignCookie(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
@@ -743,7 +744,7 @@ func TestEnd(t *testing.T) {
 			t.Errorf("IDs: %q", got)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // who closes the window is logged out
+		cancel() // a user who closes the window is logged out
 		if err := m.Destroy(ctx, w, b.jar()); err != nil {
 			t.Fatal(err)
 		}
@@ -887,8 +888,8 @@ func TestMergeData(t *testing.T) {
 	expectEqual(t, "the newest data", newest, data{"a": "1"})
 }
 
-// TestWithTokensOf takes from a newer record what a refresh changes, and leaves the
-// rest.
+// TestWithTokensOf takes the fields that a refresh changes from a newer record, and leaves
+// the rest.
 func TestWithTokensOf(t *testing.T) {
 	old, newer := newRecord("one"), newRecord("one")
 	old.Data, old.amr, old.touchedAt, old.authTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
@@ -912,7 +913,7 @@ func TestWithTokensOf(t *testing.T) {
 	}
 }
 
-// TestWatch counts what is sealed and opened: a session, or an id and a record.
+// TestWatch counts sealed and opened values: a session, or an id and a record.
 func TestWatch(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		n, want := 0, 2

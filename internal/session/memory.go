@@ -23,8 +23,8 @@ type Memory struct {
 
 	mu       sync.RWMutex
 	entries  map[string]*memoryEntry
-	marks    int                   // entries that RaiseCtx has made
-	added    int                   // entries that AddCtx has made
+	marks    int                   // entries of RaiseCtx
+	added    int                   // entries of AddCtx
 	owned    map[string]*list.List // entries of an owner, written longest ago first
 	byExpiry expiryHeap            // of all entries
 
@@ -43,7 +43,7 @@ type memoryEntry struct {
 	place  int           // in byExpiry
 }
 
-// An entryKind is the method that has made an entry.
+// An entryKind is the method that created an entry.
 type entryKind int
 
 const (
@@ -111,7 +111,7 @@ func (m *Memory) find(key string) (value string, found bool) {
 	return e.value, true
 }
 
-// hasAny reports whether one of several keys is there.
+// hasAny reports whether one of several keys is present.
 func (m *Memory) hasAny(keys []string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -192,7 +192,7 @@ func (m *Memory) remove(e *memoryEntry) {
 	}
 }
 
-// dropExpired removes expired entries, so that no goroutine has to. It removes a
+// dropExpired removes expired entries, so that a Memory needs no goroutine. It removes a
 // limited number at a time, because other callers wait for the lock.
 func (m *Memory) dropExpired(now time.Time) {
 	const most = 64
@@ -287,8 +287,8 @@ func (m *Memory) RaiseCtx(_ context.Context, key string, number int64, expiry ti
 	return nil
 }
 
-// AddCtx adds a key without a value, and reports whether it was not there. A Memory
-// holds as many of such keys as marks. Then AddCtx fails with ErrStoreFull.
+// AddCtx adds a key without a value, and reports whether it was absent. A Memory holds as
+// many of these keys as marks. When it is full of them, AddCtx fails with ErrStoreFull.
 func (m *Memory) AddCtx(_ context.Context, key string, expiry time.Time) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -323,7 +323,7 @@ func (m *Memory) LeaseCtx(_ context.Context, key string, d time.Duration) (relea
 	return func() {
 		m.leaseMu.Lock()
 		defer m.leaseMu.Unlock()
-		if m.leases[key] == lease { // else it is somebody else's by now
+		if m.leases[key] == lease { // else another caller holds the lease now
 			delete(m.leases, key)
 		}
 	}, true, nil

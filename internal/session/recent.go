@@ -21,15 +21,15 @@ type recentSession struct {
 	id        string
 	record    string // encoded
 	refreshes int
-	late      time.Time // until when requests with the old tokens can be under way
+	late      time.Time // requests with the old tokens can be under way until then
 	until     time.Time
 }
 
 const (
 	// maxRecent is the number of sessions whose newest tokens are kept, at about 3 KB
-	// each. One more replaces the one that was kept longest ago.
+	// each. One more replaces the oldest.
 	maxRecent = 10_000
-	// overlap is how long requests with the old tokens can be under way.
+	// overlap is the time for which requests with the old tokens can be under way.
 	overlap = time.Minute
 )
 
@@ -76,9 +76,9 @@ func (rt *recentTokens) keep(r *Record, d time.Duration) {
 	})
 }
 
-// shown is for a session that a browser has shown in its cookie. If the browser has the
-// tokens of this process, they are kept for requests under way only. If it does not,
-// although no response is under way any more, shown returns the session with them.
+// shown is called with a session from a browser's cookie. If the browser has the tokens
+// of this process, they are kept for requests under way only. If it does not, although no
+// response is under way any more, shown returns the session with them.
 func (rt *recentTokens) shown(record *Record) *Record {
 	found := rt.find(record.ID)
 	switch {

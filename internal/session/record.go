@@ -19,14 +19,14 @@ type Record struct {
 	Subject string
 	// Claims has the claims of the newest ID token, as JSON text.
 	Claims       string
-	RefreshToken string // empty if there is none, or none that is still good
+	RefreshToken string // empty if there is none, or if it is no longer valid
 	// Tokens has access tokens. The first comes from the login. Vault has tokens of
 	// third parties.
 	Tokens, Vault []Token
 	// Refreshes counts the changes of tokens, which tells the newer of two copies.
 	Refreshes int
-	// LoginDue notes that a caller was told to have the user log in again. The login
-	// route must not take this session for a login then.
+	// LoginDue notes that the user has to log in again. The login route must then not
+	// take this session for a login.
 	LoginDue bool
 	// ProofKey is the key to which Tokens are bound, as package prover keeps it. It is empty
 	// for bearer tokens.
@@ -50,9 +50,9 @@ type Record struct {
 	createdAt int64
 	touchedAt int64
 	expiresAt int64
-	ceiling   int64 // when the tenant wants the session to end, 0 if there is no such time
+	ceiling   int64 // the session's end set by the tenant, 0 for none
 
-	inCookie    bool // and not in the store
+	inCookie    bool // the session is in a cookie, not in the store
 	undelivered bool // the tokens are not in the cookie of the browser
 }
 
@@ -63,8 +63,8 @@ type Token struct {
 	// without a hint is for requests without a hint only, because its account can be
 	// another than any named one.
 	Connection, Hint string
-	// Asked is the requested scope and Scope the granted one. A scope that the
-	// tenant does not grant so causes one request and not many.
+	// Asked is the requested scope and Scope the granted one. With both, a scope that
+	// the tenant does not grant causes one request and not many.
 	Asked, Scope string
 	Token        string
 	ExpiresAt    int64 // Unix seconds
@@ -106,10 +106,9 @@ func loginTime(issuedAt float64, now time.Time) int64 {
 	return now.Unix()
 }
 
-// SetIdentity replaces the claims of a session by those that are to be kept of an ID
-// token of its user, and its ID token unless raw is empty. What the ID token does not
-// say about the authentication stays: the ID tokens of a refresh have neither acr nor
-// amr at Auth0. SetIdentity does not change the time at which the first ID token was
+// SetIdentity replaces the claims of a session by the kept claims of an ID token of its
+// user, and its ID token unless raw is empty. An authentication claim that the ID token
+// omits stays: the ID tokens of a refresh have neither acr nor amr at Auth0. SetIdentity does not change the time at which the first ID token was
 // issued: a logout at the tenant ends the sessions with older ID tokens.
 func (r *Record) SetIdentity(c *jwt.Claims, kept, raw string) {
 	if c.Has(jwt.AuthTime) {
@@ -127,9 +126,9 @@ func (r *Record) SetIdentity(c *jwt.Claims, kept, raw string) {
 	}
 }
 
-// isOf reports whether the session is of the person that an ID token is about, in the
-// same organization: somebody may be an administrator in one that they have made, and
-// a guest in another.
+// isOf reports whether the session is of the user of an ID token, in the same
+// organization. A user can be an administrator of one organization and a guest in
+// another.
 func (r *Record) isOf(c *jwt.Claims) bool {
 	return r.Issuer == c.Issuer && r.Subject == c.Subject && r.organization == c.OrgID
 }
@@ -157,20 +156,20 @@ func (r *Record) CheckRefreshed(c *jwt.Claims, now time.Time, leeway time.Durati
 	return nil, false
 }
 
-// Life returns the time at which the session began, and the time at which it ends if
-// nobody uses it until then.
+// Life returns the time at which the session began, and the time at which it ends unless
+// it is used before.
 func (r *Record) Life() (began, ends time.Time) {
 	return time.Unix(r.createdAt, 0), time.Unix(r.expiresAt, 0)
 }
 
-// Facts returns what the tenant has said about the authentication of the user. The
-// caller must not change its slices.
+// Facts returns the tenant's claims about the authentication of the user. The caller must
+// not change its slices.
 func (r *Record) Facts() condition.Facts {
 	return condition.Facts{Time: float64(max(0, r.authTime)), ACR: r.acr, AMR: r.amr, OrgID: r.organization, OrgName: r.orgName}
 }
 
 // LogoutHints returns the id of the tenant's session, and the ID token if the session
-// has it. With them, the tenant knows which of its sessions to end.
+// has it. They name the session that the tenant has to end.
 func (r *Record) LogoutHints() (sid, idToken string) { return r.sid, r.idToken }
 
 // isNewer reports whether r is a later state of the session than other.

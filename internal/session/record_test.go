@@ -27,7 +27,7 @@ func claimsOf(t *testing.T, more string) *jwt.Claims {
 
 const ada = `,"sub":"ada","iat":1000`
 
-// TestNewRecord takes what the ID token says, and a new id.
+// TestNewRecord takes the claims of the ID token, and a new id.
 func TestNewRecord(t *testing.T) {
 	now := time.Unix(2000, 5)
 	c := claimsOf(t, ada+`,"org_id":"org_a","sid":"tenant's","nonce":"n","auth_time":990,"acr":"gold","amr":["pwd","mfa"]`)
@@ -71,7 +71,7 @@ func TestCeilingOfLogin(t *testing.T) {
 }
 
 // TestIsOf: the same subject of another issuer or in another organization is another
-// person.
+// user.
 func TestIsOf(t *testing.T) {
 	r, _ := NewRecord(claimsOf(t, ada+`,"org_id":"org_a"`), 0, time.Now())
 	for more, want := range map[string]bool{
@@ -93,7 +93,7 @@ func TestIsOf(t *testing.T) {
 	}
 }
 
-// TestSetIdentity: what a newer ID token does not say stays.
+// TestSetIdentity: claims that a newer ID token omits stay.
 func TestSetIdentity(t *testing.T) {
 	r, _ := NewRecord(claimsOf(t, ada+`,"auth_time":990`), 0, time.Unix(2000, 0))
 	for _, row := range []struct {
@@ -157,8 +157,8 @@ func TestCheckRefreshed(t *testing.T) {
 	}
 }
 
-// TestFactsOfIDTokens: what the newest ID token says about the authentication counts,
-// and what it does not say stays. Another login begins with nothing.
+// TestFactsOfIDTokens: the newest ID token's claims about the authentication count, and
+// those that it omits stay. Another login begins with none.
 func TestFactsOfIDTokens(t *testing.T) {
 	const first = ada + `,"auth_time":900,"acr":"gold","amr":["pwd","mfa"],"org_id":"org_a","org_name":"acme"`
 	for _, row := range []struct{ why, refreshed, want string }{
@@ -191,7 +191,7 @@ func TestFactsOfIDTokens(t *testing.T) {
 	}
 }
 
-// TestLife: what is not known is empty.
+// TestLife: unknown facts are zero.
 func TestLife(t *testing.T) {
 	began, ends := (&Record{createdAt: 1, expiresAt: 2}).Life()
 	if !began.Equal(time.Unix(1, 0)) || !ends.Equal(time.Unix(2, 0)) {
@@ -310,8 +310,8 @@ func TestCommit(t *testing.T) {
 	})
 }
 
-// TestDataFor: a login takes over the data of the same person's session, and nobody
-// else's.
+// TestDataFor: a login takes over the data of the same user's session, and no other
+// user's.
 func TestDataFor(t *testing.T) {
 	person, other := claimsOf(t, ada), claimsOf(t, `,"sub":"bob"`)
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {

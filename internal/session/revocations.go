@@ -7,11 +7,11 @@ import (
 )
 
 // revocations stores marks of ended sessions, since a copy of their cookie stays
-// good. A logout or the tenant ends a session.
+// valid. A logout or the tenant ends a session.
 type revocations struct {
 	store  *boundStore
 	client string        // the application whose sessions they are
-	life   time.Duration // until no session of before can be left
+	life   time.Duration // after it, every earlier session has ended
 	now    func() time.Time
 }
 
@@ -34,7 +34,7 @@ func revokedSubject(client, issuer, subject string) revocation {
 	return revocation{storeKey("revoked", "sub", client, issuer, subject), true}
 }
 
-// revokedUser has a mark of its own, because its time comes from the clock of the application
+// revokedUser has a separate mark, because its time comes from the clock of the application
 // and the others from the tenant's clock. If the two clocks differed, old sessions could
 // stay valid, or new ones could end at once.
 func revokedUser(client, issuer, subject string) revocation {
@@ -74,8 +74,8 @@ func (rv *revocations) revoke(ctx context.Context, what revocation, until int64)
 // instance can write a greater time, which would be lost. So the time is also
 // written as a set of keys, which are only added. The bits of time + 1 are a path
 // in a binary tree, and each key names a node at which the path turns right. A
-// reader looks for the nodes at which the path of its own time turns left. One of
-// them is there exactly if a greater number was written.
+// reader looks for the nodes at which the path of its time turns left. One of
+// them exists exactly if a greater number was written.
 const (
 	markBits = 33 // seconds until the year 2242
 	maxMark  = 1<<markBits - 2
@@ -91,8 +91,8 @@ func (what revocation) written(until int64) (keys []string) {
 	return keys
 }
 
-// read returns the keys to look for. One of them is there if the given time or a
-// later one was written.
+// read returns the keys to look for. One of them exists if the given time or a later one
+// was written.
 func (what revocation) read(issued int64) (keys []string) {
 	for bit := range markBits {
 		if node := issued >> bit; node&1 == 0 {

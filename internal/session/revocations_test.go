@@ -46,8 +46,8 @@ func TestMarkKeysCompare(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreIsConsistent: whatever is done, the counts and lists agree with
-// what is there.
+// TestMemoryStoreIsConsistent: after any operation, the counts and lists agree with the
+// entries.
 func TestMemoryStoreIsConsistent(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, m := range []*Memory{NewMemory(20), NewMemory(40)} {
@@ -96,8 +96,8 @@ func TestMemoryStoreIsConsistent(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreDropsExpired: each write drops some of what has expired, and not
-// all of it under one lock.
+// TestMemoryStoreDropsExpired: each write drops some expired entries, and not all of them
+// under one lock.
 func TestMemoryStoreDropsExpired(t *testing.T) {
 	m := NewMemory(1000)
 	for i := range 1000 {
@@ -144,7 +144,7 @@ func TestMarksOfAnyTime(t *testing.T) {
 	}
 }
 
-// A raisedStore checks what a store is promised of numbers.
+// A raisedStore checks the documented properties of numbers.
 type raisedStore struct {
 	*Memory
 	t *testing.T
@@ -173,7 +173,7 @@ func TestUnreadableMark(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreHeedsContexts: a request that nobody waits for changes nothing.
+// TestMemoryStoreHeedsContexts: a canceled request changes nothing.
 func TestMemoryStoreHeedsContexts(t *testing.T) {
 	b := newBoundStore(NewMemory(10))
 	ctx, cancel := context.WithCancel(t.Context())

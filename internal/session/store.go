@@ -47,8 +47,8 @@ type (
 )
 
 const (
-	// storeTimeout bounds one call of a store. After it an error page serves the
-	// visitor better than waiting.
+	// storeTimeout bounds one call of a store. After that, an error page is better for
+	// the visitor than waiting.
 	storeTimeout = time.Second
 	// maxStoreCalls bounds the calls under way, since a call that hangs continues
 	// after its caller has left.
@@ -101,7 +101,7 @@ func (b *boundStore) findText(ctx context.Context, key string) (string, error) {
 	return value, nil
 }
 
-// findMarks is findAll for keys of which usually none is there. Then it returns nil.
+// findMarks is findAll for keys that are usually all absent. Then it returns nil.
 func (b *boundStore) findMarks(ctx context.Context, keys []string) ([][]byte, error) {
 	if b.memory != nil && ctx.Err() == nil && !b.memory.hasAny(keys) {
 		return nil, nil
@@ -169,7 +169,7 @@ func (b *boundStore) raise(ctx context.Context, key string, number int64, expiry
 	return err
 }
 
-// update replaces a value and reports whether it was still there. In a store
+// update replaces a value and reports whether it was still present. In a store
 // without UpdateCtx it calls Find first.
 func (b *boundStore) update(ctx context.Context, key string, value []byte, expiry time.Time) (updated bool, err error) {
 	if s, ok := b.store.(updateStore); ok {
@@ -213,7 +213,7 @@ func (b *boundStore) lease(ctx context.Context, key string, d time.Duration) (re
 			return nil, err
 		}
 		if ctx.Err() != nil {
-			end() // nobody waits for it any more
+			end() // its caller no longer waits
 		}
 		return end, context.Cause(ctx)
 	})
@@ -228,9 +228,9 @@ func (b *boundStore) release(ctx context.Context, end func()) {
 	call(context.WithoutCancel(ctx), b, func(context.Context) (struct{}, error) { end(); return struct{}{}, nil })
 }
 
-// call runs one call of the store and returns when the call takes too long. Some
-// stores have no methods with a context. Others ignore its end, as those based on
-// go-redis do without ContextTimeoutEnabled.
+// call runs one call of the store and returns an error if it takes too long. Some stores
+// have no methods with a context. Others ignore its end, as those based on go-redis do
+// without ContextTimeoutEnabled.
 func call[T any](ctx context.Context, b *boundStore, f func(context.Context) (T, error)) (answer T, err error) {
 	if b.memory != nil {
 		if ctx.Err() != nil {

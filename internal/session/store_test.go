@@ -152,7 +152,7 @@ func TestExpiryIsNotPast(t *testing.T) {
 	})
 }
 
-// TestStoreIsBounded: each call ends within a second, whatever the store does.
+// TestStoreIsBounded: each call ends within a second, for any behavior of the store.
 func TestStoreIsBounded(t *testing.T) {
 	reason := errors.New("a reason")
 	for _, row := range []struct {
@@ -193,8 +193,8 @@ func TestStoreIsBounded(t *testing.T) {
 	}
 }
 
-// TestStoreIsBusy: the number of calls under way is bounded, also of those that
-// nobody waits for.
+// TestStoreIsBusy: the number of calls under way is bounded, also of those whose caller
+// has left.
 func TestStoreIsBusy(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -245,7 +245,7 @@ func TestMemoryIsCalledDirectly(t *testing.T) {
 	}
 }
 
-// TestLateLease: a lease that comes when nobody waits for it is given back.
+// TestLateLease: a lease that comes after its caller has left is released.
 func TestLateLease(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -270,7 +270,7 @@ func TestLateLease(t *testing.T) {
 	})
 }
 
-// TestLease: one caller has it at a time. Without leases everybody may work.
+// TestLease: one caller has it at a time. Without leases every caller may work.
 func TestLease(t *testing.T) {
 	for _, row := range []struct {
 		s      Store
@@ -291,8 +291,8 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// TestReleaseAfterTheRequest: a lease is given back also if the caller is gone, and a
-// store that hangs then holds nobody up for long.
+// TestReleaseAfterTheRequest: a lease is released also if the caller has left. A store
+// that hangs then does not delay other callers for long.
 func TestReleaseAfterTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -360,8 +360,8 @@ func TestMemoryLimits(t *testing.T) {
 	}
 }
 
-// TestMemoryFull: without room a user's own oldest session makes place, and nobody
-// else's does.
+// TestMemoryFull: without room a user's own oldest session makes room, and no other
+// user's does.
 func TestMemoryFull(t *testing.T) {
 	m, later := NewMemory(20), time.Now().Add(time.Hour) // two per owner
 	commit := func(key, owner string) error {
@@ -417,7 +417,7 @@ func expectThere(t *testing.T, m *Memory, want map[string]bool) {
 	}
 }
 
-// TestMemoryExpiry: what has expired is not there, and makes room.
+// TestMemoryExpiry: an expired value is absent, and makes room.
 func TestMemoryExpiry(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, ctx := NewMemory(2), t.Context()
@@ -530,8 +530,8 @@ func TestMemoryMarks(t *testing.T) {
 	}
 }
 
-// TestMemoryAdds: a key is added once until it expires, and such keys have a limit to
-// themselves.
+// TestMemoryAdds: a key is added once until it expires, and these keys have their own
+// limit.
 func TestMemoryAdds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, ctx := NewMemory(1), t.Context()
@@ -565,7 +565,7 @@ func TestMemoryAdds(t *testing.T) {
 	})
 }
 
-// TestMemoryIsNotShared: callers cannot change what is stored.
+// TestMemoryIsNotShared: callers cannot change stored values.
 func TestMemoryIsNotShared(t *testing.T) {
 	m, later, value := NewMemory(10), time.Now().Add(time.Hour), []byte("value")
 	m.Commit("k", value, later)
@@ -585,8 +585,8 @@ func TestMemoryIsNotShared(t *testing.T) {
 	}
 }
 
-// TestMemoryLeases: a lease ends by release or by time, and a release that comes
-// later does not end somebody else's.
+// TestMemoryLeases: a lease ends by release or by time, and a later release does not end
+// another caller's.
 func TestMemoryLeases(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, ctx := NewMemory(1), t.Context()

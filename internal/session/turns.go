@@ -13,7 +13,7 @@ type turns struct {
 	store *boundStore // nil if sessions are in cookies
 }
 
-// take waits until nobody else changes a session.
+// take waits until no other goroutine or process changes a session.
 func (t *turns) take(ctx context.Context, id string) (end func(), err error) {
 	unlock, err := t.locks.lock(ctx, id)
 	if err != nil || t.store == nil {
@@ -37,9 +37,9 @@ func (t *turns) take(ctx context.Context, id string) (end func(), err error) {
 	}
 }
 
-// leaseTime returns for how long other processes leave a session alone, unless the lease
-// is given back: longer than the change can take that has the context. A second refresh
-// with one refresh token can end the session at the tenant.
+// leaseTime returns the duration of a lease that is not released: longer than a change
+// with this context can take. Otherwise a second process could refresh with the same
+// refresh token, which can end the session at the tenant.
 func leaseTime(ctx context.Context) time.Duration {
 	const least, most, more = 15 * time.Second, 2 * time.Minute, 5 * time.Second
 	ends, limited := ctx.Deadline()
@@ -56,7 +56,7 @@ type keyLocks struct {
 }
 
 type keyLock struct {
-	token chan struct{} // holds one value while nobody has the lock
+	token chan struct{} // holds one value while the lock is free
 	users int
 }
 

@@ -31,8 +31,8 @@ const (
 // that a test fails which reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
-// A store can be down. A call that nobody waits for any more can be under way while
-// the test changes it.
+// A store can be down. A call whose caller has left can be under way while the test
+// changes it.
 type store struct {
 	session.Store
 	mu                 sync.Mutex
@@ -144,8 +144,8 @@ func (e *env) begin(w http.ResponseWriter, id string) {
 	}
 }
 
-// take does what the Set-Cookie lines of a response say. It returns their names, with
-// a minus for those that delete.
+// take applies the Set-Cookie lines of a response. It returns their names, with a minus
+// for those that delete.
 func (e *env) take(w *httptest.ResponseRecorder) string {
 	var changes []string
 	for _, c := range w.Result().Cookies() {
@@ -178,7 +178,7 @@ var (
 	image = []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}
 )
 
-// load does what the middleware does for a request.
+// load stands for the middleware.
 func (e *env) load(header ...string) (r *http.Request, w *httptest.ResponseRecorder, wrote bool) {
 	w = httptest.NewRecorder()
 	r, wrote = e.visits.Load(w, e.request(header...))

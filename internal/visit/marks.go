@@ -28,12 +28,12 @@ const (
 	purposeLostLogins = "tries"
 	purposeSilent     = "silent"
 
-	// maxLostLogins is the number of logins that may be lost within lostLoginWindow. A
-	// login is lost if it was completed and its session did not come back. A person
-	// who opens many pages, or logs in and out, loses none.
+	// maxLostLogins is the number of logins that can be lost within lostLoginWindow. A
+	// login is lost if it was completed and the browser did not send its session back. A
+	// user who opens many pages, or logs in and out, loses none.
 	maxLostLogins   = 3
 	lostLoginWindow = time.Minute
-	// silentPause is the time after a silent login in which no other is tried.
+	// silentPause is the time after a silent login without another one.
 	silentPause = 5 * time.Minute
 )
 
@@ -58,7 +58,7 @@ func (m Marks) LosesLogins(w http.ResponseWriter, jar cookie.Jar) bool {
 	if count < maxLostLogins {
 		return false
 	}
-	m.FoundSession(w, jar) // a person who follows the advice is not held up
+	m.FoundSession(w, jar) // a visitor who follows the advice can log in at once
 	return true
 }
 
@@ -73,7 +73,7 @@ func (m Marks) ExpectSession(w http.ResponseWriter, jar cookie.Jar) error {
 	return nil
 }
 
-// FoundSession removes the mark of lost logins, because a session has come back.
+// FoundSession removes the mark of lost logins, because the browser sent a session.
 func (m Marks) FoundSession(w http.ResponseWriter, jar cookie.Jar) {
 	if _, ok := m.open(purposeLostLogins, m.Cookies.LostLogins, jar); ok {
 		m.Cookies.LostLogins.Delete(w, jar)

@@ -17,8 +17,7 @@ const (
 	silentName = "__Host-app_session_silent"
 )
 
-// respond calls a handler that writes marks, and returns what it changes in the
-// browser.
+// respond calls a handler that writes marks, and returns its changes in the browser.
 func (e *env) respond(f func(http.ResponseWriter, cookie.Jar)) string {
 	w := httptest.NewRecorder()
 	f(w, e.jar())
@@ -96,7 +95,7 @@ func TestLostLoginsOfAMinute(t *testing.T) {
 	}
 }
 
-// TestForgedMarks has a row for each cookie that is no mark of this application. None
+// TestForgedMarks has a row for each cookie that is not a mark of this application. None
 // of them counts, and none is deleted.
 func TestForgedMarks(t *testing.T) {
 	t.Parallel()
@@ -137,7 +136,7 @@ func TestForgedMarks(t *testing.T) {
 				t.Errorf("%s: a session changes %q", row.why, changes)
 			}
 		}
-		// The control: such a mark counts.
+		// The control: a genuine mark counts.
 		e.cookies = []*http.Cookie{
 			{Name: triesName, Value: ring.Seal("tries", triesName, []byte("3-"+at))},
 			{Name: silentName, Value: ring.Seal("silent", silentName, []byte(at))},

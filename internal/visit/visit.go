@@ -2,8 +2,8 @@
 // request. It also keeps two small marks in a browser: that a login was lost, and that
 // a silent login was tried.
 //
-// The package does not know how a session begins, what a tenant is, or how a request
-// without a session is answered.
+// The package does not know how a session begins, tenants, or the answer to a request
+// without a session.
 package visit
 
 import (
@@ -31,8 +31,8 @@ type Visits struct {
 	Log    *slog.Logger
 }
 
-// A Visit has the session of one request, or the reason why there is none. It is not
-// changed once it is in a context.
+// A Visit has the session of one request, or the reason for its absence. It does not
+// change once it is in a context.
 type Visit struct {
 	session.Loaded
 	Jar     cookie.Jar
@@ -51,8 +51,8 @@ var TokenOnly = &Visit{
 	},
 }
 
-// Of returns the visit of a user whom no application has found in a request. No Visits
-// takes it for its own. The record can be nil: then the visit has no user.
+// Of returns the visit of a user who does not come from a request. No Visits takes it for
+// its own. The record can be nil: then the visit has no user.
 func Of(record *session.Record) *Visit {
 	return &Visit{Loaded: session.Loaded{Record: record}, of: &Visits{}}
 }
@@ -126,7 +126,7 @@ func (vs *Visits) find(r *http.Request, v *Visit) {
 }
 
 // Load finds the session, prolongs it if that is due, and returns the request with the
-// visit in its context. It reports whether it has written the session.
+// visit in its context. It reports whether it wrote the session.
 func (vs *Visits) Load(w http.ResponseWriter, r *http.Request) (_ *http.Request, wrote bool) {
 	ctx, v := newVisited(r.Context())
 	vs.find(r, v)
@@ -160,7 +160,7 @@ func (vs *Visits) use(w http.ResponseWriter, r *http.Request, v *Visit) (wrote b
 // errNotMade is the error of public types whose *Visits is nil.
 var errNotMade = refusal.Misconfigured.Because("this Strategy was not made by New")
 
-// Record returns the session of a request. The error says why there is none.
+// Record returns the session of a request. The error is the reason for its absence.
 func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
 	v, err := vs.Find(r, nil)
 	if err != nil {
@@ -169,9 +169,9 @@ func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
 	return v.Record, nil
 }
 
-// Find returns the visit of a request, which has a session. The error says why there is
-// none. Known is a visit that Find has returned for this request before, or nil: then
-// the session need not be read again.
+// Find returns the visit of a request, which has a session. The error is the reason for
+// its absence. Known is nil or an earlier result of Find for this request. With it, the
+// session is not read again.
 func (vs *Visits) Find(r *http.Request, known *Visit) (*Visit, error) {
 	if vs == nil {
 		return nil, errNotMade
@@ -222,8 +222,8 @@ type heldJar struct {
 	jar cookie.Jar
 }
 
-// WithJar reads the cookies of a request into its context, for handlers that look at
-// them more than once.
+// WithJar reads the cookies of a request into its context, for handlers that use them
+// more than once.
 func (vs *Visits) WithJar(r *http.Request) *http.Request {
 	if len(r.Header["Cookie"]) == 0 {
 		return r

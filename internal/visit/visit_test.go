@@ -120,7 +120,7 @@ func TestSessionIsProlonged(t *testing.T) {
 	})
 }
 
-// TestStoreIsDown: nobody is logged out, and the log says why nobody is logged in.
+// TestStoreIsDown: no user is logged out, and the log says why no user is logged in.
 func TestStoreIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -250,7 +250,7 @@ func TestRequestWithAnAccessToken(t *testing.T) {
 	})
 }
 
-// TestVisitOfNobody: a user whom the program has put into a context is no session of an
+// TestVisitOfNobody: a user whom the program has put into a context is not a session of an
 // application, and Load finds the one of the request.
 func TestVisitOfNobody(t *testing.T) {
 	t.Parallel()
@@ -313,7 +313,6 @@ func TestCurrent(t *testing.T) {
 	})
 }
 
-// TestCookiesAreReadOnce: a request can carry thousands of them.
 // TestFindAgain: a session is read once for a request, and again for another request, for
 // other cookies and by another application.
 func TestFindAgain(t *testing.T) {
@@ -349,6 +348,7 @@ func TestFindAgain(t *testing.T) {
 	})
 }
 
+// TestCookiesAreReadOnce: a request can carry thousands of cookies.
 func TestCookiesAreReadOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,6 @@
 import * as login from "./login.js";
 
-// The only place where the access token is. It is gone with the page.
+// The access token is only in this variable. It is lost with the page.
 let session = null;
 
 const byId = (id) => document.getElementById(id);
@@ -67,7 +67,7 @@ function complain(error) {
   byId("problem").textContent = problems[error.message] ?? problems.failed;
 }
 
-// show shows what is for people who are logged in, out, or on their way.
+// show shows the elements for users who are logged in, logged out, or logging in.
 function show(state) {
   for (const part of document.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== state;
   byId("calls").hidden = state === "busy";
@@ -92,7 +92,7 @@ async function call(path) {
     return;
   }
   let hint = advice[response.status];
-  if (response.status === 401 && sent) { // the token has expired, or was never good
+  if (response.status === 401 && sent) { // the token has expired, or was never valid
     hint = "The API does not accept your access token. Log in again.";
     session = null;
     show("out");

@@ -1,16 +1,16 @@
 // The login of a page that is its own OAuth client: the authorization code flow
-// with PKCE (RFC 7636), state and nonce, as RFC 9700 asks. What must survive the
-// way to the tenant and back is in sessionStorage, and good for one answer. The
-// tokens are given to the caller and kept nowhere.
+// with PKCE (RFC 7636), state and nonce, as RFC 9700 requires. The login transaction is in
+// sessionStorage, and valid for one answer. The caller gets the tokens, and nothing
+// stores them.
 
 const scope = "openid profile email";
 const storageKey = "login";
 
-// A LoginError says by its message what went wrong: denied, stale, unreachable
-// or failed. Nothing in it comes from the address of the page.
+// The message of a LoginError is its cause: denied, stale, unreachable or failed. Nothing
+// in it comes from the URL of the page.
 export class LoginError extends Error {}
 
-// begin leaves for the tenant's login page.
+// begin opens the tenant's login page.
 export async function begin() {
   const { config, metadata } = await discover();
   const login = { state: random(), nonce: random(), verifier: random() };
@@ -29,20 +29,20 @@ export async function begin() {
   });
 }
 
-// isCallback reports whether the page was opened by the answer to a login.
+// isCallback reports whether the answer to a login opened the page.
 export function isCallback() {
   const answer = new URLSearchParams(location.search);
   return answer.has("code") || answer.has("error");
 }
 
-// finish reads the answer, and returns who is logged in and their access token.
+// finish reads the answer, and returns the user and the access token.
 export async function finish() {
   const answer = new URLSearchParams(location.search);
   history.replaceState(null, "", callbackURL()); // the code is not for bookmarks
   const login = JSON.parse(sessionStorage.getItem(storageKey));
   sessionStorage.removeItem(storageKey);
-  // Whatever came without our state is from somebody else's login, or from one
-  // that is over (RFC 6749, Section 10.12).
+  // An answer without our state is from another login, or from a past one (RFC 6749,
+  // Section 10.12).
   if (!login || answer.get("state") !== login.state) throw new LoginError("stale");
   if (answer.get("error") === "access_denied") throw new LoginError("denied");
   if (answer.has("error")) throw new LoginError("failed");
@@ -69,8 +69,9 @@ async function redeem(code, login) {
 }
 
 // readIDToken returns the claims of an ID token. It came straight from the token
-// endpoint, by TLS, so its signature need not be checked (OpenID Connect Core
-// 1.0, Section 3.1.3.7, item 6). An access token is not for us to read.
+// endpoint, by TLS, so its signature need not be verified (OpenID Connect Core 1.0,
+// Section 3.1.3.7, item 6). The access token is for the API, so the page does not read
+// it.
 function readIDToken(token, issuer, clientId, nonce) {
   const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
   const bytes = Uint8Array.from(atob(payload), (c) => c.charCodeAt(0));
@@ -81,9 +82,9 @@ function readIDToken(token, issuer, clientId, nonce) {
   return claims;
 }
 
-// end ends the session at the tenant, which comes back to this page. It does not
-// ask for confirmation if it is told which session is meant; the ID token would
-// tell it too, but does not belong into an address.
+// end ends the session at the tenant, which redirects back to this page. The tenant asks
+// for no confirmation if the request names the session. The ID token would also name it,
+// but does not belong in a URL.
 export async function end(user) {
   const { config, metadata } = await discover();
   if (!metadata.end_session_endpoint) { // Auth0 tenants from before November 2023
@@ -105,7 +106,7 @@ function callbackURL() {
 
 let discovered;
 
-// discover learns, once, the client id and the endpoints of the tenant.
+// discover fetches, once, the client ID and the endpoints of the tenant.
 async function discover() {
   discovered ??= await fetchMetadata();
   return discovered;

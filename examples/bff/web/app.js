@@ -1,4 +1,4 @@
-const base = new URL("..", import.meta.url); // whatever the URL of the page is
+const base = new URL("..", import.meta.url); // independent of the URL of the page
 const byId = (id) => document.getElementById(id);
 
 byId("add").addEventListener("submit", async (event) => {
@@ -15,7 +15,7 @@ if (me) {
 }
 
 // call returns nothing if the session has ended: the server answers a script with 401, and
-// not with the way to the login.
+// not with a redirect to the login.
 async function call(path, options) {
   byId("problem").textContent = "";
   let response;

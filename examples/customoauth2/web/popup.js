@@ -1,13 +1,13 @@
 "use strict";
 
-// Beside the directory of this script, whatever the address of the page is.
+// Relative to this script, independent of the URL of the page.
 const base = new URL("..", document.currentScript.src);
 
 const button = document.getElementById("popup");
 if (button) {
   button.hidden = false; // without scripts there is the link
   button.addEventListener("click", () => {
-    // In the click itself: the browser blocks a later pop-up.
+    // During the click: the browser blocks a later pop-up.
     if (!open(new URL("auth/popup", base), "login", "popup,width=480,height=700")) say("The browser has blocked the pop-up; use the other button.");
   });
   addEventListener("message", (event) => {

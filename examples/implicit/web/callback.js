@@ -1,19 +1,19 @@
 "use strict";
 
-// This is the first script of the page, and runs before anything of it is drawn.
+// This is the first script of the page, and runs before the page is drawn.
 const first = take();
 addEventListener("DOMContentLoaded", () => finish(first));
-addEventListener("hashchange", () => finish(take())); // an address that is pasted into this page
+addEventListener("hashchange", () => finish(take())); // a URL that is pasted into this page
 
-// take returns what is in the fragment, and leaves nothing there: not for the
-// history, for bookmarks, or for people who see the screen.
+// take returns the fragment, and removes it from the URL: from the history, bookmarks and
+// the screen.
 function take() {
   const fragment = location.hash.slice(1);
   history.replaceState(null, "", location.pathname);
   return fragment;
 }
 
-// finish has the server check it. Nothing in it is believed before.
+// finish has the server verify the fragment. The page trusts nothing in it before.
 async function finish(fragment) {
   for (const id of ["name", "initial", "email", "user", "access"]) byId(id).textContent = ""; // of an earlier one
   show("busy");

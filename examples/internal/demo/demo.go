@@ -1,5 +1,5 @@
 // Package demo has the parts of the examples that are not about logins: the port, the
-// headers, the style sheet, and the tenant of an example that is not configured.
+// headers, the style sheet, and the tenant of an example without configuration.
 package demo
 
 import (
@@ -59,8 +59,8 @@ func Start(app, hint string) *Program {
 	return p
 }
 
-// Serve prints what to open, and serves the handler until the process ends. The error is
-// that of making the handler.
+// Serve prints the URL to open, and serves the handler until the process ends. The error
+// is the one from making the handler.
 func (p *Program) Serve(handler http.Handler, err error) {
 	if err != nil {
 		log.Fatal(err)
@@ -103,8 +103,8 @@ func agree(baseURL, port string) error {
 	return nil
 }
 
-// Serve says where the example listens, which is not where browsers reach it if there is
-// a proxy, and serves it until the process ends.
+// Serve prints the address at which the example listens, and serves it until the process
+// ends. Behind a proxy, browsers reach it at another one.
 func Serve(listener net.Listener, handler http.Handler) error {
 	fmt.Printf("Listen  %s\n", listener.Addr())
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
@@ -123,7 +123,7 @@ func Background(handler http.Handler) string {
 	return "http://" + listener.Addr().String()
 }
 
-// Configured returns the text that an example with a tenant of its user prints.
+// Configured returns the banner of an example with the developer's tenant.
 func Configured(domain, baseURL string) string {
 	return fmt.Sprintf("Tenant  %s\nOpen    %s\n", domain, baseURL)
 }
@@ -146,7 +146,7 @@ Users   ada@acme.example and bob@acme.example, password "correct horse", or any 
 `, tenant.URL(), hint, baseURL), nil
 }
 
-// Headers adds the headers that every page should have. Form-action 'self' is safe:
+// Headers adds the headers for every page. Form-action 'self' is safe:
 // forms of the login and logout routes work under it.
 func Headers(policy string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -234,8 +234,8 @@ func JSON(w http.ResponseWriter, status int, value any) {
 
 const farewell = "logged_out"
 
-// NoteLogout has the start page say that the user is logged out. The logout route leads
-// there by way of the tenant, so a cookie for a minute carries the news.
+// NoteLogout has the start page say that the user is logged out. The logout route
+// redirects there through the tenant, so a cookie keeps the fact for a minute.
 func NoteLogout(logoutPath string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == logoutPath {
@@ -250,7 +250,7 @@ func SayLoggedOut(w http.ResponseWriter) {
 	http.SetCookie(w, &http.Cookie{Name: farewell, Value: "1", Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
-// LoggedOut reports whether the user has just logged out, once.
+// LoggedOut reports, once, whether the user logged out within the last minute.
 func LoggedOut(w http.ResponseWriter, r *http.Request) bool {
 	if _, err := r.Cookie(farewell); err != nil {
 		return false

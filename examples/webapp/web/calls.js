@@ -1,6 +1,6 @@
 "use strict";
 
-// Beside the directory of this script, whatever the address of the page is.
+// Relative to this script, independent of the URL of the page.
 const calls = new URL("../call/", document.currentScript.src);
 
 const byId = (id) => document.getElementById(id);
