@@ -202,7 +202,7 @@ func (w *walk) open(base *url.URL, to string) *testkit.Response {
 // grace, and asks who logs in if it must.
 func (w *walk) atTenant(authURL *url.URL) *url.URL {
 	user := "ada@acme.example"
-	condition := *w.door.condition.Load()
+	condition := w.door.now()
 	switch asks := strings.Contains(authURL.Query().Get("prompt"), "login"); {
 	case asks && (condition == refuses || condition == policy):
 		user = "grace@gmail.example"

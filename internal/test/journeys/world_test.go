@@ -44,9 +44,16 @@ func isOutage(condition string) bool {
 type tenantDoor struct {
 	next      http.RoundTripper
 	condition atomic.Pointer[string]
+	met       atomic.Bool // whether anybody has met the tenant since this was false
 }
 
 func (d *tenantDoor) set(condition string) { d.condition.Store(&condition) }
+
+// now returns the condition to somebody who meets the tenant.
+func (d *tenantDoor) now() string {
+	d.met.Store(true)
+	return *d.condition.Load()
+}
 
 func (d *tenantDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := func(status int, body string) (*http.Response, error) {
@@ -60,7 +67,7 @@ func (d *tenantDoor) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.Result(), nil
 	}
 	isToken := r.URL.Path == "/oauth/token"
-	switch c := *d.condition.Load(); {
+	switch c := d.now(); {
 	case c == refuses && isToken && isRefresh(r):
 		return answer(403, `{"error":"access_denied","error_description":"not on this device"}`)
 	case c == policy && isToken && isRefresh(r):
