@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// commonName is the subject of the certificates.
+const commonName = "auth0-tenant"
+
 // newCertificate makes a certificate for this machine and the hosts, and writes it to
 // a file. The key stays in memory, and the certificate is not a CA's: a client that
 // trusts the file trusts no other server.
@@ -27,7 +30,7 @@ func newCertificate(file string, hosts ...string) (tls.Certificate, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber:          new(big.Int).SetBytes([]byte(rand.Text())[:16]),
-		Subject:               pkix.Name{CommonName: "auth0-tenant"},
+		Subject:               pkix.Name{CommonName: commonName},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().AddDate(0, 1, 0),
 		BasicConstraintsValid: true,
@@ -48,8 +51,8 @@ func newCertificate(file string, hosts ...string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, writeCertificate(file, der)
 }
 
-// writeCertificate writes the file, which must be new or have a certificate: a mistyped
-// name must not cost a file.
+// writeCertificate writes the file, which must be new or have what this program wrote
+// before: a mistyped name must not cost a file, nor a certificate that somebody else made.
 func writeCertificate(file string, der []byte) error {
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o644)
@@ -57,10 +60,13 @@ func writeCertificate(file string, der []byte) error {
 		return fmt.Errorf("-tls: %w", err)
 	}
 	defer f.Close()
-	begin := []byte("-----BEGIN CERTIFICATE-----")
-	old := make([]byte, len(begin))
-	if n, err := io.ReadFull(f, old); n > 0 && (err != nil || !bytes.Equal(old, begin)) {
-		return fmt.Errorf("-tls: %s exists and is not a certificate; name another file, to which the certificate is written", file)
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return fmt.Errorf("-tls: %s is not a regular file", file)
+	}
+	const most = 64 << 10 // more than a certificate has
+	old, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil || len(old) > 0 && !isOwnCertificate(old) {
+		return fmt.Errorf("-tls: %s exists and is not a certificate of auth0-tenant; name another file, to which the certificate is written", file)
 	}
 	if err := f.Truncate(0); err != nil {
 		return fmt.Errorf("-tls: %w", err)
@@ -69,4 +75,15 @@ func writeCertificate(file string, der []byte) error {
 		return fmt.Errorf("-tls: %w", err)
 	}
 	return f.Close()
+}
+
+// isOwnCertificate reports whether a text is one certificate of this program, and nothing
+// else.
+func isOwnCertificate(text []byte) bool {
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" || len(rest) > 0 || !bytes.HasPrefix(text, []byte("-----BEGIN")) {
+		return false
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && c.Subject.CommonName == commonName
 }

@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -190,6 +195,7 @@ func TestStartFails(t *testing.T) {
 	t.Cleanup(func() { taken.Close() })
 	other := filepath.Join(t.TempDir(), "notes")
 	users := filepath.Join(t.TempDir(), "users.json")
+	foreign, combined := foreignCertificates(t)
 	for name, text := range map[string]string{other: "mine", users: `[{"email": "a@acme.example"}, {"email": "b@acme.example", "connection": "none"}]`} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -201,7 +207,10 @@ func TestStartFails(t *testing.T) {
 	}{
 		{[]string{"-listen", taken.Addr().String()}, "-listen 127.0.0.1:4001, or a free one with -listen 127.0.0.1:0"},
 		{[]string{"-listen", "127.0.0.1:99999"}, "-listen 127.0.0.1:99999: "},
-		{[]string{"-listen", "127.0.0.1:0", "-tls", other}, "-tls: " + other + " exists and is not a certificate"},
+		{[]string{"-listen", "127.0.0.1:0", "-tls", other}, "-tls: " + other + " exists and is not a certificate of auth0-tenant"},
+		{[]string{"-listen", "127.0.0.1:0", "-tls", foreign}, "-tls: " + foreign + " exists and is not a certificate of auth0-tenant"},
+		{[]string{"-listen", "127.0.0.1:0", "-tls", combined}, "-tls: " + combined + " exists and is not a certificate of auth0-tenant"},
+		{[]string{"-listen", "127.0.0.1:0", "-tls", "/dev/zero"}, "-tls: /dev/zero is not a regular file"},
 		{[]string{"-listen", "127.0.0.1:0", "-tls", "/no/such/dir/ca.pem"}, "-tls: open /no/such/dir/ca.pem"},
 		{[]string{"-listen", "127.0.0.1:0", "-users", users}, `-users: user 2: tenant: user "b@acme.example": there is no connection "none"`},
 	} {
@@ -216,6 +225,40 @@ func TestStartFails(t *testing.T) {
 	if text, _ := os.ReadFile(other); string(text) != "mine" {
 		t.Errorf("the file is now %q", text)
 	}
+	for name, want := range map[string]int{foreign: 1, combined: 2} {
+		if text, _ := os.ReadFile(name); strings.Count(string(text), "-----BEGIN") != want {
+			t.Errorf("%s is now:\n%s", name, text)
+		}
+	}
+}
+
+// foreignCertificates writes a certificate of another program, and a file that begins with
+// one of this program.
+func foreignCertificates(t *testing.T) (foreign, combined string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, combined = filepath.Join(t.TempDir(), "localhost.pem"), filepath.Join(t.TempDir(), "combined.pem")
+	if err := os.WriteFile(foreign, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, "-tls", combined).end()
+	text, err := os.ReadFile(combined)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("key")})...)
+	if err := os.WriteFile(combined, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return foreign, combined
 }
 
 // TestWarnings: on the loopback interface there is none.
@@ -233,6 +276,8 @@ func TestWarnings(t *testing.T) {
 		{"a service of a container", []string{"-app", "http://web:3000"}, nil},
 		{"every interface", []string{"-listen", ":0"}, []string{"its passwords are public"}},
 		{"every interface with a seed", []string{"-listen", "0.0.0.0:0", "-seed", "1"}, []string{"its passwords are public", "come from -seed"}},
+		{"a tunnel", []string{"-url", "https://tenant.acme.com"}, []string{"real users can reach https://tenant.acme.com"}},
+		{"a port of a container", []string{"-url", "http://tenant:4000"}, nil},
 		{"a real application", []string{"-app", "https://app.acme.com"}, []string{"real users can reach https://app.acme.com"}},
 		{"a network", []string{"-app", "http://192.168.1.7:3000"}, []string{"real users can reach http://192.168.1.7:3000"}},
 	} {
@@ -452,13 +497,16 @@ func TestStops(t *testing.T) {
 func TestEnd(t *testing.T) {
 	t.Parallel()
 	r := begin(t)
-	address := strings.TrimPrefix(r.env["AUTH0_DOMAIN"], "http://")
+	control := r.env["AUTH0_TENANT_CONTROL"]
 	if status := r.end(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	if conn, err := net.Dial("tcp", address); err == nil {
-		conn.Close()
-		t.Error("somebody listens still")
+	// Another program may have the port by now. It does not have the path.
+	if resp, err := http.Get(control); err == nil {
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			t.Error("the tenant answers still")
+		}
 	}
 }
 

@@ -247,6 +247,8 @@ func (s *server) warnings() (list []string) {
 		if s.options.seed != "" {
 			list = append(list, "the client secret and the signing keys come from -seed: with a seed that others can guess, they can sign tokens")
 		}
+	} else if u, err := url.Parse(s.tenant.Issuer()); err == nil && !isLocal(u) {
+		list = append(list, fmt.Sprintf("real users can reach %s, for example by a tunnel, and its passwords are public: they can log in as any user", s.options.url))
 	}
 	if !isLocal(s.options.app) {
 		list = append(list, fmt.Sprintf("real users can reach %s, and the tenant lets everybody in", s.options.app))

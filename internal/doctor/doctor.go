@@ -153,7 +153,7 @@ const minHidden = 8
 // hide replaces every secret in a text.
 func (k known) hide(text string) string {
 	secrets := append([]string{k.Settings.ClientSecret, k.Settings.SigningKey, k.Token, k.network.accessToken()}, k.Settings.Secrets...)
-	if k.mayBeSecret() {
+	if k.hasSecretID() {
 		secrets = append(secrets, k.Settings.ClientID)
 	}
 	// One secret can be a part of another.

@@ -390,6 +390,33 @@ func echo(w *world, status int) http.HandlerFunc {
 	}
 }
 
+// TestSecretInAnotherVariable: a secret is pasted into a variable that is not for it.
+func TestSecretInAnotherVariable(t *testing.T) {
+	t.Parallel()
+	const secret = "hidden-from-everybody"
+	block := "-----BEGIN PRIVATE KEY-----\n" + secret + "/\n-----END PRIVATE KEY-----"
+	for _, value := range []string{
+		block, strings.ReplaceAll(block, "\n", `\n`), "-----BEGIN " + secret + " x",
+		"https://ada:" + secret + "@acme.example", "https://acme.auth0.example/?key=" + secret, "eyJhbGciOiJSUzI1NiJ9." + secret + ".x",
+	} {
+		for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_AUDIENCE", "APP_BASE_URL", "AUTH0_CALLBACK_URL", "PORT"} {
+			w := newWorld(t)
+			switch name {
+			case "PORT":
+				w.options.Port, w.env["APP_BASE_URL"] = value, "http://localhost:1"
+			case "AUTH0_CALLBACK_URL":
+				w.env["APP_BASE_URL"] = ""
+			}
+			w.env[name] = value
+			r := w.examine()
+			if name == "AUTH0_AUDIENCE" && strings.HasPrefix(value, "https:") || name == "AUTH0_CLIENT_ID" && strings.Contains(value, "?") {
+				continue // identifiers can be URLs
+			}
+			lookForSecrets(t, fmt.Sprintf("%s %.20q", name, value), r, secret)
+		}
+	}
+}
+
 // TestControlCharacters: a tenant cannot move the cursor of a terminal, or change the
 // order of its letters.
 func TestControlCharacters(t *testing.T) {

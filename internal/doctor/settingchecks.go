@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
@@ -72,6 +73,8 @@ func (k known) checkVariables(context.Context) (known, Finding) {
 // badForm returns the fault in the form of a value, as the end of a sentence.
 func badForm(value string) string {
 	switch {
+	case isKeyOrToken(value):
+		return "is a key or a token"
 	case strings.HasSuffix(value, " "):
 		return "ends in a space"
 	case value != strings.TrimSpace(value):
@@ -84,6 +87,12 @@ func badForm(value string) string {
 		return "is a placeholder"
 	}
 	return ""
+}
+
+// isKeyOrToken reports whether a value is a key in PEM form or a JWT, which is in no
+// variable that the report prints.
+func isKeyOrToken(value string) bool {
+	return strings.Contains(value, "-----BEGIN") || strings.HasPrefix(strings.TrimSpace(value), "eyJ") && strings.Count(value, ".") >= 2
 }
 
 // isPlaceholder recognizes the placeholders of samples: YOUR_DOMAIN, your-client-id,
@@ -99,6 +108,13 @@ func isPlaceholder(value string) bool {
 func (k known) mayBeSecret() bool {
 	id := k.Settings.ClientID
 	return id != "" && (id == k.Settings.ClientSecret || len(id) >= 60 && !strings.ContainsAny(id, ":/.") && !strings.HasPrefix(id, "tpc_"))
+}
+
+// hasSecretID reports whether the client ID must not be printed, because it is or contains
+// a secret.
+func (k known) hasSecretID() bool {
+	id := k.Settings.ClientID
+	return k.mayBeSecret() || isKeyOrToken(id) || strings.Contains(id, "://") && strings.Contains(id, "@")
 }
 
 // badCredentials returns a mistake in the credentials of the application and its remedy.
@@ -180,10 +196,17 @@ func (k known) checkBaseURL(context.Context) (known, Finding) {
 	if !base.IsSecure() && !loopback {
 		return k, fail(name+" has http at a public host.", do("Cookies need https at a public host. Set "+name+" to the https URL that browsers use."))
 	}
-	if port := portOf(host); loopback && k.Port != "" && k.Port != "0" && port != k.Port {
-		return k, warn(fmt.Sprintf("%s has port %s, and PORT is %s.", name, port, printable(k.Port)), do("Set "+name+" to the port at which browsers reach the application."))
+	if port := portOf(host); loopback && isPort(k.Port) && port != k.Port {
+		return k, warn(fmt.Sprintf("%s has port %s, and PORT is %s.", name, port, k.Port), do("Set "+name+" to the port at which browsers reach the application."))
 	}
 	return k, ok(base.String())
+}
+
+// isPort reports whether a program can listen at the value of PORT. Another value is not
+// printed. For 0, the program gets a free port, which is not known.
+func isPort(value string) bool {
+	n, err := strconv.ParseUint(value, 10, 16)
+	return err == nil && n > 0
 }
 
 func portOf(u *url.URL) string {
@@ -196,9 +219,9 @@ func portOf(u *url.URL) string {
 	return "80"
 }
 
-// shownDomain returns the domain for a heading. A URL can have a password.
+// shownDomain returns the domain for a heading. A URL can have a password or a key.
 func (k known) shownDomain() string {
-	if strings.Contains(k.Settings.Domain, "@") || k.mayBeSecretDomain() {
+	if strings.ContainsAny(k.Settings.Domain, "@?#") || isKeyOrToken(k.Settings.Domain) || k.mayBeSecretDomain() {
 		return ""
 	}
 	return printable(k.hide(k.Settings.Domain))
@@ -209,7 +232,7 @@ func (k known) shownDomain() string {
 func (k known) mayBeSecretDomain() bool { return !strings.ContainsAny(k.Settings.Domain, ".:") }
 
 func (k known) shownClientID() string {
-	if k.mayBeSecret() {
+	if k.hasSecretID() {
 		return ""
 	}
 	return printable(k.hide(k.Settings.ClientID))

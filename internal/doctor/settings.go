@@ -77,12 +77,10 @@ func ParseEnv(text string) ([]Variable, error) {
 			return nil, fmt.Errorf("line %d is not NAME=value", number)
 		}
 		begin := number
-		if value != "" && (value[0] == '"' || value[0] == '\'') {
-			for closingQuote(value) < 0 && text != "" {
-				line, text, _ = strings.Cut(text, "\n")
-				number++
-				value += "\n" + line
-			}
+		if value != "" && (value[0] == '"' || value[0] == '\'') && closingQuote(value[0], value[1:]) < 0 {
+			line, text = cutQuoted(value[0], text)
+			number += 1 + strings.Count(line, "\n")
+			value += "\n" + line
 		}
 		value, err := unquote(value)
 		if err != nil {
@@ -97,13 +95,24 @@ func isVariableName(name string) bool {
 	return name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// closingQuote returns the index of the quote that ends a value in quotes, or -1.
-func closingQuote(value string) int {
-	for i := 1; i < len(value); i++ {
+// cutQuoted returns the lines up to the one with the closing quote, and the lines after it.
+func cutQuoted(quote byte, text string) (quoted, rest string) {
+	end := closingQuote(quote, text)
+	if end < 0 {
+		return text, ""
+	}
+	line, rest, _ := strings.Cut(text[end:], "\n")
+	return text[:end+len(line)], rest
+}
+
+// closingQuote returns the index of the quote that ends a value in quotes, or -1. The text
+// begins after the opening quote.
+func closingQuote(quote byte, text string) int {
+	for i := 0; i < len(text); i++ {
 		switch {
-		case value[0] == '"' && value[i] == '\\':
+		case quote == '"' && text[i] == '\\':
 			i++
-		case value[i] == value[0]:
+		case text[i] == quote:
 			return i
 		}
 	}
@@ -120,15 +129,16 @@ func unquote(value string) (string, error) {
 		}
 		return value, nil
 	}
-	end := closingQuote(value)
+	end := closingQuote(value[0], value[1:])
 	if end < 0 {
 		return "", errors.New("a quote is not closed")
 	}
-	if rest := strings.TrimSpace(value[end+1:]); rest != "" && rest[0] != '#' {
+	inner, rest := value[1:1+end], strings.TrimSpace(value[1+end+1:])
+	if rest != "" && rest[0] != '#' {
 		return "", errors.New("something follows the closing quote")
 	}
-	if inner := value[1:end]; value[0] == '\'' {
+	if value[0] == '\'' {
 		return inner, nil
 	}
-	return escapes.Replace(value[1:end]), nil
+	return escapes.Replace(inner), nil
 }

@@ -392,3 +392,22 @@ func TestMembers(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMembers looks for a body of which membersOf and encoding/json make different things.
+func FuzzMembers(f *testing.F) {
+	for _, body := range []string{
+		`{"access_token":"a","expires_in":86400,"x":null,"b":true,"n":1.5e3}`, `{"a":"1","\u0061":"2"}`, `{"a":-0,"A":1e999}`,
+		"{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":123456789012345678901}`, `{"a":{"b":[1]}} `, `null`,
+	} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var want map[string]any
+		if json.Unmarshal([]byte(body), &want) != nil {
+			want = nil
+		}
+		if got := membersOf([]byte(body)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %#v, want %#v", body, got, want)
+		}
+	})
+}

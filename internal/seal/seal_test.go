@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
@@ -311,6 +312,36 @@ func TestMemoryIsCleared(t *testing.T) {
 	b.free()
 	if b.key != [keySize]byte{} || strings.Trim(string(opened), "\x00") != "" {
 		t.Errorf("key %x, plaintext %q", b.key, opened)
+	}
+}
+
+// TestMemoryIsClearedOfAnySecret: the memory of a call has no plaintext after it, whichever of the
+// secrets has opened the value.
+func TestMemoryIsClearedOfAnySecret(t *testing.T) {
+	plain := bytes.Repeat([]byte("plaintext"), 40)
+	for _, version := range []string{"v3.", "v4."} {
+		if version == "v3." && fips140.Enforced() {
+			continue // such a program seals only v4
+		}
+		for _, secrets := range [][]string{{secretA}, {secretA, secretB}, {secretB, secretA}} {
+			k := ring(t, secrets...)
+			raw, err := base64.RawURLEncoding.DecodeString(ring(t, secretA).seal(version, "p", "n", plain)[3:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := &buffer{sealed: raw}
+			k.setLabel(b, version, "p", "n", raw[:randomSize])
+			opened := 0
+			for _, s := range k.secrets() {
+				if got, err := b.open(version, s); err == nil && bytes.Equal(got, plain) {
+					opened++
+				}
+			}
+			b.free()
+			if opened != 1 || b.key != [keySize]byte{} || bytes.Contains(b.plain[:cap(b.plain)], []byte("plain")) {
+				t.Errorf("%s, %d secrets: opened %d times, key %x, memory %q", version, len(secrets), opened, b.key, b.plain[:cap(b.plain)])
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"container/list"
+	"strings"
 	"sync"
 	"time"
 )
@@ -61,18 +62,19 @@ func (rt *recentTokens) find(id string) *recentSession {
 // keep keeps the tokens of a session for a time, at least for the requests under way.
 func (rt *recentTokens) keep(r *Record, d time.Duration) {
 	encoded := string(r.encode())
+	id := strings.Clone(r.ID) // which can be a part of a text with the old tokens
 	now := time.Now()
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.remove(rt.known[r.ID])
+	rt.remove(rt.known[id])
 	for first := rt.order.Front(); first != nil && (rt.order.Len() >= maxRecent || !now.Before(first.Value.(*recentSession).until)); first = rt.order.Front() {
 		rt.remove(first)
 	}
 	if rt.known == nil {
 		rt.known = map[string]*list.Element{}
 	}
-	rt.known[r.ID] = rt.order.PushBack(&recentSession{
-		id: r.ID, record: encoded, refreshes: r.Refreshes, late: now.Add(overlap), until: now.Add(max(d, overlap)),
+	rt.known[id] = rt.order.PushBack(&recentSession{
+		id: id, record: encoded, refreshes: r.Refreshes, late: now.Add(overlap), until: now.Add(max(d, overlap)),
 	})
 }
 

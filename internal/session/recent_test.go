@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
@@ -37,6 +38,20 @@ func TestRecentTokensReplaceOldest(t *testing.T) {
 	}
 	if list, known := m.recent.order.Len(), len(m.recent.known); list != maxRecent || known != maxRecent {
 		t.Errorf("%d in the list, %d known", list, known)
+	}
+}
+
+// TestRecentTokensLetGo: what is kept is no part of the text of the old record, which
+// would stay in memory with its tokens.
+func TestRecentTokensLetGo(t *testing.T) {
+	t.Parallel()
+	m := New(Config{Now: time.Now, Idle: time.Hour})
+	old := decodeRecord(string((&Record{ID: "one", Issuer: issuer, Subject: "ada", Refreshes: 1}).encode()))
+	m.recent.keep(old, time.Hour)
+	for id, element := range m.recent.known {
+		if kept := element.Value.(*recentSession).id; kept != "one" || unsafe.StringData(kept) == unsafe.StringData(old.ID) || unsafe.StringData(id) == unsafe.StringData(old.ID) {
+			t.Errorf("%q and %q are parts of the old text", kept, id)
+		}
 	}
 }
 
