@@ -260,7 +260,7 @@ func ExampleBoundToCertificate() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var option auth0test.TokenOption = auth0test.BoundToCertificate(server.Certificate())
+	option := auth0test.BoundToCertificate(server.Certificate())
 	_, err = api.VerifyWithCertificate(context.Background(), tenant.AccessToken(option), server.Certificate())
 	fmt.Println(err)
 	// Output: <nil>

@@ -31,6 +31,10 @@ const (
 // limits has the lines that a document can have. An example without a row has
 // exampleLimit.
 var limits = map[string]int{
+	"AGENTS.md":                          80,
+	"CHANGELOG.md":                       400,
+	"SECURITY.md":                        60,
+	"skills/auth0-go/SKILL.md":           150,
 	"README.md":                          200,
 	"docs/README.md":                     60,
 	"docs/compatibility.md":              70,
@@ -143,7 +147,7 @@ func newBlock(info string, line int) *block {
 // documents reads all documents of the module.
 func documents(t *testing.T) []document {
 	t.Helper()
-	names := []string{"README.md"}
+	names := []string{"README.md", "AGENTS.md", "SECURITY.md", "CHANGELOG.md", "skills/auth0-go/SKILL.md"}
 	for _, dir := range []string{"docs", "examples"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(name string, entry fs.DirEntry, err error) error {
 			if err == nil && strings.HasSuffix(name, ".md") && (dir == "docs" || entry.Name() == "README.md") {

@@ -60,3 +60,53 @@ func TestLLMs(t *testing.T) {
 		t.Errorf("%s is not made from docs/README.md: go test ./internal/docstest -run TestLLMs -update", llms)
 	}
 }
+
+const llmsFull = "llms-full.txt"
+
+// full makes one text of the README and of all guides, in the order of their map. Tables of
+// states, which a test writes, are left out.
+func full(t *testing.T, guides string) string {
+	t.Helper()
+	var text strings.Builder
+	add := func(name string) {
+		page, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&text, "<!-- %s -->\n\n%s\n", name, page)
+	}
+	add("README.md")
+	add("AGENTS.md")
+	for line := range strings.Lines(guides) {
+		if m := guideRow.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil && m[3] != "states.md" {
+			add("docs/" + m[3])
+		}
+	}
+	return text.String()
+}
+
+// TestLLMsFull: llms-full.txt is the text of the guides. Run the test with -update to
+// write it.
+func TestLLMsFull(t *testing.T) {
+	t.Parallel()
+	guides, err := os.ReadFile(filepath.Join(root, "docs/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := full(t, string(guides))
+	if strings.Count(want, "<!-- docs/") < 20 {
+		t.Fatal("guides are missing")
+	}
+	if *update {
+		if err := os.WriteFile(filepath.Join(root, llmsFull), []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(filepath.Join(root, llmsFull))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not the text of the guides: go test ./internal/docstest -run TestLLMs -update", llmsFull)
+	}
+}
