@@ -20,7 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A discardWriter is a ResponseWriter that is used again and again.
+// A discardWriter is a reusable ResponseWriter.
 type discardWriter struct{ header http.Header }
 
 func (w *discardWriter) Header() http.Header         { return w.header }
@@ -40,7 +40,7 @@ func quiet(c *auth0.APIConfig) { c.Logger = slog.New(slog.DiscardHandler) }
 
 func noCache(c *auth0.APIConfig) { c.TokenCache = auth0.None }
 
-// verifies is one call of Verify with the outcome that is expected.
+// verifies returns a call of Verify that checks the expected outcome.
 func verifies(f *testkit.APIEnv, t *testing.T, token string, ok bool) func() {
 	return func() {
 		if _, err := f.API.Verify(t.Context(), token); (err == nil) != ok {
@@ -49,8 +49,8 @@ func verifies(f *testkit.APIEnv, t *testing.T, token string, ok bool) func() {
 	}
 }
 
-// A token that is remembered costs nothing that the garbage collector would
-// have to clear away.
+// TestAllocationsOfRememberedToken: verifying a cached token leaves nothing for the
+// garbage collector.
 func TestAllocationsOfRememberedToken(t *testing.T) {
 	f := testkit.NewAPIEnv(t, quiet)
 	verify := verifies(f, t, testkit.GoodToken(), true)
@@ -58,13 +58,13 @@ func TestAllocationsOfRememberedToken(t *testing.T) {
 	if n := perRun(t, verify); n != 0 {
 		t.Errorf("Verify allocates %d times, want 0", n)
 	}
-	// Around a handler it is the request, and its context with what that has.
+	// A guard allocates the request copy and its context.
 	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	w, r := &discardWriter{http.Header{}}, testkit.BearerRequest(testkit.GoodToken())
 	if n := perRun(t, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("RequireAuth allocates %d times, want at most 2", n)
 	}
-	// An observer costs nothing either, if it only counts.
+	// An observer that only counts allocates nothing.
 	events := 0
 	o := testkit.NewAPIEnv(t, quiet, func(c *auth0.APIConfig) {
 		c.Observer = func(_ context.Context, e auth0.Event) { events += e.Status / 200 }
@@ -74,7 +74,7 @@ func TestAllocationsOfRememberedToken(t *testing.T) {
 	if n := perRun(t, observed); n != 0 || events < 200 {
 		t.Errorf("Verify with an observer allocates %d times, want 0; %d events", n, events)
 	}
-	// More guards cost no more.
+	// Further guards allocate nothing.
 	h = f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.RequirePermissions("del:m")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))))
 	if n := perRun(t, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("three guards allocate %d times, want at most 2", n)
@@ -88,7 +88,8 @@ type planClaims struct {
 	Plan        string   `json:"https://acme.example/plan"`
 }
 
-// Decoding the claims of an application costs the memory for them and for their slice.
+// TestAllocationsOfClaims: decoding the claims of an application allocates the claims and
+// their slice.
 func TestAllocationsOfClaims(t *testing.T) {
 	f := testkit.NewAPIEnv(t, quiet)
 	token := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("permissions", `["read:m"]`).Set("https://acme.example/plan", `"gold"`))
@@ -112,7 +113,8 @@ func TestAllocationsOfClaims(t *testing.T) {
 	}
 }
 
-// At first sight a token costs its signature and little more.
+// TestAllocationsAtFirstSight: the first check of a token allocates little more than its
+// signature check.
 func TestAllocationsAtFirstSight(t *testing.T) {
 	f := testkit.NewAPIEnv(t, quiet, noCache, testkit.Algorithms("RS256", "ES256"))
 	f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.ECJWK("e", "ES256", &testkit.ECKey().PublicKey))
@@ -120,7 +122,7 @@ func TestAllocationsAtFirstSight(t *testing.T) {
 	es := testkit.Compact(testkit.GoodHeader.Set("alg", `"ES256"`).Set("kid", `"e"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.ES(crypto.SHA256, testkit.ECKey(), testkit.SideBySide(32)))
 	for _, tt := range []struct {
 		why, token string
-		overhead   int // negative, because the functions of the standard library for r and s allocate more
+		overhead   int // negative: for r and s the standard library allocates more
 		raw        func(input, signature []byte) bool
 	}{
 		{"RS256", rs, 5, func(input, signature []byte) bool {
@@ -156,7 +158,8 @@ func TestAllocationsAtFirstSight(t *testing.T) {
 	}
 }
 
-// What anybody can send must be cheap to refuse.
+// TestAllocationsOfRefusals: anybody can send such tokens, so rejecting them must be
+// cheap.
 func TestAllocationsOfRefusals(t *testing.T) {
 	for _, tt := range []struct {
 		why, token string
@@ -178,7 +181,7 @@ func TestAllocationsOfRefusals(t *testing.T) {
 				} else {
 					t.Logf("the refusal allocates %d times", n)
 				}
-				// The answer is headers, a challenge and a body.
+				// The response has headers, a challenge and a body.
 				h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("passed") }))
 				w, r := &discardWriter{http.Header{}}, testkit.BearerRequest(tt.token)
 				if n := perRun(t, func() { h.ServeHTTP(w, r) }); n > tt.most+5 {
@@ -191,8 +194,8 @@ func TestAllocationsOfRefusals(t *testing.T) {
 	}
 }
 
-// A large token is refused before it is looked at: what it costs does not grow
-// with it.
+// TestLargeTokenIsNotCopied: the API rejects a large token before parsing it, at a cost
+// independent of its size.
 func TestLargeTokenIsNotCopied(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates by itself")
@@ -210,12 +213,13 @@ func TestLargeTokenIsNotCopied(t *testing.T) {
 	}
 }
 
-// provesWithDPoP is an API that accepts bound tokens.
+// provesWithDPoP makes an API accept DPoP-bound tokens.
 func provesWithDPoP(c *auth0.APIConfig) {
 	c.DPoP = auth0.DPoP{Mode: auth0.BindingAllowed, BaseURLs: []string{"https://api.example"}}
 }
 
-// boundToken returns a token that is bound to the key of the client, and makes its proofs.
+// boundToken returns a token bound to the client's key, and a function that makes its
+// proofs.
 func boundToken(claims testkit.Object) (token string, prove func(id string) string) {
 	key := testkit.ECKey()
 	jwk := testkit.ECJWK("", "", &key.PublicKey)
@@ -230,7 +234,8 @@ func boundToken(claims testkit.Object) (token string, prove func(id string) stri
 	}
 }
 
-// A proof costs its signature and little more, if the access token is remembered.
+// TestAllocationsOfProofs: with a cached access token, a proof allocates little more than
+// its signature check.
 func TestAllocationsOfProofs(t *testing.T) {
 	const overhead = -3 // negative, as for ES256 above
 	f := testkit.NewAPIEnv(t, quiet, provesWithDPoP)
@@ -266,8 +271,8 @@ func TestAllocationsOfProofs(t *testing.T) {
 	}
 }
 
-// A client without a good token causes no work with its proof: the refusal of a bound token
-// costs what that of a bearer token costs.
+// TestAllocationsOfRefusalsWithProofs: a client without a good token causes no work with
+// its proof. Rejecting a bound token allocates as much as rejecting a bearer token.
 func TestAllocationsOfRefusalsWithProofs(t *testing.T) {
 	f := testkit.NewAPIEnv(t, quiet, provesWithDPoP)
 	h := f.API.RequireAuth(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("passed") }))
@@ -291,8 +296,9 @@ func TestAllocationsOfRefusalsWithProofs(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfSessions: a session costs its cipher and its parts, in the store the keys
-// of its marks too. A damaged cookie costs less, and a visitor without one next to nothing.
+// TestAllocationsOfSessions: a session allocates its cipher and its parts, and in a store
+// also the keys of its marks. A damaged cookie allocates less, and a visitor without a
+// cookie almost nothing.
 func TestAllocationsOfSessions(t *testing.T) {
 	for _, m := range []struct {
 		name                               string
@@ -366,11 +372,11 @@ func TestAllocationsOfSessions(t *testing.T) {
 	}
 }
 
-// A replay is the tenant for logins that it has seen before: it records the answers to
-// their token requests, and gives them again.
+// A replay is a tenant that records the answers to token requests and replays them for
+// later logins.
 type replay struct {
 	next  http.RoundTripper
-	known map[string][]byte // by the request
+	known map[string][]byte // by request
 }
 
 func (p *replay) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -400,8 +406,9 @@ func (p *replay) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A callback costs its cryptography, the second reading of the ID token by go-oidc, one
-// request by net/http, and its cookies. This counts all of it, and the tenant of the test.
+// TestAllocationsOfACallback: a callback allocates its cryptography, the second parsing
+// of the ID token by go-oidc, one net/http request, and its cookies. The count includes
+// the tenant of the test.
 func TestAllocationsOfACallback(t *testing.T) {
 	const most = 260
 	tenant := &replay{known: map[string][]byte{}}
@@ -410,7 +417,7 @@ func TestAllocationsOfACallback(t *testing.T) {
 		c.HTTPClient, c.Logger = &http.Client{Transport: tenant}, slog.New(slog.DiscardHandler)
 		c.AfterLogin = func(_ context.Context, l *auth0.Login) error { l.Data["theme"] = l.User.Name; return nil }
 	})
-	// This strategy has seen no login, and opens the transactions of the other.
+	// This strategy has seen no login. It opens the transactions of the other strategy.
 	again, err := auth0.New(e.Config)
 	if err != nil {
 		t.Fatal(err)
@@ -437,7 +444,7 @@ func TestAllocationsOfACallback(t *testing.T) {
 			t.Fatal("the callback has no redirect")
 		}
 	}
-	finish() // which fetches the keys
+	finish() // fetches the JWKS
 	if raceDetector {
 		t.Skip("the race detector allocates by itself")
 	}

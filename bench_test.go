@@ -27,7 +27,7 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// BenchmarkSessionDamaged refuses cookies as attackers send them.
+// BenchmarkSessionDamaged rejects cookies in the forms that attackers send.
 func BenchmarkSessionDamaged(b *testing.B) {
 	e := testkit.SignedIn(b)
 	good := e.Browser().MustLogin().Cookies[testkit.SessionCookie]
@@ -72,7 +72,7 @@ func BenchmarkLogin(b *testing.B) {
 	}
 }
 
-// BenchmarkVerify checks an access token, and refuses ones that are not good.
+// BenchmarkVerify checks an access token, and rejects bad ones.
 func BenchmarkVerify(b *testing.B) {
 	e := testkit.SignedIn(b)
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet(), TokenCache: auth0.None})

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// Limits on what one request may make a Strategy do, whatever it carries. They
-// are counts, so that a slow machine passes too.
+// Limits of the work of a Strategy for one request, for any input. They are counts, so a
+// slow machine passes too.
 const (
 	maxCookieReads = 1
 	maxSealsTried  = 20
@@ -24,8 +24,8 @@ const (
 	maxLogged      = 8 << 10
 )
 
-// manyCookies are headers that cost the sender little: in HTTP/2, a byte for each
-// cookie that was sent before.
+// manyCookies are headers that are cheap to send: in HTTP/2, a repeated cookie is one
+// byte.
 func manyCookies(t testing.TB) map[string]string {
 	session := testkit.SignedIn(t).Browser().MustLogin().Cookies[testkit.SessionCookie]
 	repeat := func(n int, format string) string {
@@ -88,7 +88,7 @@ func TestCostOfARequest(t *testing.T) {
 					where := fmt.Sprintf("%s, %s, LoadUser %v, %s", m.Name, target, !alone, name)
 					reads := int64(maxCookieReads)
 					if alone && target == "/handler" {
-						reads = 3 * 2 // each call of the application's reads them anew
+						reads = 3 * 2 // each call of the application reads the cookies again
 					}
 					if n := work.CookieReads.Load(); n > reads {
 						t.Errorf("%s: the cookies are read %d times", where, n)
@@ -115,12 +115,12 @@ func TestCostOfARequest(t *testing.T) {
 	}
 }
 
-// TestOldLoginsMakeRoom: of the logins that were begun and left, a new one deletes
-// the oldest, a few at a time, and not those of another application.
+// TestOldLoginsMakeRoom: a new login deletes the oldest abandoned logins, a few at a
+// time. Logins of another application stay.
 func TestOldLoginsMakeRoom(t *testing.T) {
 	e := testkit.SignedIn(t)
 	b := e.Browser()
-	// A window with many tabs was restored: all begin before a cookie is there.
+	// A restored window with many tabs: all logins begin before the browser has a cookie.
 	all := map[string]string{}
 	for range 20 {
 		tab := e.Browser()
@@ -143,7 +143,7 @@ func TestOldLoginsMakeRoom(t *testing.T) {
 	}
 }
 
-// A counter counts the requests that leave.
+// A counter counts outgoing requests.
 type counter struct {
 	next http.RoundTripper
 	n    atomic.Int64
@@ -154,9 +154,9 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// FuzzCost sends anything to every route and guard, and counts the work: cookies
-// read, seals tried, requests to the tenant, bytes of log, and allocations. None
-// grows faster than the request.
+// FuzzCost sends any input to every route and guard, and counts the work: cookie reads,
+// seals tried, requests to the tenant, bytes of log, and allocations. No count grows
+// faster than the request.
 func FuzzCost(f *testing.F) {
 	sent := &counter{}
 	e := testkit.SignedIn(f, func(c *auth0.Config) {

@@ -5,19 +5,19 @@ import (
 	"sync/atomic"
 )
 
-// Work counts what requests make a Strategy do.
+// Work counts the work of a Strategy for its requests.
 type Work struct {
-	CookieReads atomic.Int64 // times that the cookies of a request were read
-	Seals       atomic.Int64 // values sealed or opened
+	CookieReads atomic.Int64 // reads of a request's cookies
+	Seals       atomic.Int64 // sealed or opened values
 }
 
-// Reset begins to count anew.
+// Reset sets the counts to zero.
 func (w *Work) Reset() {
 	w.CookieReads.Store(0)
 	w.Seals.Store(0)
 }
 
-// CountWork has a Strategy count. Nothing of it may be in use yet.
+// CountWork makes a Strategy count its work. Call it before the first request.
 func CountWork(s *Strategy) *Work {
 	w := &Work{}
 	s.cookies.Watch = func(*http.Request) { w.CookieReads.Add(1) }

@@ -31,9 +31,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// fuzzKeys are the same in every process: a fuzzer works in several, and an
-// input must mean the same in each. Keys that are generated do not, not even
-// from the same random bytes.
+// fuzzKeys are the same in every process, because a fuzzer runs several processes and an
+// input must mean the same in each. Generated keys differ, even from the same random
+// bytes.
 type fuzzKeys struct {
 	rsa *rsa.PrivateKey
 	ec  *ecdsa.PrivateKey
@@ -64,7 +64,7 @@ func (k fuzzKeys) public() []testkit.JWK {
 	return []testkit.JWK{testkit.RSAJWK("k1", &k.rsa.PublicKey), testkit.ECJWK("e1", "ES256", &k.ec.PublicKey), testkit.EdJWK("d1", k.ed.Public().(ed25519.PublicKey))}
 }
 
-// tokens returns one good token of each kind, always the same.
+// tokens returns one good token of each kind, the same in every call.
 func (k fuzzKeys) tokens() []string {
 	header := func(alg, kid string) string {
 		return testkit.Object{{"alg", testkit.Quoted(alg)}, {"kid", testkit.Quoted(kid)}}.String()
@@ -77,7 +77,7 @@ func (k fuzzKeys) tokens() []string {
 	}
 }
 
-// es256 signs without random numbers (RFC 6979).
+// es256 signs deterministically (RFC 6979).
 func es256(key *ecdsa.PrivateKey) testkit.Signer {
 	return func(input string) []byte {
 		der, err := key.Sign(nil, testkit.Digest(crypto.SHA256, input), crypto.SHA256)
@@ -92,7 +92,7 @@ func es256(key *ecdsa.PrivateKey) testkit.Signer {
 	}
 }
 
-// newFuzzAPI is an API whose issuer publishes a document.
+// newFuzzAPI returns an API whose issuer publishes a document.
 func newFuzzAPI(tb testing.TB, document []byte, log io.Writer) *auth0.API {
 	tb.Helper()
 	serve := func(w http.ResponseWriter, _ *http.Request) {
@@ -117,7 +117,7 @@ func keyDocument(keys ...testkit.JWK) []byte {
 	return []byte(testkit.AsJSON(map[string]any{"keys": keys}))
 }
 
-// verifyStatusOf is the status of the answer to a token.
+// verifyStatusOf returns the status of Verify for a token.
 func verifyStatusOf(t *testing.T, api *auth0.API, token string) int {
 	t.Helper()
 	good, err := api.Verify(t.Context(), token)
@@ -133,8 +133,7 @@ func verifyStatusOf(t *testing.T, api *auth0.API, token string) int {
 	return e.Status
 }
 
-// FuzzToken: no text is accepted but those that were signed, character by
-// character.
+// FuzzToken: the API accepts exactly the signed tokens, character by character.
 func FuzzToken(f *testing.F) {
 	k := newFuzzKeys(f)
 	api := newFuzzAPI(f, keyDocument(k.public()...), io.Discard)
@@ -158,8 +157,8 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzAuthorization: whatever stands in the header, the answer is one of three
-// and well-formed, and nothing of it comes back or is logged.
+// FuzzAuthorization: for any header, the answer is one of three well-formed answers. The
+// answer and the log contain nothing of the header.
 func FuzzAuthorization(f *testing.F) {
 	k := newFuzzKeys(f)
 	log := &testkit.Log{}
@@ -221,8 +220,8 @@ func FuzzAuthorization(f *testing.F) {
 	})
 }
 
-// sourceText is what answers and log lines are made of, so that a value like
-// "invalid_token" is no echo.
+// sourceText is the text of all answers and log lines, so that a value like
+// "invalid_token" is not an echo.
 func sourceText(tb testing.TB) string {
 	tb.Helper()
 	var all strings.Builder
@@ -245,8 +244,8 @@ func sourceText(tb testing.TB) string {
 	return all.String()
 }
 
-// echoed returns nine characters of a token that are in the text and are not
-// known to be there anyway.
+// echoed returns nine characters of a token that are in the text but not in the known
+// text.
 func echoed(value, text, known string) string {
 	const size = 9
 	notInTokens := func(r rune) bool {
@@ -262,8 +261,8 @@ func echoed(value, text, known string) string {
 	return ""
 }
 
-// FuzzJWKS: whatever an issuer publishes, tokens that others have made are not
-// accepted, and without keys the fault is never the caller's.
+// FuzzJWKS: for any published JWKS, the API rejects forged tokens. If the JWKS is not
+// JSON, it answers 503.
 func FuzzJWKS(f *testing.F) {
 	k := newFuzzKeys(f)
 	tokens, forged := k.tokens(), forgeries()
@@ -310,8 +309,8 @@ func FuzzJWKS(f *testing.F) {
 	})
 }
 
-// forgeries are tokens that the issuer has not signed: by the keys of others,
-// and with signatures that fit whatever was signed if the key is a weak one.
+// forgeries are tokens that the issuer did not sign: tokens signed with other keys, and
+// tokens whose signature fits any content under a weak key.
 func forgeries() []string {
 	identity := append([]byte{1}, make([]byte, 63)...)
 	foreignEC, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{2}, 32))
@@ -342,16 +341,16 @@ func forgeries() []string {
 	return all
 }
 
-// exponentOne is a signature under every RSA key of 2,048 bits whose exponent
-// is 1: the padded hash itself (RFC 8017, Section 9.2).
+// exponentOne is a signature under every 2,048-bit RSA key with exponent 1: the padded
+// hash itself (RFC 8017, Section 9.2).
 func exponentOne(input string) []byte {
 	info := "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20" + string(testkit.Digest(crypto.SHA256, input))
 	return []byte("\x00\x01" + strings.Repeat("\xff", 256-3-len(info)) + "\x00" + info)
 }
 
-// FuzzRoutes sends anything to every route: no panic, no answer of 500 and
-// above, nobody logged in, no redirect to anywhere but the tenant and ourselves,
-// and nothing of the input in the page or in a header.
+// FuzzRoutes sends any input to every route. No route panics, answers 500 or above, logs
+// a visitor in, or redirects to another host than the tenant and the application. No page
+// and no header contains the input.
 func FuzzRoutes(f *testing.F) {
 	e := testkit.SignedIn(f, func(c *auth0.Config) {
 		c.AcceptOrganizationLinks = true
@@ -372,13 +371,13 @@ func FuzzRoutes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target, query, cookies, body string) {
 		u, err := url.ParseRequestURI("/" + strings.TrimPrefix(target, "/") + "?" + query)
 		if err != nil {
-			return // net/http answers it
+			return // net/http rejects it
 		}
 		r := httptest.NewRequest("GET", "/", strings.NewReader(body))
 		r.Method, r.Host = method, "app.example"
 		r.URL = u
 		if h, _ := e.Mux.Handler(r); reflect.TypeOf(h) == redirects {
-			return // http.ServeMux redirects to the clean path, with the query as it is
+			return // http.ServeMux redirects to the clean path, with the query unchanged
 		}
 		r.Header.Set("Cookie", cookies)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -412,8 +411,8 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
-// FuzzGrantAnswers: whatever the tenant answers, nobody is logged in by it, and
-// nothing of it but a code gets into what people see.
+// FuzzGrantAnswers: no invented answer logs a user in. Each error has a description, a
+// reason and a well-formed code.
 func FuzzGrantAnswers(f *testing.F) {
 	e := testkit.SignedInForGrants(f)
 	m := e.BeginMFA()

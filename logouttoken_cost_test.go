@@ -10,9 +10,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestClaimsOfARefusedHeaderAreNotRead: anybody can post a token of sixteen
-// kilobytes of claims to the back-channel logout. What its header says is
-// enough to refuse most of them.
+// TestClaimsOfARefusedHeaderAreNotRead: anybody can post a token with sixteen kilobytes
+// of claims to the back-channel logout. The header alone is enough to reject most of
+// them.
 func TestClaimsOfARefusedHeaderAreNotRead(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")
@@ -21,7 +21,7 @@ func TestClaimsOfARefusedHeaderAreNotRead(t *testing.T) {
 	allocations := func(header string, names int) float64 {
 		var claims []string
 		for i := range names {
-			claims = append(claims, fmt.Sprintf(`"\u%04x":0`, 0x4e00+i)) // each is decoded when it is read
+			claims = append(claims, fmt.Sprintf(`"\u%04x":0`, 0x4e00+i)) // decoding happens only if the claim is read
 		}
 		body := url.Values{"logout_token": {testkit.Compact(header, "{"+strings.Join(claims, ",")+"}", testkit.Constant([]byte{1}))}}.Encode()
 		return testing.AllocsPerRun(20, func() {
@@ -35,7 +35,7 @@ func TestClaimsOfARefusedHeaderAreNotRead(t *testing.T) {
 			t.Errorf("%s: %.0f allocations with one claim, %.0f with a thousand", header, few, many)
 		}
 	}
-	// Those that are read cost the same for each, however many there are.
+	// For an accepted header, the cost per claim does not grow with their number.
 	if few, many := allocations(`{"alg":"RS256"}`, 200), allocations(`{"alg":"RS256"}`, 1000); many > 6*few {
 		t.Errorf("%.0f allocations with 200 claims, %.0f with 1,000", few, many)
 	}

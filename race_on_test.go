@@ -2,5 +2,6 @@
 
 package auth0_test
 
-// raceDetector: it allocates by itself, so that allocations cannot be counted.
+// raceDetector: the race detector itself allocates, so the tests cannot count
+// allocations.
 const raceDetector = true

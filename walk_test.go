@@ -11,7 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// TestWalk is the main road: buttons, login, profile, API call, logout.
+// TestWalk walks the main path: buttons, login, profile, API call, logout.
 func TestWalk(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	strategy, err := auth0.New(tenant.Config())
@@ -74,7 +74,7 @@ func TestWalk(t *testing.T) {
 		if status, body := get("/call"); status != tt.status || body != tt.call {
 			t.Errorf("%s: call %d %q, want %d %q", tt.email, status, body, tt.status, tt.call)
 		}
-		if status, _ := get("/auth/logout"); status != http.StatusNotFound { // the mux has no start page
+		if status, _ := get("/auth/logout"); status != http.StatusNotFound { // the mux has no home page
 			t.Errorf("%s: after logout %d", tt.email, status)
 		}
 		if status, body := get("/call"); status != 401 || !strings.Contains(body, "<h1>You need to log in</h1>") {

@@ -63,7 +63,7 @@ func TestBrowser(t *testing.T) {
 	if status, body := get(t, browser, auth0test.AppURL+"/"); status != 200 || body != "false " {
 		t.Errorf("logged out: %d %q", status, body)
 	}
-	// Without anybody signed in, the login ends at the tenant's page.
+	// Without LogIn, the login ends at the tenant's page.
 	if status, body := get(t, browser, auth0test.AppURL+"/profile"); status != 200 || !strings.Contains(body, "<form") {
 		t.Errorf("nobody signed in: %d %.200q", status, body)
 	}
@@ -110,7 +110,7 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-// TestOrganizations: who has to log in to one, and to which.
+// TestOrganizations: a row says which organization a user can or must log in to.
 func TestOrganizations(t *testing.T) {
 	for _, tt := range []struct {
 		usage, behavior, email, link string
@@ -144,7 +144,7 @@ func TestOrganizations(t *testing.T) {
 	}
 }
 
-// TestSPAClient logs in as a page does that is its own client, and calls an API.
+// TestSPAClient logs in as a page that is its own OAuth client, and calls an API.
 func TestSPAClient(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	tenant.NameApp("Fieldnotes")
@@ -200,8 +200,8 @@ func TestSPAClient(t *testing.T) {
 	}
 }
 
-// TestAccessToken: tokens are for the API that was asked for last, and each
-// option makes the difference it says.
+// TestAccessToken: a token is for the API requested last, and each option has the effect
+// it names.
 func TestAccessToken(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	const audience = "https://other.example/"
@@ -212,7 +212,7 @@ func TestAccessToken(t *testing.T) {
 	tests := []struct {
 		why     string
 		options []auth0test.TokenOption
-		status  int // 0 for a token that is good
+		status  int // 0 for a good token
 	}{
 		{"plain", nil, 0},
 		{"everything", []auth0test.TokenOption{auth0test.Subject("auth0|x"), auth0test.Scope("a", "b"), auth0test.Permissions("p"), auth0test.Claim("org_id", "org_1")}, 0},
@@ -299,7 +299,7 @@ func TestKeysAndFaults(t *testing.T) {
 	})
 }
 
-// TestServe is the tenant of examples: on an address, over TCP.
+// TestServe: a served tenant, as in examples, listens on a TCP address.
 func TestServe(t *testing.T) {
 	page := httptest.NewUnstartedServer(nil)
 	base := "http://" + page.Listener.Addr().String()
@@ -344,7 +344,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// jar keeps every cookie for every host, which is enough for one visit.
+// jar keeps every cookie for every host, which is enough for one test.
 type jar map[string]*http.Cookie
 
 func (j jar) SetCookies(_ *url.URL, cookies []*http.Cookie) {
@@ -363,7 +363,7 @@ func (j jar) Cookies(_ *url.URL) []*http.Cookie {
 	return list
 }
 
-// TestNoTestingCode: a program that serves a tenant links no testing packages.
+// TestNoTestingCode: a program that serves a tenant links no testing package.
 func TestNoTestingCode(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	if err != nil {
@@ -380,7 +380,7 @@ func TestNoTestingCode(t *testing.T) {
 	}
 }
 
-// TestPanicsAreReported as errors of the request, since there is no server to
+// TestPanicsAreReported: a panic becomes an error of the request, because no server can
 // end the connection.
 func TestPanicsAreReported(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
@@ -397,7 +397,7 @@ func TestPanicsAreReported(t *testing.T) {
 	}
 }
 
-// TestConnectAccount connects an account, uses it, and takes it back.
+// TestConnectAccount connects an account, uses it, and disconnects it.
 func TestConnectAccount(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	tenant.AllowConnectedAccounts("/connect")

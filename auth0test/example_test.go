@@ -59,7 +59,7 @@ func ExampleTenant_AllowCallback() {
 	// ada@acme.example has the roles <nil> and the plan <nil>
 }
 
-// An access token for another API than the one that was requested.
+// An access token for an API other than the requested one.
 func ExampleTenant_EditAccessToken() {
 	test := func(t auth0test.TB) {
 		tenant := auth0test.NewTenant(t)
@@ -87,7 +87,7 @@ func ExampleTenant_EditAccessToken() {
 	// true 401 invalid_audience
 }
 
-// An API that accepts only tokens that are bound to a key. A proof is good once.
+// An API that accepts only DPoP-bound tokens. A proof works once.
 func ExampleProofKey() {
 	test := func(t auth0test.TB) {
 		tenant := auth0test.NewTenant(t)
@@ -122,7 +122,7 @@ func ExampleProofKey() {
 	// 401 {"error":"invalid_token","error_description":"token not bound to this key"}
 }
 
-// profile is an application that shows two claims of its user.
+// profile is an application that shows two claims of the user.
 func profile(t auth0test.TB, cfg auth0.Config) http.Handler {
 	strategy, err := auth0.New(cfg)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestWithToken(t *testing.T) {
 	}
 }
 
-// TestWithTokenRefuses: claims that no API accepts fail the test.
+// TestWithTokenRefuses: claims that every API rejects fail the test.
 func TestWithTokenRefuses(t *testing.T) {
 	for why, claims := range map[string]map[string]any{
 		"expired":           {"exp": time.Now().Add(-time.Hour).Unix()},
@@ -61,7 +61,7 @@ func TestWithTokenRefuses(t *testing.T) {
 	}
 }
 
-// A fatal keeps what a test fails with, and ends the function that called it.
+// A fatal records the failure of a test, and ends the calling function.
 type fatal struct {
 	testing.TB
 	text string

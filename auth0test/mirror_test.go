@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// TestMirrors compares the constants with those of the emulator. Types are
-// compared by the compiler, which converts them.
+// TestMirrors compares the constants with those of the emulator. The compiler compares
+// the types, because it converts them.
 func TestMirrors(t *testing.T) {
 	for ours, theirs := range map[auth0test.Endpoint]emulator.Endpoint{
 		auth0test.Discovery: emulator.Discovery, auth0test.JWKS: emulator.JWKS, auth0test.Authorize: emulator.Authorize,
@@ -33,7 +33,7 @@ func TestMirrors(t *testing.T) {
 	}
 }
 
-// TestAppPaths runs an application whose paths are all its own.
+// TestAppPaths runs an application that changes all paths.
 func TestAppPaths(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	tenant.AllowCallback("/login/done", "https://other.acme.example/login/done")
@@ -57,7 +57,7 @@ func TestAppPaths(t *testing.T) {
 	if status, body := get(t, browser, auth0test.AppURL+"/"); status != 200 || body != "false " {
 		t.Errorf("after the back-channel logout: %d %q", status, body)
 	}
-	// The application logs out, in by its login route, and out again.
+	// The application logs in by its login route and logs out, twice.
 	for range 2 {
 		if status, body := get(t, browser, auth0test.AppURL+"/login?returnTo=/profile"); status != 200 || body != "ada@acme.example" {
 			t.Errorf("the login route: %d %q", status, body)
@@ -92,7 +92,7 @@ func TestAppPaths(t *testing.T) {
 	}
 }
 
-// ownForm is the request of a form on a page of the application.
+// ownForm returns the request of a form on a page of the application.
 func ownForm(t *testing.T, base, path string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest("POST", base+path, nil)
@@ -105,7 +105,7 @@ func ownForm(t *testing.T, base, path string) *http.Request {
 	return r
 }
 
-// TestPlainPaths runs a program with /callback and /logout, as older samples have them.
+// TestPlainPaths runs a program with /callback and /logout, the paths of older samples.
 func TestPlainPaths(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	edit := func(c *auth0.Config) { c.LoginPath, c.CallbackPath, c.LogoutPath = "/login", "/callback", "/logout" }
@@ -130,7 +130,8 @@ func TestPlainPaths(t *testing.T) {
 	}
 }
 
-// TestRealDomains asks for what would let everybody in to a real application.
+// TestRealDomains: the package rejects settings that would give everybody access to a
+// real application.
 func TestRealDomains(t *testing.T) {
 	for _, raw := range []string{"https://app.acme.com", "http://192.0.2.1:3000", "https://user@app.acme.example", "app.acme.example", "http://[::1"} {
 		if got := failureOf(func(tb auth0test.TB) { auth0test.NewTenant(tb).AllowCallback(raw) }); !strings.Contains(got, raw) {
@@ -154,7 +155,7 @@ func TestRealDomains(t *testing.T) {
 	}
 }
 
-// TestEditAccessToken ends an edit.
+// TestEditAccessToken: an edit can be removed.
 func TestEditAccessToken(t *testing.T) {
 	tenant := auth0test.NewTenant(t)
 	tenant.AllowClientCredentials(auth0test.Audience, "read:protected")

@@ -43,7 +43,7 @@ func TestProofKey(t *testing.T) {
 	if status != 200 || body["token_type"] != "DPoP" {
 		t.Fatalf("%d %v", status, body)
 	}
-	// The token has the thumbprint that BoundTo has.
+	// The token has the thumbprint that BoundTo sets.
 	want, got := claimsOf(t, tenant.AccessToken(auth0test.BoundTo(key)))["cnf"], claimsOf(t, body["access_token"].(string))["cnf"]
 	if text(t, want) != text(t, got) || got == nil {
 		t.Errorf("cnf %v, BoundTo has %v", got, want)
@@ -80,7 +80,7 @@ func TestRequireDPoP(t *testing.T) {
 	}
 }
 
-// TestBoundBoth: a token can be bound to a key and to a certificate.
+// TestBoundBoth binds a token to a key and to a certificate.
 func TestBoundBoth(t *testing.T) {
 	t.Parallel()
 	tenant := auth0test.NewTenant(t)
@@ -99,8 +99,8 @@ func TestBoundBoth(t *testing.T) {
 	}
 }
 
-// TestBoundTokensAtAPI: the library accepts what BoundTo, BoundToCertificate and Proof
-// make, and nothing else.
+// TestBoundTokensAtAPI: the library accepts exactly the tokens and proofs of BoundTo,
+// BoundToCertificate and Proof.
 func TestBoundTokensAtAPI(t *testing.T) {
 	t.Parallel()
 	tenant := auth0test.NewTenant(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// tokenApp is an application that keeps its sessions on the server, and shows
-// what it gets as an access token for the API in the query.
+// tokenApp is an application with server-side sessions. It shows the access token for the
+// API in the query.
 func tokenApp(t *testing.T, tenant *auth0test.Tenant) http.Handler {
 	t.Helper()
 	cfg := tenant.Config()

@@ -23,14 +23,14 @@ func TestStoreOfMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, auth0.NewMemoryStore(10_000)) })
 }
 
-// plainStore has only what a store must have.
+// plainStore has only the required methods of a store.
 type plainStore struct{ auth0.Store }
 
 func TestStoreWithoutMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, plainStore{auth0.NewMemoryStore(10_000)}) })
 }
 
-// contextsOnly is a store whose methods without a context must not be called.
+// contextsOnly is a store whose methods without a context fail the test.
 type contextsOnly struct{ testkit.FullStore }
 
 func (contextsOnly) Find(string) ([]byte, bool, error)      { panic("missing context") }
@@ -41,7 +41,7 @@ func TestStoreOfContexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { auth0test.TestStore(t, contextsOnly{testkit.NewFullStore(10_000)}) })
 }
 
-// A brokenStore is a good one with some methods replaced.
+// A brokenStore is a good store with some methods replaced.
 type brokenStore struct {
 	testkit.FullStore
 	find    func(ctx context.Context, key string) ([]byte, bool, error)
@@ -122,7 +122,7 @@ func (b *brokenStore) CommitOwnedCtx(ctx context.Context, key, owner string, val
 	return b.CommitCtx(ctx, key, value, expiry)
 }
 
-// Stores with a part of the methods with a context, or other ones.
+// These stores have some of the methods with a context, or other methods.
 type (
 	findCtxOnly struct {
 		auth0.Store
@@ -149,7 +149,7 @@ func (otherOwned) CommitOwnedCtx(context.Context, string, []byte) error        {
 
 var errBroken = errors.New("broken")
 
-// brokenStores are stores with one mistake each, and what must be said of them.
+// brokenStores have one mistake each, with the expected report.
 var brokenStores = []struct {
 	name  string
 	make  func(m testkit.FullStore, b *brokenStore) auth0.Store // nil to return b
@@ -192,7 +192,7 @@ var brokenStores = []struct {
 			if value != nil && (err != nil || old >= number) {
 				return nil
 			}
-			// The greater, the earlier it is written.
+			// A greater number is written earlier.
 			time.Sleep(time.Second - time.Duration(number%1000)*time.Millisecond)
 			return m.Commit(key, strconv.AppendInt(nil, number, 10), expiry)
 		}
@@ -797,7 +797,7 @@ var brokenStores = []struct {
 	}, "expiry: FindAllCtx returns", "has expired"},
 }
 
-// m0 leaves of a store what it must have.
+// m0 returns a store with only the required methods.
 func m0(m testkit.FullStore) auth0.Store { return plainStore{m} }
 
 func cutKeys(b *brokenStore, m testkit.FullStore, cut func(string) string) {
@@ -808,7 +808,7 @@ func cutKeys(b *brokenStore, m testkit.FullStore, cut func(string) string) {
 	b.remove = func(_ context.Context, key string) error { return m.Delete(cut(key)) }
 }
 
-// aliasing keeps slices in a map, with or without copies.
+// aliasing keeps slices in a map, with or without copying them.
 func aliasing(b *brokenStore, in, out bool) {
 	var mu sync.Mutex
 	values := map[string][]byte{}
@@ -838,7 +838,7 @@ func aliasing(b *brokenStore, in, out bool) {
 	}
 }
 
-// unownedLeases does not remember who has a lease.
+// unownedLeases does not store the holder of a lease.
 func unownedLeases(b *brokenStore, m testkit.FullStore, again bool) {
 	var mu sync.Mutex
 	b.lease = func(_ context.Context, key string, d time.Duration) (func(), bool, error) {
@@ -859,8 +859,7 @@ func unownedLeases(b *brokenStore, m testkit.FullStore, again bool) {
 	}
 }
 
-// raiseBy replaces RaiseCtx by another way to combine what is there with what is
-// raised.
+// raiseBy replaces RaiseCtx by another way to combine the stored and the raised values.
 func raiseBy(b *brokenStore, m testkit.FullStore, number func(old, number int64) int64, expiry func(old, expiry time.Time) time.Time) {
 	var mu sync.Mutex
 	expiries := map[string]time.Time{}
@@ -894,7 +893,7 @@ func editAll(b *brokenStore, edit func([][]byte) [][]byte) {
 	}
 }
 
-// firstExpiry returns the expiry that a key had first, if it is to be kept.
+// firstExpiry returns the first expiry of a key, if keep reports true.
 func firstExpiry(m testkit.FullStore, key string, expiry time.Time, keep func(first, now time.Time) bool) time.Time {
 	old, found, _ := m.Find("first" + key)
 	if !found {
@@ -909,7 +908,7 @@ func firstExpiry(m testkit.FullStore, key string, expiry time.Time, keep func(fi
 	return expiry
 }
 
-// TestStoreIsBroken: each mistake is found, and what is said leads to it.
+// TestStoreIsBroken: TestStore finds each mistake, and its report names the cause.
 func TestStoreIsBroken(t *testing.T) {
 	for _, broken := range brokenStores {
 		t.Run(broken.name, func(t *testing.T) {
@@ -931,13 +930,13 @@ func TestStoreIsBroken(t *testing.T) {
 				if said != "" {
 					t.Errorf("nothing like %q ... %q in:\n%s", broken.wants, broken.why, said)
 				}
-				time.Sleep(24 * time.Hour) // for those that hang
+				time.Sleep(24 * time.Hour) // for stores that hang
 			})
 		})
 	}
 }
 
-// TestStoreSaysAll: mistakes are reported together, with the type of the store.
+// TestStoreSaysAll: TestStore reports all mistakes together, with the type of the store.
 func TestStoreSaysAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &brokenStore{FullStore: testkit.NewFullStore(10_000)}
@@ -952,7 +951,7 @@ func TestStoreSaysAll(t *testing.T) {
 	})
 }
 
-// TestStoreLeavesNothing: what it has committed is deleted.
+// TestStoreLeavesNothing: TestStore deletes every value it commits.
 func TestStoreLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -980,7 +979,7 @@ func TestStoreLeavesNothing(t *testing.T) {
 	})
 }
 
-// failureOf returns what a helper has failed with, "-" if it has not.
+// failureOf returns the failure message of a helper, "-" if it succeeds.
 func failureOf(f func(auth0test.TB)) string {
 	r := &recorderTB{said: "-"}
 	done := make(chan struct{})
@@ -997,7 +996,7 @@ func failureOf(f func(auth0test.TB)) string {
 	return r.said
 }
 
-// A recorderTB keeps what a test fails with.
+// A recorderTB records the failures of a test.
 type recorderTB struct {
 	said     string
 	cleanups []func()

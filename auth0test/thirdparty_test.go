@@ -15,8 +15,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// TestThirdParties: an application that registers itself, and one that was added, get
-// tokens that the library accepts.
+// TestThirdParties: a self-registered application and an added one get tokens that the
+// library accepts.
 func TestThirdParties(t *testing.T) {
 	t.Parallel()
 	const audience, callback = "https://mcp.acme.example/mcp", "http://127.0.0.1:8765/callback"
@@ -65,7 +65,7 @@ func TestThirdParties(t *testing.T) {
 	}
 }
 
-// TestThirdPartiesOfTheAPI: the scopes are added to those that the API has.
+// TestThirdPartiesOfTheAPI: the new scopes are added to the API's scopes.
 func TestThirdPartiesOfTheAPI(t *testing.T) {
 	t.Parallel()
 	tenant := auth0test.NewTenant(t)
@@ -87,7 +87,7 @@ func must(resp *http.Response, err error) *http.Response {
 	return resp
 }
 
-// object is the body of a response.
+// object decodes the body of a response.
 func object(t *testing.T, resp *http.Response) (doc map[string]any) {
 	t.Helper()
 	defer resp.Body.Close()
