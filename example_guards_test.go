@@ -143,7 +143,7 @@ func ExampleRequireClaims() {
 	// Output: pro 5 [red blue] <nil>
 }
 
-// ClaimCheck is a function of your own, for a claim of any JSON type.
+// ClaimCheck is your own function, for a claim of any JSON type.
 func ExampleClaimCheck() {
 	tenant := auth0test.NewTenant(fakeT{})
 	api, err := auth0.NewAPI(tenant.APIConfig("https://orders.acme.example/"))

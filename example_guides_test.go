@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// Routes that the page of the site calls with its session, and other programs with an
-// access token.
+// Routes that accept the session of the site's own pages, and access tokens of other
+// programs.
 func ExampleAPI_RequireTokenOrSession() {
 	tenant := auth0test.NewTenant(fakeT{})
 	tenant.LogIn("ada@acme.example")

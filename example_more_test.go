@@ -37,7 +37,8 @@ func ExampleIncludesAll() {
 	// true true
 }
 
-// The tenant has to confirm what was asked for: an organization, an age, a second factor.
+// The tenant must confirm the requested organization, authentication age and second
+// factor.
 func ExampleWithRequiredACR() {
 	_, strategy, mux := newSite()
 	mux.Handle("GET /bank", strategy.LoginHandler(
@@ -83,7 +84,7 @@ func ExampleWithPopup() {
 	// Output: true
 }
 
-// The address of the user counts for the tenant's attack protection, not the server's.
+// The tenant's attack protection counts by the user's address, not by the server's.
 func ExampleWithForwardedFor() {
 	tenant := auth0test.NewTenant(fakeT{})
 	application, err := auth0.NewApplication(tenant.Config())
@@ -173,7 +174,8 @@ func ExampleTokenExtractor() {
 	// Output: 200 400
 }
 
-// A token of a third party, from the Token Vault, and the accounts that are connected.
+// An access token of a third party, from the Token Vault, and the user's connected
+// accounts.
 func ExampleForConnection() {
 	tenant := auth0test.NewTenant(fakeT{})
 	tenant.LogIn("ada@acme.example")

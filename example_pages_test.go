@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// newSite returns the routes of a strategy, and a strategy, for the examples.
+// newSite returns a tenant, a strategy and its routes for the examples.
 func newSite(edit ...func(*auth0.Config)) (*auth0test.Tenant, *auth0.Strategy, *http.ServeMux) {
 	tenant := auth0test.NewTenant(fakeT{})
 	tenant.LogIn("ada@acme.example")
@@ -60,7 +60,7 @@ func ExampleNew() {
 	// auth0: Config.Secrets at least one secret is needed (AUTH0_SECRET); make one with: openssl rand -hex 32
 }
 
-// The user of a request, for a page that everybody sees.
+// The user of a request, for a page open to all visitors.
 func ExampleStrategy_LoadUser() {
 	tenant, strategy, mux := newSite()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +75,7 @@ func ExampleStrategy_LoadUser() {
 	// true "ada@acme.example"
 }
 
-// A browser is led to the login, and a script gets 401.
+// RequireLogin redirects a browser to the login. A script gets 401.
 func ExampleStrategy_RequireLogin() {
 	_, strategy, _ := newSite()
 	page := strategy.RequireLogin(done)
@@ -86,7 +86,7 @@ func ExampleStrategy_RequireLogin() {
 	// 401
 }
 
-// A route of scripts: no redirect for anybody.
+// A route for scripts, which never redirects.
 func ExampleStrategy_RequireSession() {
 	_, strategy, _ := newSite()
 	fmt.Println(visit(strategy.RequireSession(done), "Sec-Fetch-Mode", "navigate"))
@@ -264,7 +264,7 @@ func ExampleMFA() {
 	// kim@acme.example
 }
 
-// A worker whose tokens are bound to a key of its own.
+// A worker whose tokens are bound to its own key.
 func ExampleProofKeyOf() {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // in production, of a key store
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// fetch requests a page of an application as a browser does, logs in if it leads to the
-// tenant, and returns the text of the last page.
+// fetch requests a page of an application as a browser does, and returns the text of the
+// last page. It logs in if the page redirects to the tenant.
 func fetch(browser *http.Client, app, path string) string {
 	resp, err := browser.Get(app + path)
 	if err != nil {
@@ -120,7 +120,7 @@ func ExampleConfig_sessionLimits() {
 	// Output: <nil>
 }
 
-// A session that has no room left in the cookie.
+// A session too large for the cookie.
 func ExampleErrSessionTooLarge() {
 	tenant := auth0test.NewTenant(fakeT{})
 	tenant.LogIn("ada@acme.example")

@@ -146,9 +146,9 @@ func ExampleStrategy_GetConnections() {
 	// Fabrikam /auth/login?connection=fabrikam-entra&returnTo=%2Freports
 }
 
-// A step-up: this page requires an authentication within the last five minutes. A
-// browser with an older session is sent to the tenant, which asks for the password
-// again, and comes back to the URL of the page.
+// A step-up: this page requires an authentication within the last five minutes. A browser
+// with an older session is redirected to the tenant, which asks for the password again,
+// and returns to the URL of the page.
 func ExampleStrategy_RequireStepUp() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -189,8 +189,8 @@ func ExampleStrategy_RequireStepUp() {
 	// /admin 200 administration after [mfa] logins: 3
 }
 
-// A page for the members of one organization. A user who is logged in elsewhere logs in
-// to it, and comes back.
+// A page for the members of one organization. A user logged in to another one logs in to
+// it, and returns to the page.
 func ExampleStrategy_RequireOrganization() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -215,7 +215,7 @@ func ExampleStrategy_RequireOrganization() {
 	// Output: 302 /authorize org_ABCDEFGHIJKLMNOP
 }
 
-// Pages for users who have logged in within a day, each with a login of its own kind.
+// Pages for users who have logged in within a day, each with its own login options.
 func ExampleStrategy_RequireLoginWith() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -237,10 +237,10 @@ func ExampleStrategy_RequireLoginWith() {
 	// Output: 302 acme-saml 86400
 }
 
-// An application moves here from its own sessions, which are in a signed cookie, and logs
-// nobody out. The session begins with the next request, so the browser repeats this one.
-// The package in examples/migrate does this for gorilla/sessions, gin-contrib/sessions
-// and alexedwards/scs.
+// An application replaces its own sessions in a signed cookie, and its users stay logged
+// in. The session begins with the next request, so the browser repeats this one. The
+// package in examples/migrate does this for gorilla/sessions, gin-contrib/sessions and
+// alexedwards/scs.
 func ExampleStrategy_ImportSession() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())
@@ -289,7 +289,7 @@ func ExampleStrategy_ImportSession() {
 	// 200 ada@acme.example logins: 0
 }
 
-// oldSession is the session of a request in the old system.
+// oldSession returns the old system's session of a request.
 func oldSession(r *http.Request) (url.Values, bool) {
 	c, err := r.Cookie("old_session")
 	if err != nil || c.Value != "1f0c" { // it has been made by the old system
@@ -298,10 +298,9 @@ func oldSession(r *http.Request) (url.Values, bool) {
 	return url.Values{"sub": {"auth0|1"}, "email": {"ada@acme.example"}, "refresh_token": {"v1.abc"}}, true
 }
 
-// A user who is logged in proves that a second account is theirs, without losing the
-// session. The answer comes to a redirect URI of its own, because the route of
-// CallbackHandler begins sessions and would ignore it. Register it as an Allowed
-// Callback URL.
+// A logged-in user proves that a second account is theirs, without losing the session.
+// The redirect URI is a separate route, because the route of CallbackHandler begins
+// sessions and would ignore this callback. Register it as an Allowed Callback URL.
 func ExampleApplication_AuthCodeURL() {
 	tenant := auth0test.NewTenant(fakeT{})
 	strategy, err := auth0.New(tenant.Config())

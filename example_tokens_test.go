@@ -58,8 +58,8 @@ func ExampleStrategy_Client() {
 	// Output: called with openid profile email offline_access
 }
 
-// An access token has expired, and there is no refresh token. A person is led through
-// the login and back to the page, a script gets 401 with the URL of the login.
+// The access token has expired, and there is no refresh token. A browser goes through the
+// login and back to the page. A script gets 401 with the URL of the login.
 func ExampleStrategy_AccessToken() {
 	tenant := auth0test.NewTenant(fakeT{})
 	tenant.LogIn("ada@acme.example")

@@ -249,7 +249,7 @@ func ExampleTenant_RequireDPoP() {
 	// Output: true
 }
 
-// A token that is bound to the certificate of a client.
+// A token bound to the certificate of a client.
 func ExampleBoundToCertificate() {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

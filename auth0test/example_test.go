@@ -14,7 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// A user who may write in one organization only.
+// A user with write access in one organization only.
 func ExampleTenant_AddMember() {
 	test := func(t auth0test.TB) {
 		tenant := auth0test.NewTenant(t)
@@ -43,7 +43,7 @@ func ExampleTenant_AddMember() {
 	// joan@acme.example has the roles [editor] and the plan pro
 }
 
-// An application that is called back at a path of its own.
+// An application with its own callback path.
 func ExampleTenant_AllowCallback() {
 	test := func(t auth0test.TB) {
 		tenant := auth0test.NewTenant(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// pageEnvironment are the variables with which examples/api uses a tenant.
+// pageEnvironment returns the variables with which examples/api uses a tenant.
 func pageEnvironment(tenant *auth0test.Tenant) []string {
 	cfg := tenant.Config()
 	return []string{
@@ -28,7 +28,7 @@ func pageEnvironment(tenant *auth0test.Tenant) []string {
 	}
 }
 
-// startPage runs examples/api with a tenant that is in the test's hands.
+// startPage runs examples/api with a tenant that the test controls.
 func startPage(t *testing.T) (*example, *auth0test.Tenant) {
 	t.Helper()
 	port := testproc.FreePort(t)
@@ -36,7 +36,7 @@ func startPage(t *testing.T) (*example, *auth0test.Tenant) {
 	return startNamed(t, "api", port, pageEnvironment(tenant)...), tenant
 }
 
-// calls presses the three buttons and fails if a status is another one.
+// calls presses the three buttons and fails if a status differs.
 func calls(tb *tab, open, members, protected string) {
 	tb.t.Helper()
 	for _, c := range []struct{ name, status string }{{"open", open}, {"members-only", members}, {"protected", protected}} {
@@ -55,8 +55,8 @@ func logInAs(tb *tab, tenantURL, email, greeting string) {
 	tb.reads(greeting)
 }
 
-// TestPage is the tutorial: nobody, somebody without the permission, somebody
-// with it, nobody again.
+// TestPage walks the tutorial: a visitor, a user without the permission, a user with the
+// permission, and a visitor again.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	app := startNamed(t, "api", testproc.FreePort(t))
@@ -84,7 +84,7 @@ func TestPage(t *testing.T) {
 	calls(tb, "200", "200", "403")
 	tb.reads(`scope="read:protected"`, "your account lacks the permission")
 
-	// The token is gone with the page; the tenant still knows Bob.
+	// The token is lost with the page. The tenant's session of Bob remains.
 	tb.reload()
 	tb.reads("Anybody may call")
 	calls(tb, "200", "401", "401")
@@ -110,13 +110,13 @@ func TestPage(t *testing.T) {
 	tb.reads("Anybody may call")
 	calls(tb, "200", "401", "401")
 
-	// Nor does the back button bring Ada back.
+	// The back button does not log Ada in again.
 	tb.back()
 	tb.hides("Good to see you, Ada")
 }
 
-// TestPageSecrets looks for tokens and codes wherever they would outlive the
-// page or leave it.
+// TestPageSecrets looks for tokens and codes in every place that outlives the page or
+// leaves it.
 func TestPageSecrets(t *testing.T) {
 	t.Parallel()
 	app, tenant := startPage(t)
@@ -180,7 +180,7 @@ func TestPageSecrets(t *testing.T) {
 	}
 }
 
-// TestPagePolicy: what the policy forbids does not happen.
+// TestPagePolicy: the browser blocks everything that the policy forbids.
 func TestPagePolicy(t *testing.T) {
 	t.Parallel()
 	app, _ := startPage(t)
@@ -209,8 +209,8 @@ const (
 	unreachable = "The login service cannot be reached. Try again in a minute."
 )
 
-// TestPageForeignAnswer: answers that this tab has not asked for end at the
-// page's door, and none of their text is shown.
+// TestPageForeignAnswer: the page rejects responses that this tab did not request, and
+// shows none of their text.
 func TestPageForeignAnswer(t *testing.T) {
 	t.Parallel()
 	app, tenant := startPage(t)
@@ -233,7 +233,7 @@ func TestPageForeignAnswer(t *testing.T) {
 	}
 	tb.shot("refused")
 
-	// A login is on its way here, and somebody slips in the end of another one.
+	// A login is in progress here, and an attacker injects the response to another one.
 	tb.click("button", "Log in")
 	tb.at(tenant.URL() + "u/login")
 	refused("?code=x&state=y")
@@ -241,7 +241,7 @@ func TestPageForeignAnswer(t *testing.T) {
 		t.Errorf("%d requests to the token endpoint", got)
 	}
 
-	// The real thing works once.
+	// The real response works once.
 	logInAs(tb, tenant.URL(), "ada@acme.example", "Good to see you, Ada")
 	refused("?" + strings.SplitN(tb.last(home+"?code=").url, "?", 2)[1])
 	other := tb.newTab()
@@ -252,7 +252,7 @@ func TestPageForeignAnswer(t *testing.T) {
 	}
 }
 
-// TestPageRefusals: the tenant says no, or nothing at all.
+// TestPageRefusals: the tenant rejects the login, or does not answer.
 func TestPageRefusals(t *testing.T) {
 	t.Parallel()
 	app, tenant := startPage(t)
@@ -297,8 +297,8 @@ func TestPageRefusals(t *testing.T) {
 	tb.hides(unreachable)
 }
 
-// TestPageIDToken: the page believes nothing that was not said to it, by its
-// tenant, in this login.
+// TestPageIDToken: the page accepts only ID tokens that its tenant issued to it in this
+// login.
 func TestPageIDToken(t *testing.T) {
 	t.Parallel()
 	app, tenant := startPage(t)
@@ -317,8 +317,8 @@ func TestPageIDToken(t *testing.T) {
 	tb.reads("Good to see you, Ada")
 }
 
-// TestPageExpiredToken: the API refuses, and the page does not claim any longer
-// that somebody is logged in.
+// TestPageExpiredToken: the API rejects the token, and the page no longer shows a
+// logged-in user.
 func TestPageExpiredToken(t *testing.T) {
 	t.Parallel()
 	app, tenant := startPage(t)
@@ -337,7 +337,7 @@ func TestPageExpiredToken(t *testing.T) {
 	calls(tb, "200", "200", "200")
 }
 
-// TestPageOldTenant logs out at a tenant that does not tell where.
+// TestPageOldTenant logs out at a tenant whose discovery document has no logout endpoint.
 func TestPageOldTenant(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -362,7 +362,7 @@ func TestPageOldTenant(t *testing.T) {
 	tb.at(old.Issuer() + "u/login") // the session there is over too
 }
 
-// TestPageCloud is the page with a real tenant: host names, https, a proxy.
+// TestPageCloud runs the page with a real tenant: host names, https, a proxy.
 func TestPageCloud(t *testing.T) {
 	t.Parallel()
 	c := startNamedCloud(t, "api", pageEnvironment, nil)
@@ -440,8 +440,8 @@ func TestPageLooks(t *testing.T) {
 	}
 }
 
-// TestPageKeyboard: no mouse, and whoever uses a button does not lose their
-// place. What the API answers is announced.
+// TestPageKeyboard uses the page without a mouse. A button keeps the focus, and the page
+// announces the API's response.
 func TestPageKeyboard(t *testing.T) {
 	t.Parallel()
 	app := startNamed(t, "api", testproc.FreePort(t))

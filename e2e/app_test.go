@@ -24,8 +24,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// binaries is where the examples are, built once for all tests. Most tests are
-// about webapp, which is meant where an example has no name.
+// binaries is the directory of the examples, built once for all tests. Most tests use
+// webapp, the default where no name is given.
 var binaries string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -60,14 +60,14 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// raceEnabled reports whether the tests run with the race detector; then the
-// example does too.
+// raceEnabled reports whether the tests run with the race detector. The example then does
+// too.
 func raceEnabled() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
-// An output collects what a program writes, and is read while it does.
+// An output collects a program's output, and can be read while the program writes.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -85,7 +85,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// waitFor waits until all of the texts were written.
+// waitFor waits until the output has all of the texts.
 func (o *output) waitFor(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
@@ -100,26 +100,25 @@ func (o *output) waitFor(t *testing.T, texts ...string) {
 	}
 }
 
-// An example is an example program in a process of its own.
+// An example is an example program in a separate process.
 type example struct {
 	url            string
 	stdout, stderr *output
 }
 
-// startExample runs the example on a free port, with further variables for its
-// environment.
+// startExample runs the example on a free port, with additional environment variables.
 func startExample(t *testing.T, env ...string) *example {
 	t.Helper()
 	return startExampleOn(t, testproc.FreePort(t), env...)
 }
 
-// startExampleOn runs the example on a port that a tenant has been told already.
+// startExampleOn runs the example on a port that the tenant already knows.
 func startExampleOn(t *testing.T, port string, env ...string) *example {
 	t.Helper()
 	return startNamed(t, "webapp", port, env...)
 }
 
-// startNamed is for the other examples.
+// startNamed runs another example.
 func startNamed(t *testing.T, name, port string, env ...string) *example {
 	t.Helper()
 	return startWith(t, name, nil, port, env...)
@@ -169,7 +168,7 @@ func startWith(t *testing.T, name string, flags []string, port string, env ...st
 	}
 }
 
-// startAndFail runs an example until it ends, and returns what it has written.
+// startAndFail runs an example until it ends, and returns its output.
 func startAndFail(t *testing.T, name string, env ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -183,7 +182,7 @@ func startAndFail(t *testing.T, name string, env ...string) (string, error) {
 	return string(log), err
 }
 
-// tenantURL is where the embedded tenant of an example is.
+// tenantURL returns the URL of the embedded tenant of an example.
 func (e *example) tenantURL(t *testing.T) string {
 	t.Helper()
 	e.stdout.waitFor(t, "embedded, at ", "Open ")
@@ -192,13 +191,12 @@ func (e *example) tenantURL(t *testing.T) string {
 	return url
 }
 
-// An app is a small application in the process of the test, with a tenant whose
-// counters and switches the test has in its hands.
+// An app is a small application in the process of the test. The test controls its tenant.
 type app struct {
 	url    string
 	tenant *auth0test.Tenant
 	log    *output
-	// protectAll makes every page need a login.
+	// protectAll makes every page require a login.
 	protectAll atomic.Bool
 
 	mu       sync.Mutex
@@ -206,17 +204,17 @@ type app struct {
 	lost     string // name of a cookie that never reaches the browser
 }
 
-// loseCookie takes a cookie out of all responses.
+// loseCookie removes a cookie from all responses.
 func (a *app) loseCookie(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.lost = name
 }
 
-// A request is one that the application has answered.
+// A request is one request that the application has answered.
 type request struct {
 	method, path, query string
-	site, purpose       string // what the browser says about where it comes from
+	site, purpose       string // the browser's report of the request's origin
 	cookies             []string
 	status              int
 	setCookie           []string
@@ -227,7 +225,8 @@ func startApp(t *testing.T, edit func(*auth0.Config)) *app {
 	return startAppAt(t, "localhost", edit)
 }
 
-// startAppAt starts it for browsers that reach this machine by another host name.
+// startAppAt starts the application for browsers that reach this machine by another host
+// name.
 func startAppAt(t *testing.T, host string, edit func(*auth0.Config)) *app {
 	t.Helper()
 	listener, err := net.Listen("tcp", "localhost:0")
@@ -296,7 +295,8 @@ func (a *app) routes(strategy *auth0.Strategy) http.Handler {
 		show("Without a referrer", `<form method="post" action="/auth/login"><input type="hidden" name="returnTo" value="/no-referrer"><button>Log in by a form</button></form><a href="/auth/logout">Log out by a link</a>`)(w, r)
 	})
 	a.libraryPages(mux, strategy, show)
-	// What the library does not do, to show that the tests below would notice.
+	// A page and a route without the library's protections, to prove that the tests below
+	// would notice.
 	mux.HandleFunc("GET /careless", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Del("Cache-Control")
 		w.Header().Del("Pragma")
@@ -356,7 +356,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// seen waits for a request that agrees, and returns it.
+// seen waits for a matching request, and returns it.
 func (a *app) seen(t *testing.T, what string, agrees func(request) bool) request {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -374,14 +374,14 @@ func (a *app) seen(t *testing.T, what string, agrees func(request) bool) request
 	}
 }
 
-// forget begins a new list of requests.
+// forget clears the list of requests.
 func (a *app) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests = nil
 }
 
-// asAda logs in at the tenant's page, on which the tab is.
+// asAda logs Ada in at the tenant's page, which the tab shows.
 func asAda(tb *tab) { withPassword(tb, "ada@acme.example") }
 
 func withPassword(tb *tab, email string) {

@@ -30,12 +30,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long anything may take before a test gives up. It is far more
-// than is needed, so that a slow machine does not fail.
+// patience is the longest wait before a test gives up. It is generous, so that a slow
+// machine does not fail.
 const patience = 30 * time.Second
 
-// A tab is one page of a browser, used as a person does: by what can be read
-// on it.
+// A tab is one page of a browser, used as a user does: by the visible text.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -43,21 +42,20 @@ type tab struct {
 	mu        sync.Mutex
 	documents []document
 	faults    []string
-	expected  []string  // parts of faults that are none
-	loading   time.Time // since when the page is, else zero
+	expected  []string  // parts of expected faults
+	loading   time.Time // start of the page's loading, else zero
 }
 
-// A document is an answer that the browser has got for a page, redirects
-// included.
+// A document is the response that the browser got for a page, redirects included.
 type document struct {
 	url    string
 	status int
 	header http.Header
 }
 
-// newBrowser returns the first tab of a browser without a history. Flags are further
-// ones of the command line, as name=value. Tests without flags share one process: each
-// gets a profile of its own in it, which nothing of the others reaches.
+// newBrowser returns the first tab of a browser without a history. Flags are additional
+// command line flags, as name=value. Tests without flags share one process, each with an
+// isolated profile.
 func newBrowser(t *testing.T, flags ...string) *tab {
 	t.Helper()
 	if len(flags) > 0 {
@@ -86,7 +84,7 @@ var shared struct {
 	stop func()
 }
 
-// newBrowserWith starts a browser of its own, for a profile with preferences, in JSON.
+// newBrowserWith starts a separate browser, for a profile with preferences, in JSON.
 func newBrowserWith(t *testing.T, preferences string, flags ...string) *tab {
 	t.Helper()
 	allocator, stop, err := startBrowser(preferences, flags...)
@@ -103,7 +101,7 @@ func startBrowser(preferences string, flags ...string) (ctx context.Context, sto
 	if err != nil {
 		return nil, nil, fmt.Errorf("these tests need a browser, and there is no chromium on PATH: %w", err)
 	}
-	// Not t.TempDir: a browser that is being closed may still write into it.
+	// Not t.TempDir: a closing browser may still write into it.
 	dir, err := os.MkdirTemp("", "e2e-browser-")
 	if err != nil {
 		return nil, nil, err
@@ -122,7 +120,7 @@ func startBrowser(preferences string, flags ...string) (ctx context.Context, sto
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
-		chromedp.Env("TMPDIR="+temporary), // it leaves things there
+		chromedp.Env("TMPDIR="+temporary), // the browser leaves files there
 		chromedp.NoSandbox,                // containers run tests as root
 		chromedp.DisableGPU,
 		chromedp.NoFirstRun,
@@ -141,14 +139,14 @@ func startBrowser(preferences string, flags ...string) (ctx context.Context, sto
 	return allocator, func() { stopAllocator(); removeAll(dir) }, nil
 }
 
-// during makes a subtest the one that fails if something goes wrong in the tab.
+// during makes faults in the tab fail the subtest.
 func (tb *tab) during(t *testing.T) {
 	outer := tb.t
 	tb.t = t
 	t.Cleanup(func() { tb.t = outer })
 }
 
-// removeAll deletes a directory that processes may still be leaving.
+// removeAll deletes a directory in which ending processes may still write.
 func removeAll(dir string) {
 	for deadline := time.Now().Add(patience); os.RemoveAll(dir) != nil && time.Now().Before(deadline); {
 		time.Sleep(pollEvery)
@@ -183,7 +181,7 @@ func (tb *tab) opened(prefix string) *tab {
 	return openTab(tb.t, tb.ctx, chromedp.WithTargetID(id))
 }
 
-// pages returns what is open in the profile of the tab.
+// pages returns the open pages in the profile of the tab.
 func (tb *tab) pages() ([]*target.Info, error) {
 	all, err := chromedp.Targets(tb.ctx)
 	own := chromedp.FromContext(tb.ctx).Target.TargetID
@@ -195,7 +193,7 @@ func (tb *tab) pages() ([]*target.Info, error) {
 	return slices.DeleteFunc(all, func(p *target.Info) bool { return p.BrowserContextID != profile }), nil
 }
 
-// windows waits until the browser shows so many pages.
+// windows waits until the browser shows the wanted number of pages.
 func (tb *tab) windows(want int) {
 	tb.t.Helper()
 	tb.until(fmt.Sprintf("%d windows", want), func() (bool, string) {
@@ -215,8 +213,8 @@ func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOp
 	ctx, closeTab := chromedp.NewContext(parent, options...)
 	t.Cleanup(closeTab)
 	tb := &tab{t: t, ctx: ctx}
-	// The browser lives as long as the context of this first call, so that one
-	// has no timeout.
+	// The browser lives as long as the context of this first call, so the call has no
+	// timeout.
 	if err := chromedp.Listen(ctx, tb.observe); err != nil {
 		t.Fatalf("the browser does not start: %v", err)
 	}
@@ -235,16 +233,15 @@ func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOp
 	return tb
 }
 
-// expectFault is for tests that bring a fault about.
+// expectFault declares a fault that the test causes.
 func (tb *tab) expectFault(part string) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	tb.expected = append(tb.expected, part)
 }
 
-// observe keeps what a person does not see. Faults of the pages themselves,
-// such as a script that throws or a style that the page's own policy forbids,
-// fail every test.
+// observe records events that a user does not see. A fault of the pages themselves, for
+// example a script error or a style that the page's own policy forbids, fails every test.
 func (tb *tab) observe(event any) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
@@ -278,14 +275,14 @@ func (tb *tab) observe(event any) {
 	}
 }
 
-// isItself reports whether a frame is the page, and not one in it.
+// isItself reports whether a frame is the page itself.
 func (tb *tab) isItself(frame cdp.FrameID) bool {
 	c := chromedp.FromContext(tb.ctx)
 	return c != nil && c.Target != nil && string(frame) == string(c.Target.TargetID)
 }
 
-// leaving reports whether the page is about to be another one. What is asked of it
-// then, the browser may never answer, nor what is asked afterwards.
+// leaving reports whether the browser is about to load another page. The browser may
+// never answer commands sent then, nor later ones.
 func (tb *tab) leaving() bool {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
@@ -300,7 +297,7 @@ func documentOf(r *network.Response) document {
 	return d
 }
 
-// last returns the last answer for a page whose URL has the prefix.
+// last returns the last document whose URL has the prefix.
 func (tb *tab) last(prefix string) document {
 	tb.t.Helper()
 	var found document
@@ -318,7 +315,7 @@ func (tb *tab) last(prefix string) document {
 	return found
 }
 
-// visited returns how many answers came from URLs with the prefix.
+// visited returns the number of responses from URLs with the prefix.
 func (tb *tab) visited(prefix string) int {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
@@ -343,8 +340,8 @@ func call[P, R any](tb *tab, command cdp.Command[P, R], params P) R {
 	return result
 }
 
-// attempt is how long a command may take that is tried again: the browser never
-// answers some that were under way when the page changed.
+// attempt is the time limit of a command that is retried. The browser never answers some
+// commands in progress when the page changes.
 const attempt = patience / 10
 
 func try[P, R any](tb *tab, command cdp.Command[P, R], params P) (R, error) {
@@ -375,7 +372,7 @@ func evalWithin[T any](tb *tab, d time.Duration, expression string) (T, error) {
 
 const pollEvery = 20 * time.Millisecond
 
-// until waits for a condition, and fails the test with what was there instead.
+// until waits for a condition, and fails the test with the actual state.
 func (tb *tab) until(what string, condition func() (ok bool, instead string)) {
 	tb.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -392,7 +389,7 @@ func (tb *tab) until(what string, condition func() (ok bool, instead string)) {
 	}
 }
 
-// open is what typing an address does.
+// open types an address.
 func (tb *tab) open(url string) {
 	tb.t.Helper()
 	result := call(tb, page.Navigate, page.NavigateParams{URL: url, TransitionType: page.TransitionTypeTyped})
@@ -402,7 +399,7 @@ func (tb *tab) open(url string) {
 	tb.settled()
 }
 
-// settled waits for a page that is complete.
+// settled waits until the page is complete.
 func (tb *tab) settled() {
 	tb.t.Helper()
 	tb.until("a complete page", func() (bool, string) {
@@ -448,7 +445,7 @@ func (tb *tab) url() string {
 	return history.Entries[history.CurrentIndex].URL
 }
 
-// text returns what can be read on the page.
+// text returns the visible text of the page.
 func (tb *tab) text() string {
 	text, err := tryEval[string](tb, "document.body ? document.body.innerText : ''")
 	if err != nil {
@@ -472,7 +469,7 @@ func (tb *tab) at(prefix string) {
 	tb.settled()
 }
 
-// reads waits until all of the texts can be read on the page.
+// reads waits until the page shows all of the texts.
 func (tb *tab) reads(texts ...string) {
 	tb.t.Helper()
 	for _, text := range texts {
@@ -483,7 +480,7 @@ func (tb *tab) reads(texts ...string) {
 	tb.settled()
 }
 
-// hides fails if one of the texts can be read, or is in the source.
+// hides fails if the page or its source contains one of the texts.
 func (tb *tab) hides(texts ...string) {
 	tb.t.Helper()
 	all := tb.text() + "\n" + tb.html()
@@ -561,8 +558,8 @@ func (tb *tab) nodes(role string) ([]node, error) {
 	return nodes, nil
 }
 
-// click presses the mouse in the middle of an element. Whatever covers it gets
-// the click, as with a person.
+// click presses the mouse in the middle of an element. An element that covers it gets the
+// click, as with a user.
 func (tb *tab) click(role, name string) {
 	tb.t.Helper()
 	tb.settled() // a button may need a script that is not loaded yet
@@ -574,14 +571,14 @@ func (tb *tab) press(role, name string, clicks int64) {
 	tb.until(fmt.Sprintf("a click on the %s %q", role, name), func() (bool, string) {
 		x, y, err := tb.middle(tb.find(role, name))
 		if err != nil {
-			return false, err.Error() // the page has changed under our hands
+			return false, err.Error() // the page has changed meanwhile
 		}
 		for i := range clicks {
 			for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
 				call(tb, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: i + 1})
 			}
 		}
-		time.Sleep(pollEvery) // the browser tells a moment later that it leaves the page
+		time.Sleep(pollEvery) // the browser reports a moment later that it leaves the page
 		return true, ""
 	})
 }
@@ -601,11 +598,11 @@ func (tb *tab) middle(id cdp.BackendNodeID) (x, y float64, err error) {
 	return (q[0] + q[2] + q[4] + q[6]) / 4, (q[1] + q[3] + q[5] + q[7]) / 4, nil
 }
 
-// fill replaces what is in the field with the label.
+// fill replaces the content of the field with the label.
 func (tb *tab) fill(label, text string) {
 	tb.t.Helper()
 	tb.settled()
-	tb.press("textbox", label, 3) // selects what is there
+	tb.press("textbox", label, 3) // selects the content
 	call(tb, input.InsertText, input.InsertTextParams{Text: text})
 }
 
@@ -622,20 +619,19 @@ func (tb *tab) key(name, text string, code int64) {
 	}
 }
 
-// types enters a text where the focus is.
+// types enters a text at the focus.
 func (tb *tab) types(text string) {
 	tb.t.Helper()
 	call(tb, input.InsertText, input.InsertTextParams{Text: text})
 }
 
-// focus returns the text of what has the keyboard's focus.
+// focus returns the text of the focused element.
 func (tb *tab) focus() string {
 	tb.t.Helper()
 	return eval[string](tb, "document.activeElement === document.body ? '' : document.activeElement.innerText.trim()")
 }
 
-// showsFocus fails if a person does not see what has the keyboard's focus (WCAG 2.2,
-// 2.4.7).
+// showsFocus fails if the focus is not visible (WCAG 2.2, 2.4.7).
 func (tb *tab) showsFocus() {
 	tb.t.Helper()
 	if !eval[bool](tb, `(e => { const s = getComputedStyle(e); return e.matches(":focus-visible") && s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 1 })(document.activeElement)`) {
@@ -643,7 +639,7 @@ func (tb *tab) showsFocus() {
 	}
 }
 
-// tabTo presses the tabulator key until something with the text has the focus.
+// tabTo presses the tabulator key until an element with the text has the focus.
 func (tb *tab) tabTo(text string) {
 	tb.t.Helper()
 	tb.settled()
@@ -673,7 +669,7 @@ func (tb *tab) cookies() []*network.Cookie {
 	return result.Cookies
 }
 
-// setCookies puts cookies into the browser.
+// setCookies adds cookies to the browser.
 func (tb *tab) setCookies(cookies ...*network.CookieParam) {
 	tb.t.Helper()
 	c := chromedp.FromContext(tb.ctx)
@@ -684,8 +680,8 @@ func (tb *tab) setCookies(cookies ...*network.CookieParam) {
 	}
 }
 
-// cookieNames returns the names of the cookies of a host that begin with the
-// prefix, without those that only note for a second that a session has ended.
+// cookieNames returns the names of a host's cookies that begin with the prefix, without
+// the short-lived markers of an ended session.
 func (tb *tab) cookieNames(host, prefix string) []string {
 	tb.t.Helper()
 	var names []string
@@ -697,8 +693,8 @@ func (tb *tab) cookieNames(host, prefix string) []string {
 	return names
 }
 
-// holdAt stops the browser before it asks for the URL pattern, and returns the
-// URL that it would have asked for. Letting go makes the page fail to load.
+// holdAt stops the browser before it requests the URL pattern, and returns that URL.
+// Afterwards the page fails to load.
 func (tb *tab) holdAt(pattern string) (wait func() string) {
 	tb.t.Helper()
 	held := make(chan *fetch.EventRequestPaused, 1)
@@ -743,7 +739,7 @@ func (tb *tab) dark(on bool) {
 	call(tb, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 }
 
-// shot stores what the tab shows in screenshots/, for people to look at.
+// shot stores a picture of the tab in screenshots/, for a human reviewer.
 func (tb *tab) shot(name string) {
 	tb.t.Helper()
 	picture, err := try(tb, page.CaptureScreenshot, page.CaptureScreenshotParams{})
@@ -770,8 +766,8 @@ func nextShot(test string) int {
 	return shots.count[test]
 }
 
-// examine looks at a page on a narrow screen, by day and by night: it has no more width
-// than the screen, and nothing that axe finds.
+// examine checks a page on a narrow screen, in light and in dark: it is not wider than
+// the screen, and axe finds nothing.
 func (tb *tab) examine(name string) {
 	tb.t.Helper()
 	tb.size(320, 800)
@@ -784,10 +780,10 @@ func (tb *tab) examine(name string) {
 	tb.dark(false)
 }
 
-// fits fails if a person would have to scroll sideways on a screen of the width.
+// fits fails if a user would have to scroll sideways on a screen of the width.
 func (tb *tab) fits(width int64) {
 	tb.t.Helper()
-	// Not window.innerWidth: on a phone that grows with the page.
+	// Not window.innerWidth: on a phone it grows with the page.
 	if needs := eval[int64](tb, "document.documentElement.scrollWidth"); needs > width {
 		tb.t.Errorf("%s is %d pixels wide on a screen of %d", tb.url(), needs, width)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// startCustomOAuth2 runs the example and returns where the provider is.
+// startCustomOAuth2 runs the example and returns the URL of the provider.
 func startCustomOAuth2(t *testing.T, flags ...string) (app *example, pictor string) {
 	t.Helper()
 	app = startWith(t, "customoauth2", flags, testproc.FreePort(t))
@@ -20,8 +20,8 @@ func startCustomOAuth2(t *testing.T, flags ...string) (app *example, pictor stri
 	return app, pictor
 }
 
-// TestCustomOAuth2 logs in with a provider of one's own by redirects, and calls
-// its API as the person who is logged in.
+// TestCustomOAuth2 logs in with a custom OAuth 2.0 provider by redirects, and calls its
+// API as the logged-in user.
 func TestCustomOAuth2(t *testing.T) {
 	t.Parallel()
 	app, pictor := startCustomOAuth2(t)
@@ -30,7 +30,7 @@ func TestCustomOAuth2(t *testing.T) {
 	tb.reads("Make an album of your photos", "Continue with Pictor")
 	tb.shot("home")
 
-	// Who does not agree comes back to a page that says so.
+	// A user who refuses returns to a page that says so.
 	tb.click("link", "Continue with Pictor")
 	tb.at(pictor + "/authorize")
 	tb.reads("You are Iris Lind. Let Albums use:", "me", "photos")
@@ -47,7 +47,7 @@ func TestCustomOAuth2(t *testing.T) {
 	tb.at(app.url + "/")
 	tb.reads("Good to see you, Iris Lind", "oauth2|pictor|4711")
 	tb.shot("home-logged-in")
-	// The login gives nobody the photos; the account does.
+	// The login gives no access to the photos. The connected account does.
 	tb.click("link", "Your photos at Pictor")
 	tb.at(app.url + "/photos")
 	tb.reads("No photos yet", "Pictor has confirmed who you are.")
@@ -55,7 +55,7 @@ func TestCustomOAuth2(t *testing.T) {
 	tb.connectPictor(pictor)
 	tb.at(app.url + "/photos")
 	tb.reads("Harbour at dawn", "Birches", "Night ferry")
-	tb.hides("pictor-") // which its tokens begin with
+	tb.hides("pictor-") // the prefix of the provider's tokens
 	tb.shot("photos")
 	tb.reload()
 	tb.reads("Harbour at dawn")
@@ -65,7 +65,7 @@ func TestCustomOAuth2(t *testing.T) {
 	tb.click("button", "Log out")
 	tb.reads("Make an album of your photos")
 
-	// Ada has nothing at Pictor.
+	// Ada has no account at Pictor.
 	tb.click("link", "Other ways to log in")
 	tb.reads("Continue with Pictor") // on the tenant's page too
 	tb.shot("tenant-login")
@@ -84,13 +84,13 @@ func (tb *tab) connectPictor(pictor string) {
 	tb.click("button", "Agree")
 }
 
-// TestCustomOAuth2Accounts: Ada logs in with a password, connects the account
-// that she has at the provider, has her photos, and takes it back.
+// TestCustomOAuth2Accounts: Ada logs in with a password, connects her account at the
+// provider, sees her photos, and disconnects it.
 func TestCustomOAuth2Accounts(t *testing.T) {
 	t.Parallel()
 	app, pictor := startCustomOAuth2(t)
 	tb := newBrowser(t)
-	// Who has to log in first comes from another site, where nothing begins.
+	// After a login, the request comes from another site, so no connection begins.
 	tb.open(app.url + "/connect?connection=pictor")
 	asAda(tb)
 	tb.at(app.url + "/connect")
@@ -110,7 +110,7 @@ func TestCustomOAuth2Accounts(t *testing.T) {
 	tb.at(app.url + "/accounts")
 	tb.reads("No account is connected.")
 
-	// From where the photos would be, and back there.
+	// The connection begins at the page of the photos, and returns there.
 	tb.click("link", "Photos")
 	tb.reads("No photos yet", "You have not logged in with Pictor")
 	tb.click("button", "Connect your Pictor account")
@@ -118,7 +118,7 @@ func TestCustomOAuth2Accounts(t *testing.T) {
 	tb.click("button", "Agree")
 	tb.at(app.url + "/photos")
 	tb.reads("Harbour at dawn", "Night ferry")
-	tb.hides("pictor-") // which its tokens begin with
+	tb.hides("pictor-") // the prefix of the provider's tokens
 	tb.shot("photos")
 	tb.click("link", "Accounts")
 	tb.reads("Pictor", "Albums may use: me, photos", "Connected on "+time.Now().UTC().Format("2 January 2006"))
@@ -130,7 +130,7 @@ func TestCustomOAuth2Accounts(t *testing.T) {
 	tb.dark(false)
 	tb.size(1280, 800)
 
-	// It is Ada's, in any browser, and she is still Ada.
+	// The account is Ada's in any browser, and she is still logged in as Ada.
 	tb.click("link", "Albums")
 	tb.reads("Good to see you, Ada Lovelace", "auth0|")
 	tb.shot("home")
@@ -150,7 +150,7 @@ func TestCustomOAuth2Accounts(t *testing.T) {
 	}
 }
 
-// TestCustomOAuth2Popup does the same in a window of its own.
+// TestCustomOAuth2Popup does the same in a pop-up window.
 func TestCustomOAuth2Popup(t *testing.T) {
 	t.Parallel()
 	app, pictor := startCustomOAuth2(t)
@@ -175,7 +175,8 @@ func TestCustomOAuth2Popup(t *testing.T) {
 	tb.at(app.url + "/photos")
 	tb.reads("Harbour at dawn", "Night ferry")
 	tb.shot("photos")
-	// One stays for a while, so that the page of the refusal can be loaded again.
+	// One cookie stays for a while, so that the page of the rejected login can be
+	// reloaded.
 	if names := tb.cookieNames("localhost", "auth0_txn_"); len(names) != 1 {
 		t.Errorf("the cookies of logins are %q", names)
 	}
@@ -184,8 +185,8 @@ func TestCustomOAuth2Popup(t *testing.T) {
 	}
 }
 
-// TestCustomOAuth2PopupWithoutOpener: the provider cuts the tie between the
-// windows, and the page hears of it all the same.
+// TestCustomOAuth2PopupWithoutOpener: the provider isolates the window from its opener,
+// and the page still learns of the login.
 func TestCustomOAuth2PopupWithoutOpener(t *testing.T) {
 	t.Parallel()
 	app, pictor := startCustomOAuth2(t, "-isolate")
@@ -203,8 +204,8 @@ func TestCustomOAuth2PopupWithoutOpener(t *testing.T) {
 	tb.shot("logged-in")
 }
 
-// TestCustomOAuth2PopupAlone opens the address of the pop-up as a page: it says
-// that it can be closed, and leads on.
+// TestCustomOAuth2PopupAlone opens the URL of the pop-up as a page. The page says that it
+// can be closed, and has a link to go on.
 func TestCustomOAuth2PopupAlone(t *testing.T) {
 	t.Parallel()
 	for _, scripts := range []bool{true, false} {

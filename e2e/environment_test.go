@@ -38,7 +38,7 @@ func serveTenant(t *testing.T, appURL string) *auth0test.Tenant {
 	return tenant
 }
 
-// environment are the variables with which the example uses a tenant.
+// environment returns the variables with which the example uses a tenant.
 func environment(tenant *auth0test.Tenant) []string {
 	cfg := tenant.Config()
 	return []string{
@@ -51,9 +51,8 @@ func environment(tenant *auth0test.Tenant) []string {
 	}
 }
 
-// TestEnvironment runs the example with a tenant that it knows from variables
-// only, and as a provider like any other, by its URL. Such a one gives no list
-// of connections, and the log says so.
+// TestEnvironment runs the example with a tenant configured by variables only, as a
+// provider by URL. This provider has no list of connections, and the log says so.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -68,7 +67,8 @@ func TestEnvironment(t *testing.T) {
 	if got, want := tb.names("link")[1:], []string{"Log in"}; !slices.Equal(got, want) {
 		t.Errorf("the buttons are %q, want %q", got, want)
 	}
-	// Scopes would not help here: nobody is asked, because the domain is a URL.
+	// Scopes would not help here: with a URL as the domain, the application does not
+	// request the list.
 	app.stderr.waitFor(t, "Config.Domain is a URL", "Config.TenantDomain")
 	if log := app.stderr.String(); tenant.Calls(auth0test.Management) != 0 || strings.Contains(log, "read:connections") {
 		t.Errorf("the log advises scopes:\n%s", log)
@@ -85,8 +85,8 @@ func TestEnvironment(t *testing.T) {
 	tb.reads("Log in to Fieldnotes")
 }
 
-// TestEnvironmentIsIncomplete: the program says what is missing, all of it at
-// once, and does not start.
+// TestEnvironmentIsIncomplete: the program reports all missing variables at once, and
+// does not start.
 func TestEnvironmentIsIncomplete(t *testing.T) {
 	t.Parallel()
 	log, err := startAndFail(t, "webapp", "AUTH0_DOMAIN=acme.auth0.example", "AUTH0_CLIENT_ID=x")
@@ -105,16 +105,15 @@ func TestEnvironmentIsIncomplete(t *testing.T) {
 	}
 }
 
-// A cloud is the example as it runs in production: a tenant that has a host
-// name, https everywhere, and a proxy in front of the application. Both host
-// names exist on this machine only.
+// A cloud is the example as in production: a tenant with a host name, https everywhere,
+// and a proxy in front of the application. Both host names exist on this machine only.
 type cloud struct {
 	tenant *auth0test.Tenant
 	app    *example
-	flags  []string // with which a browser reaches both
+	flags  []string // browser flags to reach both
 }
 
-// startCloud starts it. Prepare is called before the example starts.
+// startCloud starts the cloud. It calls prepare before the example starts.
 func startCloud(t *testing.T, prepare func(*auth0test.Tenant)) *cloud {
 	t.Helper()
 	return startNamedCloud(t, "webapp", environment, prepare)
@@ -142,8 +141,8 @@ func startNamedCloud(t *testing.T, name string, env func(*auth0test.Tenant) []st
 		http.Error(w, "no such host", http.StatusMisdirectedRequest)
 	}), &tls.Config{Certificates: []tls.Certificate{certificate}})
 
-	// The example finds the tenant through a proxy, as in a company's network;
-	// it leads every host name to the server above.
+	// The example reaches the tenant through a proxy, as in a company's network. The
+	// proxy sends every host name to the server above.
 	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tunnel(w, r, secure) }), nil)
 	c.app = startNamed(t, name, port, append(env(c.tenant),
 		"HTTPS_PROXY=http://"+proxy, "SSL_CERT_FILE="+pemFile)...)
@@ -213,8 +212,8 @@ func tunnel(w http.ResponseWriter, r *http.Request, address string) {
 	<-done
 }
 
-// newCertificate makes a certificate for the names, and a file by which a
-// program trusts it.
+// newCertificate returns a certificate for the names, and a file of roots that a program
+// trusts.
 func newCertificate(t *testing.T, names ...string) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -243,8 +242,7 @@ func newCertificate(t *testing.T, names ...string) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// TestCloud is the first minute with a real tenant: variables, buttons, login,
-// logout.
+// TestCloud walks the first minute with a real tenant: variables, buttons, login, logout.
 func TestCloud(t *testing.T) {
 	t.Parallel()
 	c := startCloud(t, nil)
@@ -286,8 +284,8 @@ func TestCloud(t *testing.T) {
 	}
 }
 
-// TestCloudWithoutList: the application may not read the connections. The page
-// has one button, and the log says what to do.
+// TestCloudWithoutList: the application is not allowed to read the connections. The page
+// has one button, and the log names the remedy.
 func TestCloudWithoutList(t *testing.T) {
 	t.Parallel()
 	c := startCloud(t, func(tenant *auth0test.Tenant) { tenant.Fail(auth0test.Management, http.StatusForbidden) })
@@ -310,7 +308,7 @@ func TestCloudWithoutList(t *testing.T) {
 	}
 }
 
-// TestCloudIsDown: a tenant that does not answer leaves a page and a way on.
+// TestCloudIsDown: if the tenant does not answer, the user gets a page with a way on.
 func TestCloudIsDown(t *testing.T) {
 	t.Parallel()
 	c := startCloud(t, nil)
@@ -330,7 +328,7 @@ func TestCloudIsDown(t *testing.T) {
 	tb.at(auth0test.AppURL + "/")
 	tb.reads("Good to see you, Grace")
 
-	// Logging out here works whatever the tenant does.
+	// The logout of the application works without the tenant.
 	c.tenant.Fail(auth0test.Logout, http.StatusServiceUnavailable)
 	tb.click("button", "Log out")
 	tb.at("https://acme.auth0.example/")

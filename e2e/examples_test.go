@@ -23,9 +23,9 @@ func startBelow(t *testing.T, name, path string) (app *example, flags []string) 
 	return app, []string{"host-resolver-rules=MAP app.acme.example " + secure, "ignore-certificate-errors="}
 }
 
-// TestBelowPath goes through each example on a narrow screen, below a path of an https
-// host: logs in, uses it and logs out. No page is wider than the screen, by day and by
-// night, and axe finds nothing on it.
+// TestBelowPath walks each example on a narrow screen, below a path of an https host: it
+// logs in, uses the example and logs out. No page is wider than the screen, in light or
+// in dark, and axe finds nothing.
 func TestBelowPath(t *testing.T) {
 	t.Parallel()
 	const base = auth0test.AppURL + "/shop"
@@ -53,7 +53,7 @@ func TestBelowPath(t *testing.T) {
 			look("calls")
 			tb.back()
 			tb.at(base + "/profile")
-			tb.open(base + "/auth/callback?code=x&state=y") // of nothing: home
+			tb.open(base + "/auth/callback?code=x&state=y") // of no login: redirects home
 			tb.at(base + "/")
 			tb.click("button", "Log out")
 			tb.at(base)
@@ -232,7 +232,7 @@ func TestSessionsElsewhere(t *testing.T) {
 		for _, tb := range []*tab{one, other} {
 			tb.open(app.url + "/")
 			tb.click("link", "Log in")
-			if tb.settled(); tb.url() != app.url+"/" { // after the first round, the tenant may know her
+			if tb.settled(); tb.url() != app.url+"/" { // after the first round, the tenant may have a session
 				asAda(tb)
 			}
 			tb.reads("Good to see you, Ada", "This session began at")
@@ -246,7 +246,7 @@ func TestSessionsElsewhere(t *testing.T) {
 		other.reads("Log in to Doorbell")
 		other.hides("Ada")
 		other.shot("ended")
-		// A session that begins in the second in which all were ended has ended too.
+		// A session that begins in the same second as the logout has ended too.
 		other.until("the next second", func() (bool, string) { return time.Now().Unix() > now, "it is the same" })
 	}
 	app.stderr.waitFor(t, "sessions were ended by the tenant")

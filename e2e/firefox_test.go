@@ -17,8 +17,8 @@ import (
 	"github.com/coder/websocket/wsjson"
 )
 
-// A fox is one page of Firefox, steered by WebDriver BiDi. Debian has no geckodriver,
-// and Firefox speaks this protocol itself.
+// A fox is one page of Firefox, controlled by WebDriver BiDi. Debian has no geckodriver,
+// and Firefox itself implements this protocol.
 type fox struct {
 	t    *testing.T
 	conn *websocket.Conn
@@ -38,7 +38,7 @@ type foxAnswer struct {
 	Message string          `json:"message"`
 }
 
-// foxPreferences keep Firefox from asking for anything but the pages of the test.
+// foxPreferences keep Firefox from requesting anything but the pages of the test.
 const foxPreferences = `user_pref("app.normandy.enabled", false);
 user_pref("app.update.disabledForTesting", true);
 user_pref("browser.aboutwelcome.enabled", false);
@@ -116,7 +116,7 @@ func newFox(t *testing.T) *fox {
 	return f
 }
 
-// read hands each answer to the call that waits for it.
+// read passes each response to the call that waits for it.
 func (f *fox) read() {
 	defer close(f.dead)
 	for {
@@ -182,7 +182,7 @@ func (f *fox) until(what string, condition func() (ok bool, instead string)) {
 	}
 }
 
-// eval returns the text that a script in the page makes.
+// eval returns the text value of a script in the page.
 func (f *fox) eval(expression string) (string, error) {
 	answer, err := f.try("script.evaluate", map[string]any{"expression": "String(" + expression + ")", "target": map[string]any{"context": f.page}, "awaitPromise": true})
 	if err != nil {
@@ -207,7 +207,7 @@ func (f *fox) open(url string) {
 	f.call("browsingContext.navigate", map[string]any{"context": f.page, "url": url, "wait": "complete"}, nil)
 }
 
-// at waits for a page whose URL has the prefix, and which has the texts.
+// at waits for a page whose URL has the prefix and whose text has the texts.
 func (f *fox) at(prefix string, texts ...string) {
 	f.t.Helper()
 	f.until("the page "+prefix, func() (bool, string) {
@@ -273,7 +273,7 @@ func (f *fox) cookies(host string) (names []string) {
 	return names
 }
 
-// shot stores what the page shows, see [tab.shot].
+// shot stores a picture of the page, see [tab.shot].
 func (f *fox) shot(name string) {
 	f.t.Helper()
 	var picture struct{ Data []byte }
@@ -284,9 +284,9 @@ func (f *fox) shot(name string) {
 	}
 }
 
-// TestFirefox logs in and out in another browser than the other tests, by a link and by
-// the forms of pages with form-action 'self' in their policy. After the logout, the back
-// button shows nothing of the session.
+// TestFirefox logs in and out in Firefox, by a link and by the forms of pages with
+// form-action 'self' in their policy. After the logout, the back button shows nothing of
+// the session.
 func TestFirefox(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -309,7 +309,7 @@ func TestFirefox(t *testing.T) {
 	f.at(app.url+"/", "You are logged out.", "Log in to Fieldnotes")
 	f.shot("logged-out")
 	f.back()
-	f.at(tenant+"u/login", "Email address") // the profile asks for a login, and the tenant has forgotten her
+	f.at(tenant+"u/login", "Email address") // the profile requires a login, and the tenant's session has ended
 	f.shot("back")
 
 	f.open(app.url + "/auth/callback?code=x&state=y")

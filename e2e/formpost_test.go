@@ -17,8 +17,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// formpostEnvironment are the variables with which the example uses a tenant.
-// There is no client secret among them.
+// formpostEnvironment returns the variables with which the example uses a tenant. They
+// include no client secret.
 func formpostEnvironment(tenant *auth0test.Tenant) []string {
 	cfg := tenant.Config()
 	return []string{
@@ -29,7 +29,7 @@ func formpostEnvironment(tenant *auth0test.Tenant) []string {
 	}
 }
 
-// TestFormPost goes through the example as a person does.
+// TestFormPost walks the example as a user does.
 func TestFormPost(t *testing.T) {
 	t.Parallel()
 	app := startNamed(t, "formpost", testproc.FreePort(t))
@@ -66,7 +66,7 @@ func TestFormPost(t *testing.T) {
 	tb.at(app.url + "/")
 	tb.reads("Good to see you, Ada")
 	tb.shot("home-logged-in")
-	// The answer has come by POST: nothing of it is in a URL.
+	// The response came by POST, so no URL contains any of it.
 	if d := tb.last(app.url + "/auth/callback"); d.status != http.StatusSeeOther || d.url != app.url+"/auth/callback" {
 		t.Errorf("the callback %s was answered with %d", d.url, d.status)
 	}
@@ -86,7 +86,7 @@ func TestFormPost(t *testing.T) {
 	tb.reads("Ada Lovelace", "ada@acme.example", "verified", "What the ID token says about you")
 	tb.shot("profile")
 
-	// A cookie that was damaged on the way, or somebody's invention.
+	// A damaged cookie, or an invented one.
 	tb.open(app.url + "/")
 	good := session.Value
 	for why, value := range map[string]string{
@@ -99,7 +99,7 @@ func TestFormPost(t *testing.T) {
 		refused(why)
 	}
 	tb.shot("call-garbage-cookie")
-	tb.click("link", "Log in again") // the tenant still knows her
+	tb.click("link", "Log in again") // the tenant still has a session
 	tb.at(app.url + "/")
 	tb.reads("Good to see you, Ada")
 	tb.click("button", "Call API")
@@ -194,8 +194,8 @@ func shortSession(t *testing.T, tenant *auth0test.Tenant, secret string) string 
 	return ""
 }
 
-// TestFormPostCloud is the example in production: https, and a tenant with a host
-// name of its own, so that the form really comes from another site.
+// TestFormPostCloud runs the example as in production: https, and a tenant with its own
+// host name, so that the form really comes from another site.
 func TestFormPostCloud(t *testing.T) {
 	t.Parallel()
 	c := startNamedCloud(t, "formpost", formpostEnvironment, nil)
@@ -225,8 +225,8 @@ func TestFormPostCloud(t *testing.T) {
 	tb.reads("Log in to Postcard")
 }
 
-// TestFormPostCancel: an error comes by POST too, and its page is the one of the
-// example.
+// TestFormPostCancel: an error also comes by POST, and the example shows its own page for
+// it.
 func TestFormPostCancel(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -249,7 +249,7 @@ func TestFormPostCancel(t *testing.T) {
 	tb.reads("Good to see you, Ada")
 }
 
-// TestFormPostLooks takes pictures on a desk and on a phone, by day and by night.
+// TestFormPostLooks takes pictures on a desktop and on a phone, in light and in dark.
 func TestFormPostLooks(t *testing.T) {
 	t.Parallel()
 	app := startNamed(t, "formpost", testproc.FreePort(t))
@@ -291,7 +291,7 @@ func (tb *tab) session(host string) *network.Cookie {
 	return nil
 }
 
-// setSession replaces it.
+// setSession replaces the session cookie.
 func (tb *tab) setSession(url, value string) {
 	tb.t.Helper()
 	tb.setCookies(&network.CookieParam{

@@ -20,13 +20,12 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// implicitEnvironment are the variables with which examples/implicit uses a
-// tenant.
+// implicitEnvironment returns the variables with which examples/implicit uses a tenant.
 func implicitEnvironment(tenant *auth0test.Tenant) []string {
 	return append(pageEnvironment(tenant), "AUTH0_SECRET="+rand.Text()+rand.Text())
 }
 
-// clean fails if anything of an answer is where it outlives the moment.
+// clean fails if any part of a response is in a place that outlives the moment.
 func (tb *tab) clean(app *example) {
 	tb.t.Helper()
 	for _, e := range call(tb, page.GetNavigationHistory, cdp.Empty{}).Entries {
@@ -45,7 +44,7 @@ func (tb *tab) clean(app *example) {
 	}
 }
 
-// TestImplicit goes through the example as a person does, by both buttons.
+// TestImplicit walks the example as a user does, by both buttons.
 func TestImplicit(t *testing.T) {
 	t.Parallel()
 	app := startNamed(t, "implicit", testproc.FreePort(t))
@@ -84,7 +83,7 @@ func TestImplicit(t *testing.T) {
 	tb.shot("reloaded")
 
 	tb.click("link", "Home")
-	tb.click("link", "Get a token") // the tenant still knows her
+	tb.click("link", "Get a token") // the tenant still has a session
 	tb.at(app.url + "/callback")
 	tb.reads("You have an access token", "An access token alone is not a login", "read:protected")
 	tb.hides("Lovelace", "ada@acme.example")
@@ -97,7 +96,7 @@ func TestImplicit(t *testing.T) {
 	tb.hides("Lovelace", "read:protected")
 }
 
-// TestImplicitDenied: whoever is not let in reads why, and can go on.
+// TestImplicitDenied: a user without access reads the reason, and can go on.
 func TestImplicitDenied(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -131,7 +130,8 @@ func TestImplicitDenied(t *testing.T) {
 	tb.reads("Ada Lovelace")
 }
 
-// caught begins a login with a button, and keeps the answer from the page.
+// caught begins a login with a button, and intercepts the response before the page gets
+// it.
 func (tb *tab) caught(app *example, button string) (fragment url.Values) {
 	tb.t.Helper()
 	tb.open(app.url + "/")
@@ -141,7 +141,8 @@ func (tb *tab) caught(app *example, button string) (fragment url.Values) {
 	if err := chromedp.Listen(ctx, func(event any) {
 		if e, ok := event.(*fetch.EventRequestPaused); ok {
 			go func() {
-				// First this, or the page gets its answer when nobody listens any more.
+				// The request must fail first. Otherwise the page gets the response after
+				// the test has stopped intercepting.
 				try(tb, fetch.FailRequest, fetch.FailRequestParams{RequestID: e.RequestID, ErrorReason: network.ErrorReasonAborted})
 				held <- e.Request.URLFragment
 			}()
@@ -165,7 +166,7 @@ func (tb *tab) caught(app *example, button string) (fragment url.Values) {
 	}
 }
 
-// TestImplicitTampered changes an answer on its way to the page.
+// TestImplicitTampered changes a response on its way to the page.
 func TestImplicitTampered(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -216,8 +217,8 @@ func TestImplicitTampered(t *testing.T) {
 	}
 }
 
-// TestImplicitReplay: an answer is good once, and in the browser that has begun
-// the login.
+// TestImplicitReplay: a response works once, and only in the browser that began the
+// login.
 func TestImplicitReplay(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -234,7 +235,7 @@ func TestImplicitReplay(t *testing.T) {
 
 		tb.open(answer)
 		tb.reads("What the access token grants")
-		tb.open(answer) // goes nowhere: the page is there, and gets a new fragment
+		tb.open(answer) // loads nothing: the page stays, and gets a new fragment
 		tb.reads("Login failed", "We could not match this login to your browser")
 		tb.hides("Lovelace", "read:protected")
 		tb.clean(app)
@@ -246,7 +247,7 @@ func TestImplicitReplay(t *testing.T) {
 	}
 	tb.click("link", "Log in")
 	tb.reads("Ada Lovelace")
-	// Nor do other sites get an answer checked, or a login of this browser ended.
+	// Another site cannot have a response checked, or end a login of this browser.
 	req, err := http.NewRequestWithContext(t.Context(), "POST", app.url+"/verify", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +263,7 @@ func TestImplicitReplay(t *testing.T) {
 	}
 }
 
-// TestImplicitCloud is the example in production.
+// TestImplicitCloud runs the example as in production.
 func TestImplicitCloud(t *testing.T) {
 	t.Parallel()
 	c := startNamedCloud(t, "implicit", implicitEnvironment, nil)
@@ -287,7 +288,7 @@ func TestImplicitCloud(t *testing.T) {
 	}
 }
 
-// TestImplicitLooks takes pictures on a desk and on a phone, by day and by night.
+// TestImplicitLooks takes pictures on a desktop and on a phone, in light and in dark.
 func TestImplicitLooks(t *testing.T) {
 	t.Parallel()
 	app := startNamed(t, "implicit", testproc.FreePort(t))

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// refuseBob is an application that lets everybody in but Bob.
+// refuseBob makes an application that denies only Bob access.
 func refuseBob(c *auth0.Config) {
 	c.AfterLogin = func(_ context.Context, l *auth0.Login) error {
 		if l.User.Email == "bob@acme.example" {
@@ -21,8 +21,8 @@ func refuseBob(c *auth0.Config) {
 }
 
 // TestNoReferrer logs in and out on pages with Referrer-Policy: no-referrer. On this
-// machine and over https, the browser says otherwise where a request comes from. Over
-// http it says nothing, so the application asks before it logs out.
+// machine and over https, the browser sends other headers about the origin of a request.
+// Over http it sends none, so the application asks before it logs out.
 func TestNoReferrer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -58,8 +58,8 @@ func TestNoReferrer(t *testing.T) {
 	}
 }
 
-// TestLogoutInOtherTab: two tabs are logged in, and one logs out. What a person does in
-// the other one then works, and shows nothing of the session.
+// TestLogoutInOtherTab: two tabs are logged in, and one logs out. Every action in the
+// other one then works, and shows nothing of the session.
 func TestLogoutInOtherTab(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -108,8 +108,8 @@ func TestLogoutInOtherTab(t *testing.T) {
 	}
 }
 
-// TestBackAndReload presses the back button and loads the page again at each step of a
-// login. Each time the person goes on from there.
+// TestBackAndReload presses the back button and reloads the page at each step of a login.
+// Each time the user can go on from there.
 func TestBackAndReload(t *testing.T) {
 	t.Parallel()
 	begin := func(tb *tab, app *app) {
@@ -130,7 +130,7 @@ func TestBackAndReload(t *testing.T) {
 	}
 	otherAccount := func(tb *tab, app *app) {
 		tb.click("link", "Log in with another account")
-		tb.click("button", "Use another account") // at the tenant, which has asked
+		tb.click("button", "Use another account") // at the tenant's prompt
 		asAda(tb)
 		in(tb, app)
 	}
@@ -181,7 +181,7 @@ func TestBackAndReload(t *testing.T) {
 			begin(tb, app)
 			asAda(tb)
 			in(tb, app)
-			tb.back() // a page of the tenant, whose login is over
+			tb.back() // a page of the tenant, whose login has ended
 			tb.shot("back")
 			tb.open(app.url + "/orders")
 			in(tb, app)
@@ -217,14 +217,14 @@ func TestBackAndReload(t *testing.T) {
 			tb.reads("Try again in a minute")
 			tb.shot("still")
 			app.tenant.Fail(auth0test.Token, 0)
-			tb.reload() // the answer of the tenant is still good
+			tb.reload() // the tenant's response is still valid
 			in(tb, app)
 		}},
 		{"outage/link", func(tb *tab, app *app) {
 			down(tb, app)
 			app.tenant.Fail(auth0test.Token, 0)
 			tb.click("link", "Log in again")
-			in(tb, app) // the tenant knows her
+			in(tb, app) // the tenant has a session
 		}},
 		{"outage/back", func(tb *tab, app *app) {
 			down(tb, app)
@@ -245,7 +245,7 @@ func TestBackAndReload(t *testing.T) {
 }
 
 // TestKeyboardPages uses the pages of the library without a mouse: a login, the question
-// before a logout, and an error page. A person sees where the focus is.
+// before a logout, and an error page. The focus is visible.
 func TestKeyboardPages(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -253,7 +253,7 @@ func TestKeyboardPages(t *testing.T) {
 	login := func() {
 		tb.t.Helper()
 		tb.at(app.tenant.URL() + "u/login")
-		tb.showsFocus() // the page begins in its first field
+		tb.showsFocus() // the focus begins in the first field
 		tb.types("ada@acme.example")
 		tb.key("Tab", "", 9)
 		tb.showsFocus()

@@ -65,7 +65,7 @@ func build(t *testing.T) string {
 }
 
 // TestFetch: the default client and others reach the tenant by the Fetch API, for
-// discovery, keys and tokens. None follows a redirect of the keys to another origin,
+// discovery, JWKS and tokens. No client follows a redirect of the JWKS to another origin,
 // which package net/http would follow there.
 func TestFetch(t *testing.T) {
 	program := build(t)

@@ -1,5 +1,5 @@
-// Command app is one of several copies of a web application behind a proxy. They
-// share nothing but secrets and a Redis.
+// Command app is one of several instances of a web application behind a proxy. They share
+// only their secrets and a Redis.
 //
 // PORT is where it listens, REDIS_ADDR where Redis is; for the others see
 // auth0.ConfigFromEnv.

@@ -1,6 +1,6 @@
-// Command client runs in Node as GOOS=js. It verifies an access token and gets a token
-// for the application, each with the default HTTP client, with a plain one and with
-// one of another type, and prints the results.
+// Command client runs in Node as GOOS=js. It verifies an access token and gets an
+// application token, each with the default HTTP client, with a plain one and with one of
+// another type, and prints the results.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// wrapped hides that package net/http makes the requests.
+// wrapped hides from the library that package net/http makes the requests.
 type wrapped struct{}
 
 func (wrapped) RoundTrip(r *http.Request) (*http.Response, error) {
