@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestReport runs every measurement, only for a moment. It also checks the tokens that
-// the contenders must accept and reject.
+// TestReport runs every measurement briefly. It also checks that the contenders accept
+// and reject the right tokens.
 func TestReport(t *testing.T) {
 	r, err := measureEverything(t.Context(), quick)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestCheckKept breaks keepers of sessions on purpose.
+// TestCheckKept breaks session stores on purpose.
 func TestCheckKept(t *testing.T) {
 	c := &content{Subject: "auth0|1", Theme: "dark", AccessToken: "token"}
 	kind := func(edit func(*keeping)) *kept {
@@ -141,7 +141,7 @@ func TestCheck(t *testing.T) {
 
 func refuse(w http.ResponseWriter, _ *http.Request) { unauthorized(w) }
 
-// TestFirstSight: a token comes back only after all others.
+// TestFirstSight: a token repeats only after all others.
 func TestFirstSight(t *testing.T) {
 	if full.distinct < 4*1024 {
 		t.Errorf("%d tokens may fit into a cache of 1,024", full.distinct)
@@ -157,7 +157,7 @@ func TestFirstSight(t *testing.T) {
 	}
 }
 
-// TestFirstBound: the same for bound tokens, even if a round uses few of the prepared
+// TestFirstBound does the same for bound tokens, even if a round uses few of the prepared
 // proofs.
 func TestFirstBound(t *testing.T) {
 	private, err := generate("ES256")
@@ -238,7 +238,7 @@ func Benchmark(b *testing.B) {
 	}
 }
 
-// benchmark prepares more single-use inputs while the clock stands.
+// benchmark prepares more single-use inputs while the timer is stopped.
 func benchmark(b *testing.B, goroutines int, op operation, more func() operation) {
 	b.ReportAllocs()
 	if goroutines == 1 {

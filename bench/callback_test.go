@@ -70,7 +70,7 @@ func TestCheckLogin(t *testing.T) {
 	}
 }
 
-// TestSupply: a prepared login is used once, and then nothing is left to measure.
+// TestSupply: a prepared login is used once, and then the measurement has no input left.
 func TestSupply(t *testing.T) {
 	t.Parallel()
 	seen := map[*arrival]bool{}
@@ -239,7 +239,7 @@ func TestParseSpeed(t *testing.T) {
 	}
 }
 
-// TestWithoutOpenSSL: the page says so, and the other figures are there.
+// TestWithoutOpenSSL: the page says that OpenSSL is missing, and has the other figures.
 func TestWithoutOpenSSL(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	facts, err := runOpenSSL(t.Context(), time.Second)
@@ -253,8 +253,8 @@ func TestWithoutOpenSSL(t *testing.T) {
 	}
 }
 
-// TestPage: RESULTS.md is the page of results.json. If only a text has changed, run
-// go run . -page.
+// TestPage: RESULTS.md is the page of results.json. If only a text has changed, run go
+// run . -page.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	r, err := readResults()

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// TestTwoTabs begins two logins before either ends. Each tab must end where it
-// began; who logs in last is who is logged in.
+// TestTwoTabs begins two logins before either ends. Each tab must end where it began, and
+// the last login decides the user.
 func TestTwoTabs(t *testing.T) {
 	t.Parallel()
 	for _, order := range []string{"first-begun-first", "last-begun-first"} {
@@ -60,9 +60,8 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
-// TestManyTabs is a browser that opens again with the tabs of yesterday. Logins
-// of four tabs are kept; the oldest of five has to begin anew, and the others
-// are not disturbed.
+// TestManyTabs: a restored browser window has many login transactions. The browser keeps
+// those of four tabs. The oldest of five tabs has to log in again, and the others finish.
 func TestManyTabs(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -85,8 +84,8 @@ func TestManyTabs(t *testing.T) {
 	first.reads("Logged in as ada@acme.example")
 }
 
-// TestCallbackAgain is the back button, a restored tab, a bookmark: the callback
-// is asked for a second time, when nothing is left to do.
+// TestCallbackAgain loads the callback a second time, as by the back button, a restored
+// tab or a bookmark.
 func TestCallbackAgain(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -116,7 +115,7 @@ func TestCallbackAgain(t *testing.T) {
 		}
 	}
 
-	// In a second tab, and then with the back button away from somewhere else.
+	// First in a second tab, and then by the back button from another page.
 	other := tb.newTab()
 	other.open(callback.url)
 	other.at(app.url + "/orders")
@@ -126,8 +125,8 @@ func TestCallbackAgain(t *testing.T) {
 	other.at(app.url + "/orders")
 	other.reads("Logged in as ada@acme.example")
 
-	// What is behind the callback in the history is a page of the tenant. It
-	// cannot be used again, and going there ends nothing.
+	// Before the callback, the history has a page of the tenant. That page cannot be used
+	// again, and visiting it ends no session.
 	tb.open(app.url + "/auth/login?connection=github&prompt=login")
 	tb.reads("Simulated GitHub sign-in")
 	tb.click("button", "Linus Jensen linus@github.example")
@@ -142,8 +141,8 @@ func TestCallbackAgain(t *testing.T) {
 	}
 }
 
-// TestForeignCallback is login CSRF: somebody sends the end of their own login
-// to somebody else, who would then work in the wrong account.
+// TestForeignCallback is login CSRF: an attacker sends the callback URL of their own
+// login to a victim, who would then work in the attacker's account.
 func TestForeignCallback(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -178,7 +177,7 @@ func TestForeignCallback(t *testing.T) {
 	victim.open(app.url + "/")
 	victim.reads("Nobody is logged in")
 
-	// Who is logged in stays who they are.
+	// A logged-in user keeps their session.
 	victim.open(app.url + "/profile")
 	asAda(victim)
 	victim.reads("Logged in as ada@acme.example")
@@ -187,13 +186,13 @@ func TestForeignCallback(t *testing.T) {
 	victim.reads("Logged in as ada@acme.example")
 	victim.hides("grace")
 
-	// The code was good all the time: in the browser that began it works.
+	// The code stayed valid: it works in the browser that began the login.
 	attacker.open(callback)
 	attacker.at(app.url + "/")
 	attacker.reads("Logged in as grace@gmail.example")
 }
 
-// TestCancel is somebody who changes their mind at the provider.
+// TestCancel cancels the login at the provider.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -206,27 +205,27 @@ func TestCancel(t *testing.T) {
 	tb.at(app.url + "/auth/callback")
 	tb.reads("You canceled the login, or you did not allow the access that this site requested")
 	tb.shot("page")
-	tb.hides("User did not authorize the request") // what the tenant says goes to the log
+	tb.hides("User did not authorize the request") // only the log shows the tenant's description
 	app.stderr.waitFor(t, "access_denied", "User did not authorize the request")
 	d := tb.last(app.url + "/auth/callback")
 	if d.status != http.StatusForbidden || d.header.Get("Cache-Control") != "private, no-store" {
 		t.Errorf("the answer is %d, Cache-Control %q", d.status, d.header.Get("Cache-Control"))
 	}
-	// The refusal stays for a reload, and nothing else.
+	// Only the transaction cookie stays, for a reload of the page.
 	if names := tb.cookieNames("localhost", "auth0_"); len(names) != 1 || !strings.HasPrefix(names[0], "auth0_txn_") {
 		t.Errorf("after the refusal there are the cookies %q", names)
 	}
 	tb.click("link", "Home")
 	tb.reads("Log in to Fieldnotes")
 
-	// And then logs in after all.
+	// The user then logs in after all.
 	tb.click("link", "Continue with Google")
 	tb.click("button", "Grace Hopper grace@gmail.example")
 	tb.reads("Good to see you, Grace")
 }
 
-// TestScriptsInCallback puts markup into everything that a callback may carry.
-// It must not run, nor even come back.
+// TestScriptsInCallback puts markup into every parameter of a callback. No script must
+// run, and no page must contain the markup.
 func TestScriptsInCallback(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -237,7 +236,7 @@ func TestScriptsInCallback(t *testing.T) {
 		t.Helper()
 		tb.during(t)
 		tb.open(url)
-		tb.reads("quote this reference") // the page is there
+		tb.reads("quote this reference") // the page is complete
 		d := tb.last(app.url + "/auth/callback")
 		if d.status != status {
 			t.Errorf("the answer is %d, want %d", d.status, status)
@@ -269,8 +268,8 @@ func TestScriptsInCallback(t *testing.T) {
 		})
 	}
 
-	// With the state of a login that this browser has begun, the values are
-	// looked at one after the other.
+	// With the state of this browser's login transaction, the callback checks the values
+	// one by one.
 	for name, status := range map[string]int{
 		"error": http.StatusBadRequest, "error_description": http.StatusForbidden,
 		"code": http.StatusBadRequest, "iss": http.StatusBadRequest,
@@ -294,14 +293,14 @@ func TestScriptsInCallback(t *testing.T) {
 		})
 	}
 
-	// The same by the tenant itself.
+	// The tenant itself sends the markup.
 	t.Run("tenant", func(t *testing.T) {
 		app.tenant.DenyLogin("access_denied", attack)
 		check(t, app.url+"/auth/login", http.StatusForbidden)
 		tb.shot("page")
 	})
 
-	// The tenant's own pages show some of what they are given.
+	// The tenant's pages show some of their parameters.
 	t.Run("tenant-pages", func(t *testing.T) {
 		tb.during(t)
 		for _, v := range []url.Values{
@@ -317,8 +316,7 @@ func TestScriptsInCallback(t *testing.T) {
 	})
 }
 
-// TestManyLogins: who was sent to log in, and did, is not going round in
-// circles, however often it happens.
+// TestManyLogins: repeated logins and logouts are not mistaken for a redirect loop.
 func TestManyLogins(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -334,8 +332,8 @@ func TestManyLogins(t *testing.T) {
 	}
 }
 
-// TestBlockedCookies is a browser that keeps no cookie. It gets a page that says
-// so, and is not sent back and forth between application and tenant without end.
+// TestBlockedCookies: a browser without cookies gets a page that says so, and no endless
+// redirects between application and tenant.
 func TestBlockedCookies(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -354,9 +352,8 @@ func TestBlockedCookies(t *testing.T) {
 	}
 }
 
-// TestLostSession is a browser that keeps every cookie but the session's,
-// for one because a proxy takes it away. The tenant would let it through without
-// asking, again and again.
+// TestLostSession: the browser keeps every cookie except the session cookie, for example
+// because a proxy removes it. The tenant would log the user in silently, again and again.
 func TestLostSession(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)

@@ -10,16 +10,16 @@ import (
 	"github.com/chromedp/cdproto/network"
 )
 
-// TestLogout is a shared computer: what one person has seen must be out of reach
-// for the next, with the back button and with the login buttons.
+// TestLogout is a shared computer: after a logout, neither the back button nor the login
+// buttons show the user's pages to the next user.
 func TestLogout(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
 	tenant := app.tenantURL(t)
 	tb := newBrowser(t)
 
-	// A new account, because the tenant's login page itself shows the addresses
-	// of the people that it begins with.
+	// A new account, because the tenant's login page shows the addresses of its
+	// predefined users.
 	const email, password = "eve.newcomer@acme.example", "a new password"
 	tb.open(app.url + "/")
 	tb.click("link", "Username and password")
@@ -32,8 +32,8 @@ func TestLogout(t *testing.T) {
 	tb.at(app.url + "/")
 	tb.reads("Good to see you")
 
-	// While the tenant remembers her, no password is asked for. That it is asked
-	// for below is therefore an effect of the logout.
+	// With a session at the tenant, the tenant asks for no password. The password prompt
+	// below is therefore an effect of the logout.
 	for _, name := range tb.cookieNames("localhost", "auth0_") {
 		call(tb, network.DeleteCookies, network.DeleteCookiesParams{Name: name, URL: app.url})
 	}
@@ -61,14 +61,14 @@ func TestLogout(t *testing.T) {
 		t.Errorf("after the logout the tenant has the cookies %q", names)
 	}
 
-	// Back, page by page, through everything that she has seen.
+	// Back, page by page, through every page of the user.
 	for _, page := range []string{"profile", "calls", "home"} {
 		tb.back()
 		tb.shot("back-from-" + page)
 		tb.hides("eve.newcomer", "Good to see you", "You have an access token")
 	}
 
-	// Protected pages ask for a login, and the tenant for the password.
+	// Protected pages require a login, and the tenant requires the password.
 	tb.open(app.url + "/profile")
 	tb.at(tenant + "u/login")
 	tb.reads("Password")
@@ -78,8 +78,8 @@ func TestLogout(t *testing.T) {
 	tb.reads("Password")
 	tb.shot("password-asked-for-again")
 
-	// Who has kept a copy of the tenant's cookies has nothing: its session ended
-	// there and not only in the browser.
+	// A copy of the tenant's cookies is worthless: the session ended at the tenant, and
+	// not only in the browser.
 	var kept []*network.CookieParam
 	for _, c := range before {
 		if c.Domain == "127.0.0.1" {
@@ -96,9 +96,9 @@ func TestLogout(t *testing.T) {
 	tb.reads("Password")
 }
 
-// TestBackAfterLogout: the control for the test above. A page that takes back
-// what the library says about caches is shown again, so the other test would
-// notice if a page of the example were.
+// TestBackAfterLogout is the control of the test above. The browser shows a page again if
+// the page removes the library's cache headers, so the other test would notice one in the
+// example.
 func TestBackAfterLogout(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -110,7 +110,7 @@ func TestBackAfterLogout(t *testing.T) {
 			tb.reads("Logged in as grace@gmail.example")
 			tb.open(app.url + path)
 			tb.reads("Logged in as grace@gmail.example")
-			// Logged out in another tab, as this page is not to know of it.
+			// The logout is in another tab, so that this page does not learn of it.
 			other := tb.newTab()
 			other.open(app.url + "/")
 			other.click("button", "Log out")
@@ -126,7 +126,7 @@ func TestBackAfterLogout(t *testing.T) {
 	}
 }
 
-// attacks are pages of another site that try to end somebody's session.
+// attacks are pages of another site that try to end a user's session.
 var attacks = map[string]string{
 	"image":  `<img src="{{.}}" onerror="document.title='done'" onload="document.title='done'">`,
 	"form":   `<form method="post" action="{{.}}"></form><script>document.forms[0].submit()</script>`,
@@ -136,7 +136,7 @@ var attacks = map[string]string{
 	"script": `<script>location.replace("{{.}}")</script>`,
 }
 
-// startAttacker serves the attacks on the URL that is given in the query.
+// startAttacker serves the attacks on the URL given in the query.
 func startAttacker(t *testing.T) (port string) {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -161,9 +161,8 @@ func startAttacker(t *testing.T) (port string) {
 	return port
 }
 
-// TestForeignLogout: no other site ends a session, neither one that is foreign
-// to the browser, nor one that it takes for the same site and gives the cookies,
-// as another port of the host is.
+// TestForeignLogout: no other site ends a session. That includes a cross-site page, and a
+// page on another port of the host, which is same-site and gets the cookies.
 func TestForeignLogout(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -192,7 +191,7 @@ func TestForeignLogout(t *testing.T) {
 			})
 		}
 		if name == "link" || name == "form" || name == "script" {
-			tb.at(app.url + target) // not before has the browser done what the answer says
+			tb.at(app.url + target) // only then has the browser processed the response
 		}
 		return app.seen(tb.t, "the attack", func(r request) bool { return r.path == target })
 	}
@@ -204,8 +203,8 @@ func TestForeignLogout(t *testing.T) {
 	}
 	for _, site := range []struct {
 		name, host string
-		// Which attacks an unguarded route would fall for. From a foreign site the
-		// browser itself keeps the cookies back, except for plain navigations.
+		// The attacks that work on an unguarded route. The browser sends cookies from a
+		// foreign site only with plain navigations.
 		dangerous map[string]bool
 	}{
 		{"cross-site", "127.0.0.1", map[string]bool{"link": true, "script": true}},
@@ -234,7 +233,7 @@ func TestForeignLogout(t *testing.T) {
 		}
 	}
 
-	// One's own link works, and so does one's own form.
+	// The application's own link and form work.
 	t.Run("own", func(t *testing.T) {
 		tb.during(t)
 		login()
@@ -248,7 +247,7 @@ func TestForeignLogout(t *testing.T) {
 	})
 }
 
-// TestPrefetch: a browser that looks ahead begins no login and ends no session.
+// TestPrefetch: prefetching begins no login and ends no session.
 func TestPrefetch(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -258,7 +257,7 @@ func TestPrefetch(t *testing.T) {
 			tb.during(t)
 			app.forget()
 			tb.open(app.url + "/" + kind)
-			// The second URL on the page shows that the browser does look ahead.
+			// The second URL on the page proves that the browser prefetches.
 			ahead := app.seen(t, "a "+kind, func(r request) bool { return r.path == "/"+kind+"ed" })
 			if !strings.Contains(ahead.purpose, "prefetch") {
 				t.Fatalf("the browser says %q", ahead.purpose)
@@ -289,7 +288,7 @@ func TestPrefetch(t *testing.T) {
 }
 
 // TestFormsUnderPolicy: pages with form-action 'self' in their policy, as hardening
-// guides have it, log in and out by forms. Chromium applies that policy to redirects
+// guides recommend, log in and out by forms. Chromium applies that policy to redirects
 // after a form.
 func TestFormsUnderPolicy(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,8 @@ import (
 
 const usersDirectory = "Username-Password-Authentication"
 
-// TestOrganizations: a person chooses an organization at the tenant, and the
-// application shows which.
+// TestOrganizations: a user chooses an organization at the tenant, and the application
+// shows the choice.
 func TestOrganizations(t *testing.T) {
 	t.Parallel()
 	app := startExample(t, "ORGANIZATIONS=1")
@@ -40,7 +40,7 @@ func TestOrganizations(t *testing.T) {
 	tb.reads("Good to see you, Ada", "acme-labs")
 	tb.shot("home")
 
-	// With another login comes another choice.
+	// Another login allows another choice.
 	tb.open(app.url + "/auth/login?prompt=login&returnTo=/profile")
 	tb.at(tenant + "u/login")
 	asAda(tb)
@@ -50,7 +50,7 @@ func TestOrganizations(t *testing.T) {
 	tb.reads("acme-eu")
 	tb.hides("acme-labs")
 
-	// Bob belongs to none.
+	// Bob belongs to no organization.
 	bob := newBrowser(t)
 	bob.open(app.url + "/profile")
 	bob.at(tenant + "u/login")
@@ -69,8 +69,8 @@ func TestOrganizations(t *testing.T) {
 	bob.reads("acme-eu", "acme-labs")
 }
 
-// TestOrganizationByName: the tenant asks for the name of the organization first,
-// and the person may do without.
+// TestOrganizationByName: the tenant asks for the name of the organization first, and the
+// user can skip the question.
 func TestOrganizationByName(t *testing.T) {
 	t.Parallel()
 	a := startApp(t, nil)
@@ -105,7 +105,7 @@ func TestOrganizationByName(t *testing.T) {
 	tb.hides(" of ")
 }
 
-// TestInvitation goes from the link in the e-mail to a page of the organization.
+// TestInvitation follows the link in the email to a page of the organization.
 func TestInvitation(t *testing.T) {
 	t.Parallel()
 	a := startApp(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
@@ -121,7 +121,7 @@ func TestInvitation(t *testing.T) {
 	}
 	tb := newBrowser(t)
 
-	// Ada got hold of it.
+	// Ada got hold of Bob's link.
 	tb.open(link("for-bob"))
 	tb.at(a.tenant.URL() + "u/login")
 	tb.reads("Umbrella, to continue to")
@@ -143,7 +143,8 @@ func TestInvitation(t *testing.T) {
 		tb.at(a.url + "/auth/callback")
 		tb.reads("This invitation was already used, or it has expired")
 	}
-	// He is still logged in, and a member: the tenant need not ask which of one.
+	// He is still logged in, and a member of one organization: the tenant need not ask
+	// for it.
 	tb.open(a.url + "/profile")
 	tb.reads("Logged in as bob@acme.example of umbrella")
 	tb.click("button", "Log out")
@@ -154,8 +155,8 @@ func TestInvitation(t *testing.T) {
 	tb.reads("Logged in as bob@acme.example of umbrella")
 }
 
-// TestOrganizationsLooks takes pictures on a desk and on a phone, by day and by
-// night.
+// TestOrganizationsLooks takes pictures on a desktop and on a phone, in light and in
+// dark.
 func TestOrganizationsLooks(t *testing.T) {
 	t.Parallel()
 	app := startExample(t, "ORGANIZATIONS=1")

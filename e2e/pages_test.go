@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// npmFile returns a file of a package of npm.
+// npmFile returns a file of an npm package.
 func npmFile(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("node_modules", filepath.FromSlash(name)))
@@ -28,8 +28,7 @@ func npmFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// libraryPages adds the routes whose answers the library writes, and pages that use
-// them.
+// libraryPages adds the routes that the library answers, and pages that use them.
 func (a *app) libraryPages(mux *http.ServeMux, s *auth0.Strategy, show func(string, template.HTML) http.HandlerFunc) {
 	const form = `<form method="post" action="/write"><label>Note <textarea name="note"></textarea></label><button>Save</button></form>`
 	mux.Handle("GET /write", s.RequireLogin(show("Write", form)))
@@ -42,7 +41,7 @@ func (a *app) libraryPages(mux *http.ServeMux, s *auth0.Strategy, show func(stri
 	mux.Handle("GET /boss", s.RequireUser(func(auth0.User) bool { return false })(show("Boss", "")))
 	mux.Handle("GET /broken-login", s.LoginHandler(auth0.WithOrganization("\n")))
 	logout := s.LogoutHandler()
-	quiet := func(w http.ResponseWriter, r *http.Request) { // in a browser that says nothing of where it comes from
+	quiet := func(w http.ResponseWriter, r *http.Request) { // in a browser that does not report the request's origin
 		for _, name := range []string{"Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User", "Referer"} {
 			r.Header.Del(name)
 		}
@@ -59,14 +58,14 @@ func (a *app) libraryPages(mux *http.ServeMux, s *auth0.Strategy, show func(stri
 	mux.Handle("GET /npm/", http.StripPrefix("/npm/", http.FileServer(http.Dir("node_modules"))))
 }
 
-// A violation is one that axe has found.
+// A violation is one finding of axe.
 type violation struct {
 	ID, Help string
 	Nodes    []struct{ HTML, FailureSummary string }
 }
 
-// accessible fails if axe finds anything in a part of the page. The tools of a browser load it past the
-// policy of the page.
+// accessible fails if axe finds anything in a part of the page. The browser's tools load
+// axe past the policy of the page.
 func (tb *tab) accessible(what, part string) {
 	tb.t.Helper()
 	eval[bool](tb, npmFile(tb.t, "axe-core/axe.min.js")+"; true")
@@ -80,7 +79,7 @@ func (tb *tab) accessible(what, part string) {
 	}
 }
 
-// TestAxeFinds: the checker is there and works.
+// TestAxeFinds: axe is installed and finds mistakes.
 func TestAxeFinds(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -95,9 +94,8 @@ func TestAxeFinds(t *testing.T) {
 	}
 }
 
-// TestPagesOfTheLibrary: each page that the library writes is readable on a narrow
-// screen, in light and in dark, and has nothing that axe finds. None of them runs a
-// script of its own but the end of a pop-up.
+// TestPagesOfTheLibrary: each page of the library is readable on a narrow screen, in
+// light and in dark, and axe finds nothing. Only the last page of a pop-up runs a script.
 func TestPagesOfTheLibrary(t *testing.T) {
 	t.Parallel()
 	app, down, lossy := startApp(t, refuseBob), startApp(t, nil), startApp(t, nil)
@@ -174,7 +172,7 @@ func TestPagesOfTheLibrary(t *testing.T) {
 			if !strings.HasPrefix(tt.name, "popup") && eval[int](tb, `document.querySelectorAll("script").length`) != 0 {
 				t.Error("the page has a script")
 			}
-			// The letters are as large as on any page.
+			// The text is as large as on any page.
 			if size := eval[string](tb, `getComputedStyle(document.querySelector("main")).fontSize`); size != "16px" {
 				t.Errorf("the letters are %s high", size)
 			}
@@ -182,7 +180,7 @@ func TestPagesOfTheLibrary(t *testing.T) {
 	}
 }
 
-// TestFormIsKept: a person posts a long form when the session is over, follows the
+// TestFormIsKept: a user posts a long form after the session has ended, follows the
 // advice of the page, goes back, and finds the form filled in.
 func TestFormIsKept(t *testing.T) {
 	t.Parallel()
@@ -200,7 +198,7 @@ func TestFormIsKept(t *testing.T) {
 		t.Errorf("status %d", d.status)
 	}
 	tb.click("link", "Log in in a new tab")
-	login := tb.opened(app.url + "/write") // the tenant still knows ada
+	login := tb.opened(app.url + "/write") // the tenant has a session of ada
 	login.reads("Logged in as ada@acme.example")
 	call(tb, page.BringToFront, cdp.Empty{})
 	tb.back()
@@ -211,14 +209,14 @@ func TestFormIsKept(t *testing.T) {
 	tb.reads("Saved", "Note: "+note)
 }
 
-// endSession ends the session here while the page stays, as another tab can.
+// endSession ends the session while the page stays, as another tab can.
 func (tb *tab) endSession() {
 	tb.t.Helper()
 	eval[bool](tb, `fetch("/unguarded-logout", {method: "POST"}).then(() => true)`)
 }
 
-// TestHTMX: a person who clicks on something that htmx fetches, when nobody is logged
-// in, comes to the login and back to the page that was open.
+// TestHTMX: a visitor clicks on an element that htmx fetches, logs in, and returns to the
+// open page.
 func TestHTMX(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -235,7 +233,7 @@ func TestHTMX(t *testing.T) {
 				tb.endSession()
 			}
 			tb.click("button", button)
-			if !ended { // else the tenant knows ada
+			if !ended { // otherwise the tenant has a session of ada
 				asAda(tb)
 			}
 			tb.at(app.url + end)
@@ -250,7 +248,7 @@ func TestHTMX(t *testing.T) {
 	}
 }
 
-// TestTurbo: the same for the three kinds of requests that Turbo makes.
+// TestTurbo does the same for the three kinds of requests that Turbo makes.
 func TestTurbo(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
@@ -259,7 +257,7 @@ func TestTurbo(t *testing.T) {
 			tb := newBrowser(t)
 			tb.open(app.url + "/turbo")
 			tb.click("link", link)
-			if end == "/part" { // a frame: Turbo shows the answer in place of the page
+			if end == "/part" { // a frame: Turbo shows the response in place of the page
 				tb.reads("You need to log in")
 				tb.click("link", "Log in")
 			}
@@ -281,7 +279,7 @@ func TestTurbo(t *testing.T) {
 				tb.reads("You need to log in")
 				tb.click("link", "Log in")
 			}
-			tb.at(app.url + end) // the tenant knows ada
+			tb.at(app.url + end) // the tenant has a session of ada
 			tb.reads("Logged in as ada@acme.example")
 		}
 	})

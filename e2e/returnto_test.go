@@ -18,10 +18,10 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// returnTargets are texts that a login link may carry, with the Location that
-// the application answers. "/" is also what it answers to what it refuses.
+// returnTargets are values of returnTo, with the Location of the response. For a rejected
+// value it is "/".
 var returnTargets = []struct{ target, location string }{
-	// Taken.
+	// Accepted values.
 	{"/", "/"},
 	{"/dashboard", "/dashboard"},
 	{"/dashboard/", "/dashboard/"},
@@ -66,7 +66,7 @@ var returnTargets = []struct{ target, location string }{
 	{`https:/\evil.example`, "/"},
 	{`/%5cevil.example`, "/"},
 	{`/%255cevil.example`, "/"},
-	// Browsers strip these, and raw in a header they begin a new line.
+	// Browsers strip these characters, and raw in a header they begin a new line.
 	{"/\t/evil.example", "/"},
 	{"/\n/evil.example", "/"},
 	{"/\r/evil.example", "/"},
@@ -77,7 +77,7 @@ var returnTargets = []struct{ target, location string }{
 	{"/a\r\nSet-Cookie: planted=1", "/"},
 	{"/%0d%0aSet-Cookie:%20planted=1", "/"},
 	{"/%09/evil.example", "/"},
-	// What the next decoder makes of it.
+	// Encoded values, which the next decoder could decode.
 	{"/%2fevil.example", "/"},
 	{"/%2f%2fevil.example", "/"},
 	{"/%252fevil.example", "/"},
@@ -100,13 +100,13 @@ var returnTargets = []struct{ target, location string }{
 	{"data:text/html,x", "/"},
 	{"blob:APP/x", "/"},
 	{"view-source:APP/", "/"},
-	// Resolved against the login route, or glued to an origin.
+	// Values resolved against the login route, or appended to an origin.
 	{"evil.example", "/"},
 	{".evil.example", "/"},
 	{"@evil.example", "/"},
 	{"?x=1", "/"},
 	{"", "/"},
-	// Characters that are made into others.
+	// Characters that are converted into others.
 	{"\uff0f\uff0fevil.example", "/"},
 	{"/\uff0fevil.example", "/"},
 	{"//evil\u3002example", "/"},
@@ -119,12 +119,11 @@ var returnTargets = []struct{ target, location string }{
 	{"/auth/%6cogout", "/"},
 }
 
-// TestReturnTo: wherever a link says that a login should return to, the browser
-// stays on the origins of the application. What counts is not how the text
-// looks, but where the browser's own URL parser finds the bytes to lead.
+// TestReturnTo: for every value of returnTo, the browser stays on the origins of the
+// application. The browser's own URL parser decides where a value leads.
 func TestReturnTo(t *testing.T) {
 	t.Parallel()
-	listed := "http://localhost:" + testproc.FreePort(t) // of another application of the same owner
+	listed := "http://localhost:" + testproc.FreePort(t) // of another application of the same company
 	app := startApp(t, func(cfg *auth0.Config) { cfg.ReturnToOrigins = []string{listed} })
 	replace := strings.NewReplacer("APPHOST", strings.TrimPrefix(app.url, "http://"), "APP", app.url, "LISTED", listed)
 
@@ -173,14 +172,14 @@ func TestReturnTo(t *testing.T) {
 			t.Errorf("%q: the Location %q leads the browser to %s", target, location, origin)
 		}
 		if origin := originOf(target); origin != app.url && origin != listed {
-			strays++ // it would have, had it been passed on as it is
+			strays++ // the unchanged value would lead astray
 		}
 	}
 	if strays < 30 {
 		t.Errorf("only %d of the targets would lead the browser astray, so this test says little", strays)
 	}
 
-	// The same at the end of a real login, and with real navigations.
+	// The same at the end of a real login, with real navigations.
 	for _, target := range []string{"/orders?x=1#y", `/\evil.example`, "//evil.example", "/\t/evil.example", "https:evil.example", "/.//evil.example", app.url + "@evil.example/"} {
 		want := "/"
 		if strings.HasPrefix(target, "/orders") {
@@ -195,8 +194,8 @@ func TestReturnTo(t *testing.T) {
 		tb.reads("Logged in as grace@gmail.example")
 	}
 
-	// A protected page with an odd address is a target that nobody has written
-	// into a link. Its query comes back as it was.
+	// A protected page with an odd URL is a target without a link. Its query must return
+	// unchanged.
 	tb.click("button", "Log out")
 	tb.reads("Nobody is logged in")
 	tb.open(app.url + "/orders?next=//evil.example&q=%2F%5C&x=a%20b+c")
@@ -205,14 +204,14 @@ func TestReturnTo(t *testing.T) {
 	tb.at(app.url + "/orders?next=//evil.example&q=%2F%5C&x=a%20b+c")
 }
 
-// TestReturnToOddPage: in an application that protects every address, the page
-// itself may look like a host. Logging in must lead back to the application.
+// TestReturnToOddPage: in an application that protects every path, the path of a page may
+// look like a host. The login must return to the application.
 func TestReturnToOddPage(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, nil)
 	app.protectAll.Store(true)
 	tb := newBrowser(t)
-	// One login for all of them, and for each a tenant that remembers it.
+	// One login first, so that the tenant has a session for each case below.
 	tb.open(app.url + "/auth/login?connection=google-oauth2")
 	tb.click("button", "Grace Hopper grace@gmail.example")
 	tb.at(app.url + "/")
@@ -221,7 +220,7 @@ func TestReturnToOddPage(t *testing.T) {
 		"///evil.example/x":              "/evil.example/x",
 		"/%2fevil.example":               "/",
 		"/%5cevil.example":               "/",
-		"/.//evil.example":               "/evil.example", // "//evil.example" when the browser asks for it
+		"/.//evil.example":               "/evil.example", // "//evil.example" when the browser requests it
 		"/anything?next=//evil.example/": "/anything?next=//evil.example/",
 	} {
 		for _, name := range tb.cookieNames("localhost", "auth0_") {
@@ -239,8 +238,7 @@ func TestReturnToOddPage(t *testing.T) {
 	}
 }
 
-// rawGet sends a request and returns the lines of the answer's header, byte for
-// byte as the server has sent them.
+// rawGet sends a request and returns the header lines of the response, byte for byte.
 func rawGet(t *testing.T, base, path, cookies string) (status string, header []string) {
 	t.Helper()
 	host := strings.TrimPrefix(base, "http://")

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// A safe keeps what the token endpoint has given away.
+// A safe records the tokens that the token endpoint has issued.
 type safe struct {
 	mu     sync.Mutex
 	tokens map[string]string
@@ -34,8 +34,7 @@ func (s *safe) watch(tenant *auth0test.Tenant) {
 	})
 }
 
-// findIn names the tokens that a text has, whole or as the part that makes them
-// valid.
+// findIn names the tokens that a text contains, whole or by their signature.
 func (s *safe) findIn(text string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,11 +48,11 @@ func (s *safe) findIn(text string) []string {
 	return found
 }
 
-// anyToken matches signed tokens, of whomever.
+// anyToken matches signed tokens of any issuer.
 var anyToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.`)
 
-// TestSecrets looks for tokens in everything that a script on a page of the
-// application could read.
+// TestSecrets looks for tokens in everything that a script on a page of the application
+// can read.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -64,7 +63,7 @@ func TestSecrets(t *testing.T) {
 	app := startExampleOn(t, port, environment(tenant)...)
 	tb := newBrowser(t)
 
-	// Before the login there is a cookie for the login only.
+	// Before the login, the only cookies are those of the login.
 	tb.open(app.url + "/profile")
 	tb.at(tenant.URL() + "u/login")
 	checkCookies(t, tb.cookies(), map[string]bool{"auth0_txn_": true, "auth0_session_tries": true})
@@ -96,7 +95,7 @@ func TestSecrets(t *testing.T) {
 			}
 		}
 	}
-	// What scripts are given if they ask, with all headers that they may read.
+	// The responses to requests of scripts, with all headers that scripts can read.
 	for _, path := range []string{"/", "/profile", "/calls", "/call/open", "/call/members-only", "/call/protected", "/web/calls.js", "/auth/login", "/auth/callback?state=a&code=b"} {
 		got := eval[string](tb, `fetch("`+path+`", {redirect: "manual"}).then(async r => [...r.headers].join("\n") + "\n" + await r.text())`)
 		if strings.HasPrefix(path, "/call/") && !strings.Contains(got, "message") {
@@ -114,7 +113,7 @@ func TestSecrets(t *testing.T) {
 	}
 	tb.mu.Unlock()
 
-	// The session cookie is sealed: nothing can be read from it.
+	// The session cookie is sealed, so its value reveals nothing.
 	checkCookies(t, tb.cookies(), map[string]bool{"auth0_session": true, "auth0_session_tries": true})
 	var sealed string
 	for _, c := range tb.cookies() {
@@ -140,9 +139,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// checkCookies fails for cookies of the application that a script can read, that
-// other sites' requests bring along, or that nobody has asked for. Expected are
-// beginnings of names.
+// checkCookies fails for cookies of the application that a script can read, that requests
+// of other sites carry, or that are not expected. Expected are prefixes of names.
 func checkCookies(t *testing.T, cookies []*network.Cookie, expected map[string]bool) {
 	t.Helper()
 	seen := map[string]bool{}

@@ -9,8 +9,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 )
 
-// TestWalk goes through the example as a person does: two people, one after the
-// other, in the same browser.
+// TestWalk walks the example as two users do, one after the other, in the same browser.
 func TestWalk(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -25,7 +24,7 @@ func TestWalk(t *testing.T) {
 		t.Errorf("the buttons are %q, want %q", got[1:], buttons)
 	}
 
-	// Ada, who mistypes her password once.
+	// Ada mistypes her password once.
 	tb.click("link", "Username and password")
 	tb.at(tenant + "u/login")
 	tb.reads("Log in", "to continue to Fieldnotes")
@@ -64,7 +63,7 @@ func TestWalk(t *testing.T) {
 	tb.reads("Log in to Fieldnotes")
 	tb.hides("Ada")
 
-	// Grace, who comes from Google and has no permission.
+	// Grace logs in with Google and has no permission.
 	tb.click("link", "Continue with Google")
 	tb.at(tenant + "u/provider")
 	tb.reads("Simulated Google sign-in")
@@ -82,7 +81,7 @@ func TestWalk(t *testing.T) {
 	tb.reads("403 /api/protected", `"error":"insufficient_scope"`)
 	tb.shot("calls-403")
 
-	// Somebody logs her out in another tab, and she clicks in this one.
+	// A logout in another tab, and then clicks in this one.
 	other := tb.newTab()
 	other.open(app.url + "/")
 	other.click("button", "Log out")
@@ -93,7 +92,7 @@ func TestWalk(t *testing.T) {
 	}
 	tb.shot("calls-401")
 
-	// The link that the page offers leads back to it.
+	// The link on the page leads back to the page.
 	tb.click("link", "Log in again")
 	tb.at(tenant + "u/login")
 	tb.reads("Continue with GitHub")
@@ -107,7 +106,7 @@ func TestWalk(t *testing.T) {
 	tb.click("button", "Log out")
 	tb.reads("Log in to Fieldnotes")
 
-	// An anonymous script that goes to the API without the detour.
+	// An anonymous script calls the API directly.
 	for path, want := range map[string]int{"/api/open": 200, "/api/members-only": 401, "/api/protected": 401, "/call/open": 401} {
 		if got := eval[int](tb, "fetch('"+path+"').then(r => r.status)"); got != want {
 			t.Errorf("fetch(%q) without a session: %d, want %d", path, got, want)
@@ -118,8 +117,8 @@ func TestWalk(t *testing.T) {
 	tb.at(app.url + "/call/open")
 }
 
-// TestDirectLinkToProfile is a bookmark of somebody who is logged out: login
-// comes in between, and then the page.
+// TestDirectLinkToProfile is a visitor's bookmark: the login comes first, and then the
+// page.
 func TestDirectLinkToProfile(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -136,8 +135,8 @@ func TestDirectLinkToProfile(t *testing.T) {
 	}
 }
 
-// TestLooks takes pictures of the pages on a desk and on a phone, by day and by
-// night. No page may be wider than its screen.
+// TestLooks takes pictures of the pages on a desktop and on a phone, in light and in
+// dark. No page may be wider than its screen.
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -189,12 +188,12 @@ func TestLooks(t *testing.T) {
 			tb.reads("Log in to Fieldnotes")
 			tb.open(app.url + "/auth/callback?state=x&code=y")
 			tb.reads("Log in again")
-			tb.shot("callback-of-nothing") // plain text knows no width
+			tb.shot("callback-of-nothing") // plain text has no width
 		})
 	}
 }
 
-// TestKeyboard: no mouse, and whoever uses a button does not lose their place.
+// TestKeyboard uses the pages without a mouse. A button keeps the focus.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -224,7 +223,7 @@ func TestKeyboard(t *testing.T) {
 	tb.reads("Log in to Fieldnotes")
 }
 
-// TestWithoutScripts: logging in and out needs none.
+// TestWithoutScripts: login and logout need no scripts.
 func TestWithoutScripts(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -242,7 +241,7 @@ func TestWithoutScripts(t *testing.T) {
 	tb.reads("ada@acme.example")
 	tb.shot("profile")
 	tb.click("link", "API")
-	tb.reads("Calling the API from this page needs JavaScript.") // which shows that scripts are really off
+	tb.reads("Calling the API from this page needs JavaScript.") // proves that scripts are off
 	tb.shot("calls")
 	tb.click("button", "Log out")
 	tb.at(app.url + "/")
@@ -251,7 +250,7 @@ func TestWithoutScripts(t *testing.T) {
 	tb.at(tenant + "u/login")
 }
 
-// TestWorkEmail: the domain of an address leads to the company's own login.
+// TestWorkEmail: the domain of an email address leads to the company's own login.
 func TestWorkEmail(t *testing.T) {
 	t.Parallel()
 	app := startExample(t)
@@ -265,7 +264,7 @@ func TestWorkEmail(t *testing.T) {
 	tb.at(tenant + "u/provider")
 	tb.reads("Simulated Fabrikam sign-in")
 	tb.shot("fabrikam")
-	// The real provider would fill in its own form with the address.
+	// A real provider would fill in its own form with the address.
 	if got := tb.last(tenant + "authorize").url; !strings.Contains(got, "login_hint=frank%40fabrikam.example") {
 		t.Errorf("the tenant was not told the address: %s", got)
 	}
@@ -274,13 +273,13 @@ func TestWorkEmail(t *testing.T) {
 	tb.reads("Good to see you, Frank")
 	tb.click("button", "Log out")
 
-	// A company that has no button is found too.
+	// A company without a button is found too.
 	tb.reads("Log in to Fieldnotes")
 	tb.fill("Your work email", "Carol@Customer.Example")
 	tb.enter()
 	tb.reads("Simulated Customer Corp sign-in")
 
-	// An address of no company: the tenant asks, and does not ask for the
+	// For the address of no company, the tenant asks for a login method but not for the
 	// address again.
 	tb.open(app.url + "/")
 	tb.fill("Your work email", "ada@acme.example")

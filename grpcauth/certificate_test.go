@@ -18,14 +18,13 @@ import (
 	"github.com/seed-15d5a55c/auth0/grpcauth"
 )
 
-// boundTo returns the claim cnf of a token that is bound to a certificate (RFC 8705,
-// Section 3.1).
+// boundTo returns the claim cnf of a certificate-bound token (RFC 8705, Section 3.1).
 func boundTo(c tls.Certificate) auth0test.TokenOption {
 	sum := sha256.Sum256(c.Leaf.Raw)
 	return auth0test.Claim("cnf", map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])})
 }
 
-// A certificate-bound token is good with the certificate of the connection, also when it
+// A certificate-bound token passes with the certificate of the connection, also when it
 // is cached.
 func TestCertificates(t *testing.T) {
 	t.Parallel()
@@ -68,7 +67,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// One token, two connections: the cache does not remember the certificate.
+// One token, two connections: the cache does not store the certificate.
 func TestCertificateOfAnotherConnection(t *testing.T) {
 	t.Parallel()
 	first, second := newCertificate(t, "first"), newCertificate(t, "second")
@@ -134,8 +133,8 @@ func TestServedByNetHTTP(t *testing.T) {
 	}
 }
 
-// A proof of DPoP belongs to an HTTP request. No call has one, so a bound token is
-// refused in every mode, and a mode that requires them refuses the others too.
+// A DPoP proof belongs to an HTTP request. No call has one, so every mode rejects a
+// DPoP-bound token. A mode that requires them also rejects all others.
 func TestDPoP(t *testing.T) {
 	t.Parallel()
 	const algs = `DPoP realm="api", algs="ES256 ES384 EdDSA PS256 RS256"`

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/grpcauth"
 )
 
-// costs returns the work of a unary call with a token that the API has seen before, and
-// that of the API alone.
+// costs returns the work of a unary call with a cached token, and the work of the API
+// alone.
 func costs(t testing.TB) (call, verify func()) {
 	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"a", "b"}, Permissions: []string{"c"}}}}, func(c *auth0.APIConfig) { c.Observer = nil })
 	raw := e.tenant.AccessToken(auth0test.Scope("a", "b"), auth0test.Permissions("c"))

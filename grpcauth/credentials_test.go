@@ -50,7 +50,7 @@ func newCertificate(t testing.TB, name string) tls.Certificate {
 }
 
 // serveTLS makes the server and a client with TLS. The client has the certificate, if
-// there is one.
+// given.
 func (e *env) serveTLS(t testing.TB, client *tls.Certificate, options ...grpc.DialOption) {
 	t.Helper()
 	cert := newCertificate(t, serverName)
@@ -65,7 +65,7 @@ func (e *env) serveTLS(t testing.TB, client *tls.Certificate, options ...grpc.Di
 	e.conn = e.dial(t, listener, append(options, grpc.WithTransportCredentials(credentials.NewTLS(config)))...)
 }
 
-// A source returns what it is told to.
+// A source returns its fields.
 type source struct {
 	token *oauth2.Token
 	err   error
@@ -101,7 +101,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// What cannot be sent fails the call, and nothing reaches the server.
+// An unusable token fails the call before the client sends anything.
 func TestCredentialsFail(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t-of-the-source"
@@ -159,7 +159,7 @@ func TestCredentialsFail(t *testing.T) {
 	}
 }
 
-// A token goes through an encrypted connection only.
+// The client sends a token only through an encrypted connection.
 func TestCredentialsWithoutTLS(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{})
@@ -178,7 +178,7 @@ func TestCredentialsWithoutTLS(t *testing.T) {
 	}
 }
 
-// The source can hold a secret, and has a call that has ended to wait for.
+// Credentials do not print the secrets of a source, and reject a call that has ended.
 func TestCredentialsOfASlowSource(t *testing.T) {
 	t.Parallel()
 	e := newAuth(t, grpcauth.Options{})
@@ -212,8 +212,8 @@ func TestCredentialsOfASlowSource(t *testing.T) {
 	}
 }
 
-// Over TLS the metadata that a client has set itself and that of the credentials are two
-// values, which is no valid request.
+// Over TLS, metadata set by the client and metadata of the credentials are two values,
+// which the server rejects.
 func TestCredentialsAndMetadata(t *testing.T) {
 	t.Parallel()
 	e := newAuth(t, grpcauth.Options{})
@@ -224,7 +224,7 @@ func TestCredentialsAndMetadata(t *testing.T) {
 	}
 }
 
-// The errors of a source of package auth0, at a tenant that fails or refuses.
+// The errors of a token source of package auth0, at a tenant that fails or rejects.
 func TestCredentialsOfAnApplication(t *testing.T) {
 	t.Parallel()
 	const wrong = "wrong-secret-of-the-application"

@@ -44,7 +44,7 @@ func table() map[string]grpcauth.Need {
 	return map[string]grpcauth.Need{get: {}, list: {}, put: {}, chat: {}}
 }
 
-// files is the implementation of the service. A nil function answers.
+// files implements the service. Nil functions return an answer.
 type files struct {
 	unary  func(ctx context.Context, in string) (string, error)
 	stream func(ss grpc.ServerStream) error
@@ -58,7 +58,7 @@ func (f *files) count() {
 	f.calls++
 }
 
-// called returns the number of calls that reached a handler, and forgets them.
+// called returns the number of calls that reached a handler, and resets it.
 func (f *files) called() int {
 	f.lock.Lock()
 	defer f.lock.Unlock()
@@ -133,7 +133,7 @@ type env struct {
 	conn   *grpc.ClientConn
 	log    *logText
 
-	inHeader bool // where the challenges are; else in the trailer
+	inHeader bool // the challenges are in the header; else in the trailer
 
 	lock   sync.Mutex
 	events []auth0.Event
@@ -158,7 +158,7 @@ func (l *logText) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// take returns the log so far, and forgets it.
+// take returns the log so far, and clears it.
 func (l *logText) take() string {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -166,7 +166,7 @@ func (l *logText) take() string {
 	return l.text.String()
 }
 
-// taken returns the events of tokens so far, and forgets them.
+// taken returns the events of tokens so far, and clears them.
 func (e *env) taken() []auth0.Event {
 	e.lock.Lock()
 	defer e.lock.Unlock()
@@ -196,8 +196,7 @@ func newAPI(t testing.TB, edits ...func(*auth0.APIConfig)) *env {
 	return e
 }
 
-// newAuth makes the interceptors too. The methods of the table are those of table if
-// there are none.
+// newAuth also makes the interceptors. Without methods, it uses those of table.
 func newAuth(t testing.TB, o grpcauth.Options, edits ...func(*auth0.APIConfig)) *env {
 	t.Helper()
 	e := newAPI(t, edits...)
@@ -214,7 +213,7 @@ func newAuth(t testing.TB, o grpcauth.Options, edits ...func(*auth0.APIConfig)) 
 	return e
 }
 
-// newEnv makes the server and the client too, without TLS.
+// newEnv also makes the server and the client, without TLS.
 func newEnv(t testing.TB, o grpcauth.Options, edits ...func(*auth0.APIConfig)) *env {
 	t.Helper()
 	e := newAuth(t, o, edits...)
@@ -270,7 +269,7 @@ type result struct {
 	trailer []string
 }
 
-// resultOf returns the result of a call, and reports details that no call has.
+// resultOf returns the result of a call, and reports unexpected details.
 func resultOf(t testing.TB, err error, trailer metadata.MD) result {
 	t.Helper()
 	st := status.Convert(err)
@@ -308,7 +307,7 @@ func with(ctx context.Context, values ...string) context.Context {
 	return ctx
 }
 
-// incoming returns a context with metadata as an interceptor gets it.
+// incoming returns a context with metadata in the form that an interceptor gets.
 func incoming(ctx context.Context, values ...string) context.Context {
 	return metadata.NewIncomingContext(ctx, metadata.MD{"authorization": values})
 }
@@ -366,7 +365,7 @@ func errorHandler(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
 	io.WriteString(w, "teapot")
 }
 
-// scoped returns the result at a method that needs scopes.
+// scoped returns the result at a method that requires scopes.
 func (r result) scoped(scopes string) result {
 	r.scope, r.trailer = scopes, []string{r.trailer[0] + `, scope="` + scopes + `"`}
 	return r

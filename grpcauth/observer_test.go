@@ -19,7 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/grpcauth"
 )
 
-// The observer hears of gRPC calls what it hears of HTTP requests.
+// The observer gets the same events of gRPC calls as of HTTP requests.
 func TestObserver(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}, list: {}, write: {Scopes: []string{"s"}}, chat: {Permissions: []string{"p"}}}, Public: grpcauth.Health})
@@ -59,7 +59,7 @@ func TestObserver(t *testing.T) {
 	}
 }
 
-// The log of the API has the cause of a refusal, and the full name of the method.
+// The log of the API has the cause of a rejected call, and the full name of the method.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{Methods: map[string]grpcauth.Need{write: {Scopes: []string{"s"}}, chat: {Permissions: []string{"p"}}}})
@@ -92,8 +92,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// A caller that waits no longer gets the code for that, and the fetch of the keys goes on
-// for the others.
+// A canceled call and a late call end with their codes, and the fetch of the JWKS
+// continues for other callers.
 func TestCanceled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,8 +129,8 @@ func TestCanceled(t *testing.T) {
 	})
 }
 
-// Whatever the metadata is, there is no panic, no code but those of the documentation,
-// and no token in the log.
+// For any metadata, no call panics, every code is one of the documentation, and the log
+// has no token.
 func TestRandomMetadata(t *testing.T) {
 	t.Parallel()
 	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}, write: {Scopes: []string{"s"}}}})

@@ -20,7 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/grpcauth"
 )
 
-// A refused stream never reaches its handler, and no message of it is read.
+// A rejected stream never reaches its handler, and the server reads no message of it.
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{
@@ -69,7 +69,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// Public streams of other services, and streams that are not listed.
+// Public streams of other services, and unlisted streams.
 func TestHealthAndReflection(t *testing.T) {
 	t.Parallel()
 	const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
@@ -114,12 +114,12 @@ func (e *env) first(t *testing.T, ctx context.Context, method string) result {
 	return resultOf(t, s.RecvMsg(&wrapperspb.StringValue{}), nil)
 }
 
-// A stream ends when its token is over, whatever its handler waits for.
+// A stream ends when its token expires, even if its handler blocks.
 func TestEndStreams(t *testing.T) {
 	t.Parallel()
 	over := invalid("token expired", "TOKEN_EXPIRED")
 	canceled := errors.New("the test has waited for long enough")
-	// The handlers wait for different things, and none looks at the time.
+	// The handlers block in different ways, and none checks the time.
 	handlers := map[string]func(ss grpc.ServerStream) error{
 		"waits for a message": func(ss grpc.ServerStream) error {
 			for {
@@ -217,7 +217,7 @@ func (e *env) until(t *testing.T, ctx context.Context) result {
 	return resultOf(t, err, s.Trailer())
 }
 
-// A client that does not read what it gets cannot hold a stream open.
+// A client that does not read its stream cannot keep it open.
 func TestEndStreamsOfASlowReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -250,7 +250,7 @@ func TestEndStreamsOfASlowReader(t *testing.T) {
 	})
 }
 
-// Until its token is over, a stream works as without EndStreams.
+// Until its token expires, a stream works as without EndStreams.
 func TestEndStreamsLater(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{EndStreams: true})
@@ -259,7 +259,7 @@ func TestEndStreamsLater(t *testing.T) {
 	if out, got := e.open(t, good, chat); !got.equal(ok) || out != "end" {
 		t.Errorf("%q, %+v", out, got)
 	}
-	// The caller goes away while the handler waits for a message.
+	// The caller leaves while the handler waits for a message.
 	began, ended := make(chan struct{}), make(chan error, 1)
 	e.files.stream = func(ss grpc.ServerStream) error {
 		in := &wrapperspb.StringValue{}
@@ -281,8 +281,7 @@ func TestEndStreamsLater(t *testing.T) {
 	}
 }
 
-// A panic, of a handler or of a codec, reaches the interceptors around, in their
-// goroutine.
+// A panic of a handler or a codec reaches the outer interceptors, in their goroutine.
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	for _, end := range []bool{false, true} {
@@ -322,12 +321,12 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// A panicking stream has a codec with a fault.
+// A panicking stream has a faulty codec.
 type panicking struct{ grpc.ServerStream }
 
 func (panicking) RecvMsg(any) error { panic("codec") }
 
-// Interceptors before and after ours, and the handler, have each other's values.
+// Interceptors before and after ours, and the handler, share their values.
 func TestOtherInterceptors(t *testing.T) {
 	t.Parallel()
 	type before struct{}

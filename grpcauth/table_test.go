@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/grpcauth"
 )
 
-// Each mistake is found by itself, and all of them at once.
+// New finds each mistake alone, and all of them at once.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	e := newAPI(t)
@@ -66,7 +66,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// An Auth does not see what happens to the options after New.
+// An Auth does not see changes of the options after New.
 func TestOptionsAreCopied(t *testing.T) {
 	t.Parallel()
 	scopes, public := []string{"s"}, []string{list}
@@ -146,8 +146,8 @@ func TestCheckOfAnAuthThatNewHasNotMade(t *testing.T) {
 	}
 }
 
-// Names that no server of grpc-go lets through must not get by with less than their
-// need, if another transport does. See Options.AcceptUnlisted.
+// Method names that every grpc-go server rejects must not pass with less than their need,
+// if another transport allows them. See Options.AcceptUnlisted.
 func TestNamesOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	e := newAuth(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {Scopes: []string{"s"}}}, AcceptUnlisted: true})
@@ -171,7 +171,7 @@ func TestNamesOfAnotherForm(t *testing.T) {
 	}
 }
 
-// A method that is not listed is in the log once, and 64 methods at most.
+// The log has each unlisted method once, and 64 methods at most.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelError} {
@@ -195,7 +195,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// The library itself has no part of gRPC.
+// The root module does not depend on gRPC.
 func TestModuleOfTheLibrary(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"../go.mod", "../go.sum"} {

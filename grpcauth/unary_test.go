@@ -16,7 +16,7 @@ import (
 
 const bearer = `Bearer realm="api"`
 
-// invalid returns the result for a token that is rejected.
+// invalid returns the result for a rejected token.
 func invalid(description, reason string) result {
 	return result{codes.Unauthenticated, description, reason, "invalid_token", "", 0,
 		[]string{bearer + `, error="invalid_token", error_description="` + description + `"`}}
@@ -25,7 +25,7 @@ func invalid(description, reason string) result {
 var (
 	ok      = result{code: codes.OK}
 	missing = result{codes.Unauthenticated, "authentication required", "MISSING_TOKEN", "unauthorized", "", 0, []string{bearer}}
-	// malformed is the answer to metadata that is not a bearer token.
+	// malformed is the result for metadata without a bearer token.
 	malformed = result{codes.InvalidArgument, "malformed Authorization header", "INVALID_REQUEST", "invalid_request", "", 0,
 		[]string{bearer + `, error="invalid_request", error_description="malformed Authorization header"`}}
 	unlisted = result{codes.PermissionDenied, "method not listed", "METHOD_NOT_LISTED", "access_denied", "", 0, nil}
@@ -108,7 +108,7 @@ func TestUnary(t *testing.T) {
 	}
 }
 
-// The handler finds the token, and no token in a public method.
+// The handler finds the token. In a public method it finds none.
 func TestHandlerFindsTheToken(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{Methods: map[string]grpcauth.Need{get: {}}, Public: []string{write}})
@@ -155,7 +155,7 @@ func TestAcceptUnlisted(t *testing.T) {
 	}
 }
 
-// Keys that cannot be fetched are no fault of the caller.
+// Unavailable keys are not the caller's fault.
 func TestKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{})
@@ -170,8 +170,8 @@ func TestKeysUnavailable(t *testing.T) {
 	}
 }
 
-// A function of the application chooses the status of its errors. No code but those of
-// the documentation comes of it.
+// A function of the application chooses the status of its errors. The resulting code is
+// always one of the documentation.
 func TestStatusOfTheApplication(t *testing.T) {
 	t.Parallel()
 	var fail error
@@ -204,7 +204,7 @@ func TestStatusOfTheApplication(t *testing.T) {
 	}
 }
 
-// The ErrorHandler is called, and can add a challenge. What it writes is dropped.
+// The interceptor calls the ErrorHandler, which can add a challenge. Its body is dropped.
 func TestErrorHandler(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, grpcauth.Options{}, func(c *auth0.APIConfig) { c.ErrorHandler = errorHandler })
@@ -232,8 +232,8 @@ func TestAuthThatNewHasNotMade(t *testing.T) {
 	}
 }
 
-// The API can read tokens from other places of HTTP requests. A call has them in its
-// metadata alone.
+// An API can read tokens from other parts of HTTP requests. A call has them only in its
+// metadata.
 func TestOtherPlaces(t *testing.T) {
 	t.Parallel()
 	var good string

@@ -10,8 +10,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// FuzzCalls: in a body that is accepted here, the parser of the SDK finds the same
-// calls.
+// FuzzCalls: in an accepted body, the SDK's parser finds the same calls.
 func FuzzCalls(f *testing.F) {
 	for _, body := range []string{
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}`,
@@ -40,7 +39,7 @@ func FuzzCalls(f *testing.F) {
 		for _, message := range messages {
 			decoded, err := jsonrpc.DecodeMessage(message)
 			if err != nil {
-				return // the SDK refuses the whole body
+				return // the SDK rejects the whole body
 			}
 			request, ok := decoded.(*jsonrpc.Request)
 			if !ok || request.Method != "tools/call" {
@@ -54,8 +53,8 @@ func FuzzCalls(f *testing.F) {
 	})
 }
 
-// nameRead is the name of a tool as the SDK reads it: a member of the exact name, the
-// last one.
+// nameRead returns the name of a tool as the SDK reads it: the last member with the exact
+// name.
 func nameRead(t *testing.T, params json.RawMessage) string {
 	t.Helper()
 	members := map[string]json.RawMessage{}

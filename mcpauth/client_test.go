@@ -22,13 +22,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/mcpauth"
 )
 
-// A network reaches the tenant, and one handler at the host of the audience.
+// A network connects a client to the tenant, and to one handler at the host of the
+// audience.
 type network struct {
 	tenant  http.RoundTripper
 	handler http.Handler
 
 	mu       sync.Mutex
-	requests []string // status, method and path of each, and what a challenge says
+	requests []string // status, method and path of each, and the content of a challenge
 }
 
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -57,8 +58,8 @@ func (n *network) refusals() (list []string) {
 	return list
 }
 
-// The client of the SDK finds the tenant by the 401, registers, logs in with PKCE, and
-// gets a further scope when a tool needs it.
+// The SDK's client finds the tenant by the 401, registers, logs in with PKCE, and gets a
+// further scope when a tool requires it.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{stateful: true, options: func(o *mcpauth.Options) { o.Scopes = []string{"read:x"} }, config: func(c *auth0.APIConfig) {
@@ -148,7 +149,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("a tool of the first scope: %q, %v", text, err)
 	}
 
-	// A permission that is missing is no reason to log in, and the session goes on.
+	// A missing permission is not a reason to log in, and the session continues.
 	_, err = call("admin")
 	var refused *jsonrpc.Error
 	if !errors.As(err, &refused) || refused.Code != -32010 || refused.Message != "not allowed" || len(logins) != 2 {
@@ -162,7 +163,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// follow opens a URL and follows redirects, until one goes to the callback.
+// follow opens a URL and follows redirects until one leads to the callback.
 func follow(client *http.Client, at, callback string) (url.Values, error) {
 	var answer url.Values
 	stop := *client

@@ -45,7 +45,7 @@ func options() mcpauth.Options {
 
 var allTools = []string{"admin", "both", "mixed", "open", "read", "unlisted", "write"}
 
-// A server is an MCP server behind a guard, and what its tools have seen.
+// A server is an MCP server behind a guard, with a record of its tools' calls.
 type server struct {
 	t       *testing.T
 	tenant  *auth0test.Tenant
@@ -61,7 +61,7 @@ type server struct {
 	calls []seen
 }
 
-// A seen is what a tool sees of a call.
+// A seen is a tool's view of a call.
 type seen struct {
 	tool     string
 	subject  string // of the token in the context
@@ -70,7 +70,7 @@ type seen struct {
 	ctxRaw   bool // the context has the text of the token
 	userID   string
 	headers  string
-	rendered string // all that package fmt shows of the request
+	rendered string // the output of package fmt for the request
 }
 
 type setup struct {
@@ -135,7 +135,7 @@ func (s *server) call(ctx context.Context, req *mcp.CallToolRequest, _ map[strin
 	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "done " + was.tool}}}, nil, nil
 }
 
-// ran returns the tools that have run since the last call of ran.
+// ran returns the tool calls since the last call of ran.
 func (s *server) ran() []seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +173,7 @@ const (
 	badClaims = `{"error":"invalid_token","error_description":"token claims invalid"}`
 )
 
-// lacks is the answer to a call for which the next token must have the scopes.
+// lacks returns the response to a call whose next token must have the scopes.
 func lacks(scopes string) (challenge, body string) {
 	return `Bearer realm="api", error="insufficient_scope", error_description="insufficient scope", scope="` + scopes + `"` + end,
 		`{"jsonrpc":"2.0","id":7,"error":{"code":-32010,"message":"insufficient scope","data":{"error":"insufficient_scope","scope":"` + scopes + `"}}}`
@@ -192,7 +192,7 @@ func TestCalls(t *testing.T) {
 		edit      func(*mcpauth.Options)
 		status    int
 		challenge string
-		answer    string // the whole body, or empty for one of the SDK
+		answer    string // the whole body, or empty for a response of the SDK
 		ran       []string
 	}{
 		{"open tool", calling("open"), nil, nil, 200, "", "", []string{"open"}},
@@ -250,7 +250,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// The cause of a refusal is in the log alone.
+// Only the log has the cause of a rejected call.
 func TestCausesAreLogged(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})
@@ -267,7 +267,7 @@ func TestCausesAreLogged(t *testing.T) {
 	}
 }
 
-// An ErrorHandler decides about the status and the headers of a refused call.
+// An ErrorHandler decides the status and the headers of a rejected call.
 func TestErrorHandler(t *testing.T) {
 	t.Parallel()
 	for why, write := range map[string]bool{"which writes": true, "which writes nothing": false} {
@@ -391,7 +391,7 @@ func TestMaxBody(t *testing.T) {
 	}
 }
 
-// A request without a good token costs no reading of its body.
+// The guard does not read the body of a request without a good token.
 func TestBodyIsReadLast(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})
@@ -414,7 +414,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Headers of the protocol do not decide what is called.
+// Headers of the protocol do not decide which tool a request calls.
 func TestHeadersAreNotTrusted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})
@@ -426,7 +426,7 @@ func TestHeadersAreNotTrusted(t *testing.T) {
 	}
 }
 
-// Every method is guarded, and a body counts whatever the method is.
+// The guard checks every method, and reads a body with any method.
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})
@@ -455,7 +455,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// Requests without a good token get the answers of the API.
+// The API answers requests without a good token.
 func TestAuthentication(t *testing.T) {
 	t.Parallel()
 	bad := func(description string) (string, string) {
@@ -521,7 +521,7 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
-// What tools see of the caller.
+// The caller as a tool sees it.
 func TestCaller(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -579,8 +579,7 @@ func TestCaller(t *testing.T) {
 	}
 }
 
-// A token that is bound to a key of the client passes with a proof, and the SDK does not
-// see the difference.
+// A token bound to the client's key passes with a proof, and the SDK sees no difference.
 func TestDPoP(t *testing.T) {
 	t.Parallel()
 	key := auth0test.NewProofKey()
@@ -635,8 +634,8 @@ func TestDPoP(t *testing.T) {
 	}
 }
 
-// A page of the site that the server belongs to calls it with a session, which has a
-// token for the API but gives its text to no tool.
+// A page of the server's site calls it with a session. The session has a token for the
+// API, but no tool sees its text.
 func TestSessionOfASite(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})
@@ -680,7 +679,7 @@ func TestSessionOfASite(t *testing.T) {
 	}
 }
 
-// One subject at two issuers is two users.
+// One subject at two issuers means two users.
 func TestTwoIssuers(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{config: func(c *auth0.APIConfig) {
@@ -697,7 +696,7 @@ func TestTwoIssuers(t *testing.T) {
 	}
 }
 
-// A session belongs to the user who has begun it.
+// A session belongs to the user who began it.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{stateful: true})
@@ -747,9 +746,8 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// Without the Middleware, a tool of a later request does not see the token of the first
-// one as if it were its own. A function that chooses a server sees the token of its
-// request.
+// Without the Middleware, a tool of a later request cannot mistake the first request's
+// token for its own. A function that chooses a server sees the token of its request.
 func TestContextOfASession(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{stateful: true, unwatched: true})
@@ -776,8 +774,7 @@ func TestContextOfASession(t *testing.T) {
 	}
 }
 
-// A stream that is open when its token expires stays open, and the next request needs
-// another token.
+// An open stream outlives its token, and the next request requires another token.
 func TestStreamOutlivesToken(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -826,7 +823,7 @@ func TestStreamOutlivesToken(t *testing.T) {
 	if next.StatusCode != 401 || len(s.ran()) != 0 {
 		t.Errorf("got %d", next.StatusCode)
 	}
-	// The stream still carries what the server has to say.
+	// The stream still carries the server's messages.
 	mcp.AddTool(s.mcp, &mcp.Tool{Name: "later"}, s.call)
 	buffer := make([]byte, 4096)
 	var text string
@@ -873,7 +870,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// The Middleware decides by itself where no handler has.
+// The Middleware decides alone where no handler has decided.
 func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{options: func(o *mcpauth.Options) { o.Scopes, o.AcceptUnlisted = []string{"base"}, true }})
@@ -944,7 +941,7 @@ func TestTokenVerifier(t *testing.T) {
 	}
 }
 
-// Requests that no guard has passed have no token.
+// Requests that passed no guard have no token.
 func TestNoCaller(t *testing.T) {
 	t.Parallel()
 	for why, req := range map[string]mcp.Request{
@@ -961,7 +958,7 @@ func TestNoCaller(t *testing.T) {
 	}
 }
 
-// A Guard that New has not made lets nothing pass.
+// A Guard not made by New rejects everything.
 func TestZeroGuard(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, setup{})

@@ -63,14 +63,15 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestWithoutContext: the methods that auth0 does not use are the same.
+// TestWithoutContext: the methods without a context, which auth0 does not use, work
+// alike.
 func TestWithoutContext(t *testing.T) {
 	t.Parallel()
 	store, _ := newStore(t)
 	auth0test.TestStore(t, struct{ auth0.Store }{store})
 }
 
-// TestRing: keys are spread over servers that know nothing of each other.
+// TestRing distributes keys over servers that do not know each other.
 func TestRing(t *testing.T) {
 	t.Parallel()
 	first, _ := testproc.Redis(t)
@@ -127,7 +128,7 @@ func startCluster(t *testing.T) (addresses []string) {
 	return addresses
 }
 
-// meet tells a node of another one, with the port at which nodes talk.
+// meet connects one node to another one, with its cluster port.
 func meet(t *testing.T, node, other *redis.Client, address string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)
@@ -159,7 +160,7 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
-// TestEverythingExpires: nothing stays in Redis because nobody asks for it.
+// TestEverythingExpires: every value in Redis has an expiry.
 func TestEverythingExpires(t *testing.T) {
 	t.Parallel()
 	store, client := newStore(t)
@@ -187,7 +188,7 @@ func TestEverythingExpires(t *testing.T) {
 	}
 }
 
-// TestRaise: numbers and expiries grow, whatever is there.
+// TestRaise: numbers and expiries only grow, over any stored value.
 func TestRaise(t *testing.T) {
 	t.Parallel()
 	store, client := newStore(t)
@@ -235,8 +236,8 @@ func TestRaise(t *testing.T) {
 	}
 }
 
-// TestLeaseRepeated: the client sends a command again if it has not seen the
-// answer. The same holder then has the lease, and another does not.
+// TestLeaseRepeated: a client repeats a command without a response. The same holder then
+// has the lease, and another does not.
 func TestLeaseRepeated(t *testing.T) {
 	t.Parallel()
 	address, _ := testproc.Redis(t)
@@ -252,8 +253,8 @@ func TestLeaseRepeated(t *testing.T) {
 	}
 }
 
-// TestAddRepeated: a caller whose command was sent twice has added the key, and the
-// next one has not.
+// TestAddRepeated: a caller whose command was sent twice has added the key, and the next
+// caller has not.
 func TestAddRepeated(t *testing.T) {
 	t.Parallel()
 	address, _ := testproc.Redis(t)
@@ -268,7 +269,7 @@ func TestAddRepeated(t *testing.T) {
 	}
 }
 
-// TestAddExpired: a key whose expiry has passed is not kept.
+// TestAddExpired: the store does not keep a key whose expiry has passed.
 func TestAddExpired(t *testing.T) {
 	t.Parallel()
 	store, client := newStore(t)
@@ -280,7 +281,7 @@ func TestAddExpired(t *testing.T) {
 	}
 }
 
-// TestAddIsOneRequest: an API waits for it in every request.
+// TestAddIsOneRequest: an API waits for this call in every request.
 func TestAddIsOneRequest(t *testing.T) {
 	t.Parallel()
 	store, client := newStore(t)
@@ -321,7 +322,7 @@ func (repeat) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 	return next
 }
 
-// TestScriptsForgotten: Redis forgets scripts when it starts again.
+// TestScriptsForgotten: Redis loses its scripts when it restarts.
 func TestScriptsForgotten(t *testing.T) {
 	t.Parallel()
 	store, client := newStore(t)
@@ -337,7 +338,7 @@ func TestScriptsForgotten(t *testing.T) {
 	}
 }
 
-// TestDown: every method says so, and none of them shows a value.
+// TestDown: every method returns an error, and no error shows a value.
 func TestDown(t *testing.T) {
 	t.Parallel()
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + testproc.FreePort(t), ContextTimeoutEnabled: true, MaxRetries: -1})
@@ -345,7 +346,7 @@ func TestDown(t *testing.T) {
 	allFail(t, redisstore.New(client, "test:"))
 }
 
-// TestHangs: contexts end calls while Redis does not answer.
+// TestHangs: a context ends a call while Redis does not answer.
 func TestHangs(t *testing.T) {
 	t.Parallel()
 	address, process := testproc.Redis(t)

@@ -15,7 +15,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// TestPlots: the files in ../plots are those of ../results.json.
+// TestPlots: the files in ../plots are the plots of ../results.json.
 func TestPlots(t *testing.T) {
 	t.Parallel()
 	r, err := readResults(resultsFile)
@@ -132,7 +132,7 @@ func textsOf(svg []byte) (map[string][]string, error) {
 	}
 }
 
-// TestDrawing: missing figures are an error, and never a picture without them.
+// TestDrawing: missing figures are an error, never a picture without them.
 func TestDrawing(t *testing.T) {
 	t.Parallel()
 	type figures = map[string]struct{ NS, Ratio float64 }
@@ -171,7 +171,7 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// TestContrast: text has a contrast of 4.5 to the page, bars and lines of 3 (WCAG 2.2,
+// TestContrast: text has a contrast of 4.5 to the page, bars and lines have 3 (WCAG 2.2,
 // 1.4.3 and 1.4.11).
 func TestContrast(t *testing.T) {
 	t.Parallel()
@@ -198,7 +198,7 @@ func contrast(a, b rgba) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// luminance is that of WCAG 2.2, relative luminance.
+// luminance returns the relative luminance of WCAG 2.2.
 func luminance(c rgba) float64 {
 	linear := func(v uint8) float64 {
 		s := float64(v) / 255

@@ -19,7 +19,7 @@ import (
 
 const cookieSecret = "5f0e4c9b7a1d8236e4f90b1c7d2a6358f1e0d9c8b7a69584736251403f2e1d0c"
 
-// environment sets the variables for a tenant and nothing else that the doctor reads.
+// environment sets the variables of a tenant, and no others that the doctor reads.
 func environment(t *testing.T) (*auth0test.Tenant, http.RoundTripper) {
 	t.Helper()
 	tenant := auth0test.NewTenant(t)
@@ -35,7 +35,7 @@ func environment(t *testing.T) (*auth0test.Tenant, http.RoundTripper) {
 	return tenant, cfg.HTTPClient.Transport
 }
 
-// unset removes variables for the time of a test.
+// unset removes variables for the duration of a test.
 func unset(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -196,7 +196,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// full is an output that cannot be written.
+// full is an output that fails every write.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }

@@ -54,7 +54,7 @@ func (r *running) done(name, body string) string {
 	return answer
 }
 
-// authorize begins a login and returns the query with which the browser is sent back.
+// authorize begins a login and returns the query of the redirect back to the application.
 func (r *running) authorize(b browser) url.Values {
 	r.t.Helper()
 	b.client.CheckRedirect = func(next *http.Request, _ []*http.Request) error {
@@ -254,8 +254,8 @@ func TestControls(t *testing.T) {
 	})
 }
 
-// TestControlRefusals: requests of web pages, without the path, and bad ones. None changes
-// the tenant.
+// TestControlRefusals: controls reject requests of web pages, requests without the secret
+// path, and bad bodies. None changes the tenant.
 func TestControlRefusals(t *testing.T) {
 	t.Parallel()
 	o, err := parse([]string{"-listen", "127.0.0.1:0", "-url", "http://tenant:4000"})
@@ -367,8 +367,7 @@ func TestControlRefusals(t *testing.T) {
 	}
 }
 
-// TestGuide: the guide has every control, no option that is not there, and at most 80
-// lines.
+// TestGuide: the guide has every control, only existing options, and at most 80 lines.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/tenant.md")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/seed-15d5a55c/auth0/internal/testkit" // its keys, which are not generated
+	_ "github.com/seed-15d5a55c/auth0/internal/testkit" // its keys, which need no generation
 )
 
 // A buffer is an output that the test reads while the program writes.
@@ -32,7 +32,7 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// A running is the program between its start and its end.
+// A running is the running program.
 type running struct {
 	t       *testing.T
 	out     string // the variables
@@ -83,13 +83,13 @@ func (r *running) end() int {
 	return status
 }
 
-// control calls a control and returns the status and the answer.
+// control calls a control and returns the status and the response.
 func (r *running) control(method, name, body string, header ...string) (int, string) {
 	r.t.Helper()
 	return call(r.t, http.DefaultClient, method, r.env["AUTH0_TENANT_CONTROL"]+name, body, header...)
 }
 
-// call makes a request. An empty value takes a header away.
+// call makes a request. An empty value removes a header.
 func call(t *testing.T, client *http.Client, method, url, body string, header ...string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))

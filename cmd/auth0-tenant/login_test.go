@@ -83,7 +83,7 @@ func newBrowser(t *testing.T) browser {
 	return browser{t, &http.Client{Jar: jar, Transport: transport}}
 }
 
-// A page is a response, and the address at which the browser is.
+// A page is a response with its URL.
 type page struct {
 	status int
 	url    *url.URL
@@ -116,7 +116,7 @@ func (b browser) read(method, address string, form url.Values) page {
 		b.t.Fatal(err)
 	}
 	p := page{resp.StatusCode, resp.Request.URL, string(body)}
-	// The answer to a form goes on by a page, so that the policy form-action holds.
+	// The response to a form continues by a page, so that the policy form-action holds.
 	if found := regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)"`).FindStringSubmatch(p.body); found != nil {
 		return b.open(html.UnescapeString(found[1]))
 	}
@@ -133,8 +133,8 @@ func (b browser) login(address, email, password string) page {
 	return b.submit(p, url.Values{"username": {email}, "password": {password}})
 }
 
-// TestLogin is a login with each kind of option, of an application that knows the
-// variables only.
+// TestLogin: an application that knows only the variables logs in with each kind of
+// option.
 func TestLogin(t *testing.T) {
 	a := newApp(t)
 	users := filepath.Join(t.TempDir(), "users.json")
@@ -238,7 +238,8 @@ func TestUsersFields(t *testing.T) {
 	}
 }
 
-// TestVariables: the application without a secret and the API are those of the tenant.
+// TestVariables: the tenant accepts the API and the application without a secret that the
+// variables name.
 func TestVariables(t *testing.T) {
 	t.Parallel()
 	r := begin(t, "-app", "http://localhost:3000/shop/", "-audience", "https://shop.acme.example/api")

@@ -36,8 +36,7 @@ var hostile = []variable{
 	{"E", "with space"},
 }
 
-// TestEnvForEval: a shell that evaluates the lines has exactly the values, and exports
-// them.
+// TestEnvForEval: a shell that evaluates the lines exports exactly the values.
 func TestEnvForEval(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sh", "-c", `eval "$LINES_TO_EVAL"; for n in A B C D E AUTH0_TENANT_PID; do printenv $n; printf '\0'; done`)
@@ -128,7 +127,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// ended is the context of a program that must not run: if it starts, it ends at once.
+// ended returns the context of a program that must not run: if it starts, it ends at
+// once.
 func ended() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -185,7 +185,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestStartFails: an error at the start names the flag that mends it.
+// TestStartFails: an error at the start names the flag that fixes it.
 func TestStartFails(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -232,8 +232,8 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// foreignCertificates writes a certificate of another program, and a file that begins with
-// one of this program.
+// foreignCertificates writes a certificate of another program, and a file that begins
+// with a certificate of this program.
 func foreignCertificates(t *testing.T) (foreign, combined string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -261,7 +261,7 @@ func foreignCertificates(t *testing.T) (foreign, combined string) {
 	return foreign, combined
 }
 
-// TestWarnings: on the loopback interface there is none.
+// TestWarnings: on the loopback interface there is no warning.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -301,7 +301,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestURL: the issuer is -url, or else names an address that a client can use.
+// TestURL: the issuer is -url. Without the flag, it has an address that a client can use.
 func TestURL(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -326,8 +326,8 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// TestSeed: ids, secrets and keys depend on the seed only, and without one each start
-// has new ones. The path of the controls is always new.
+// TestSeed: ids, secrets and keys depend only on the seed. Without a seed, each start has
+// new ones. The path of the controls is always new.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	made := func(seed string) (identity, string) {
@@ -378,8 +378,8 @@ func pathOf(r *running) string {
 	return path
 }
 
-// TestCommand: the command has the variables and the streams, and its exit status is
-// that of the program.
+// TestCommand: the command has the variables and the streams, and the program exits with
+// its status.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("sh"); err != nil {
@@ -396,7 +396,7 @@ func TestCommand(t *testing.T) {
 		signals  []os.Signal
 		terminal bool
 		status   int
-		out      string // a part of it
+		out      string // a part of the output
 	}{
 		{name: "success", command: []string{"sh", "-c", `read line; echo "$line $AUTH0_DOMAIN $PATH_OF_TEST $AUTH0_BASE_URL."`}, out: "typed http://127.0.0.1:"},
 		{name: "other variables stay, and those of another tenant go", command: []string{"sh", "-c", `echo "$PATH_OF_TEST[$AUTH0_BASE_URL]$APP_BASE_URL"`}, out: "kept[]http://localhost:3000"},
@@ -444,21 +444,21 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestEnvironment: the variables replace those of the caller, and those of another
-// tenant go.
+// TestEnvironment: the variables replace the caller's, and variables of another tenant
+// are removed.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	got := environment([]string{"HOME=/home/ada", "AUTH0_DOMAIN=acme.eu.auth0.com", "AUTH0_BASE_URL=https://x", "AUTH0_CALLBACK_URL=https://x/callback",
 		"AUTH0_CLIENT_ASSERTION_SIGNING_KEY=k", "AUTH0_CLIENT_ASSERTION_SIGNING_ALG=PS256"}, []variable{{"AUTH0_DOMAIN", "http://127.0.0.1:1"}})
-	// Of two values, package exec takes the last.
+	// Of two values, package exec uses the last.
 	want := []string{"HOME=/home/ada", "AUTH0_DOMAIN=acme.eu.auth0.com", "AUTH0_DOMAIN=http://127.0.0.1:1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 }
 
-// TestStops: the program ends with an error if the variables cannot be written, and if
-// the tenant stops by itself, also while a command runs.
+// TestStops: the program ends with an error if it cannot write the variables, and if the
+// tenant stops by itself, even while a command runs.
 func TestStops(t *testing.T) {
 	t.Parallel()
 	read, write := io.Pipe()
@@ -501,7 +501,7 @@ func TestEnd(t *testing.T) {
 	if status := r.end(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	// Another program may have the port by now. It does not have the path.
+	// Another program may use the port by now. It does not have the path.
 	if resp, err := http.Get(control); err == nil {
 		resp.Body.Close()
 		if resp.StatusCode == http.StatusOK {
@@ -510,13 +510,13 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestTLS: a client that trusts the file trusts the tenant, by name and by address, and
-// the certificate vouches for no other server.
+// TestTLS: a client that trusts the file trusts the tenant, by name and by address. The
+// certificate is valid for no other server.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tenant.pem")
 	begin(t, "-tls", file).end()
-	r := begin(t, "-tls", file) // the file is written again
+	r := begin(t, "-tls", file) // rewrites the file
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

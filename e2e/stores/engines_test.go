@@ -26,11 +26,11 @@ import (
 // An engine is a database with a store in it.
 type engine struct {
 	store auth0.Store
-	// dump returns what is in the database, without expired values.
+	// dump returns the content of the database, without expired values.
 	dump  func(t *testing.T) map[string]string
 	clear func(t *testing.T)
-	// hang makes the database accept requests and not answer them, until resume
-	// is called.
+	// hang makes the database accept requests without answering them, until resume is
+	// called.
 	hang func(t *testing.T) (resume func())
 }
 
@@ -40,8 +40,7 @@ func newRedisstore(t *testing.T) *engine {
 	return e
 }
 
-// newGoredisstore has a client as the documentation shows it, one that does not
-// heed contexts.
+// newGoredisstore has a client as in the documentation, which ignores contexts.
 func newGoredisstore(t *testing.T) *engine {
 	e, client := newRedis(t, false)
 	e.store = goredisstore.NewWithPrefix(client, "")
@@ -81,7 +80,7 @@ func newPgxstore(t *testing.T) *engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	// As pgxstore asks for it.
+	// The table as pgxstore requires it.
 	for _, statement := range []string{
 		"CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)",
 		"CREATE INDEX sessions_expiry_idx ON sessions (expiry)",
@@ -129,7 +128,7 @@ func lockTable(t *testing.T, pool *pgxpool.Pool) (unlock func()) {
 	}
 }
 
-// startPostgres makes a cluster of databases and runs it. It returns its URL.
+// startPostgres makes and runs a database cluster, and returns its URL.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postgres-")
@@ -161,7 +160,7 @@ func startPostgres(t *testing.T) string {
 	return url
 }
 
-// findPostgres looks also where Debian puts it, by version.
+// findPostgres also looks in Debian's directory, by version.
 func findPostgres(t *testing.T, program string) string {
 	t.Helper()
 	versions, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + program)
@@ -169,8 +168,8 @@ func findPostgres(t *testing.T, program string) string {
 	return testproc.Find(t, program, "postgresql", versions...)
 }
 
-// asPostgres gives a directory to the user postgres, and returns what runs a
-// program as that user: PostgreSQL does not run as root.
+// asPostgres gives a directory to the user postgres, and returns attributes that run a
+// program as that user, because PostgreSQL does not run as root.
 func asPostgres(t *testing.T, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Getuid() != 0 {

@@ -21,8 +21,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testproc"
 )
 
-// A farm is two copies of a program behind nginx, which sends each request to the
-// next one. They know the tenant by its address, and share Redis.
+// A farm is two instances of a program behind nginx, which alternates between them. They
+// reach the tenant by its address, and share Redis.
 type farm struct {
 	t       *testing.T
 	url     string
@@ -98,14 +98,14 @@ func healthy(base string) error {
 		return err
 	}
 	resp.Body.Close()
-	if resp.StatusCode >= 500 { // of nginx, when there is nobody behind it yet
+	if resp.StatusCode >= 500 { // of nginx, before an instance is up
 		return fmt.Errorf("the answer is %d", resp.StatusCode)
 	}
 	return nil
 }
 
-// startNginx runs nginx as it stands in front of an application: it does nothing
-// but pass on. The size of its buffer is the one of docs/proxy.md.
+// startNginx runs nginx in front of an application, only as a proxy. The buffer size is
+// that of docs/proxy.md.
 func startNginx(t *testing.T, port string, backends []string) {
 	t.Helper()
 	program := testproc.Find(t, "nginx", "nginx", "/usr/sbin/nginx")
@@ -152,8 +152,7 @@ http {
 	testproc.Start(t, exec.Command(program, "-p", dir, "-e", "stderr", "-c", config), func() error { return healthy("http://127.0.0.1:" + port) })
 }
 
-// newBrowser returns a client that does what a browser does when an address is
-// typed.
+// newBrowser returns a client that sends the headers of a browser for a typed URL.
 func newBrowser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -173,7 +172,7 @@ func (navigation) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// An answer is where a browser has come to.
+// An answer is the page at which a browser has arrived.
 type answer struct {
 	status   int
 	body     string
@@ -195,8 +194,8 @@ func (f *farm) get(client *http.Client, path string) answer {
 	return answer{resp.StatusCode, string(body), resp.Header.Get("X-Instance"), resp.Request.URL.String()}
 }
 
-// loggedIn asks until every copy has answered. It follows no redirect, which would
-// log in again.
+// loggedIn asks until every instance has answered. It follows no redirect, because that
+// would log in again.
 func (f *farm) loggedIn(client *http.Client) bool {
 	f.t.Helper()
 	still := *client
@@ -218,7 +217,7 @@ func (f *farm) loggedIn(client *http.Client) bool {
 	return len(in) > 0
 }
 
-// TestFarm: a login at any copy is one at all of them, and so is a logout.
+// TestFarm: a login at any instance counts at all of them, and so does a logout.
 func TestFarm(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
@@ -237,7 +236,7 @@ func TestFarm(t *testing.T) {
 	if !f.loggedIn(thief) {
 		t.Error("a copy of the cookie does not work, so the test says nothing")
 	}
-	// The tenant would log in again whoever is signed in there.
+	// A session at the tenant would log the user in again.
 	f.tenant.LogOut()
 	f.get(f.browser, "/auth/logout")
 	if f.loggedIn(f.browser) || f.loggedIn(thief) {
@@ -245,7 +244,7 @@ func TestFarm(t *testing.T) {
 	}
 }
 
-// TestFarmRefreshesOnce: 50 requests at once, over both processes.
+// TestFarmRefreshesOnce: 50 concurrent requests to both processes share one refresh.
 func TestFarmRefreshesOnce(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
@@ -261,7 +260,7 @@ func TestFarmRefreshesOnce(t *testing.T) {
 		all.Go(func() {
 			for range 20 {
 				if answers[i] = f.token(); answers[i].status != http.StatusServiceUnavailable && !strings.Contains(answers[i].body, "has not answered") {
-					break // else this machine is too busy
+					break // otherwise this machine is too busy
 				}
 			}
 		})
@@ -291,7 +290,7 @@ func (f *farm) token() answer {
 	return answer{status: resp.StatusCode, body: string(body), instance: resp.Header.Get("X-Instance")}
 }
 
-// TestFarmBackchannelLogout: the tenant reaches one copy, whichever nginx chooses.
+// TestFarmBackchannelLogout: the tenant reaches one instance, chosen by nginx.
 func TestFarmBackchannelLogout(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
@@ -315,7 +314,7 @@ func TestFarmBackchannelLogout(t *testing.T) {
 	}
 }
 
-// TestFarmLosesOne: a copy that dies takes no session with it.
+// TestFarmLosesOne: no session is lost when an instance dies.
 func TestFarmLosesOne(t *testing.T) {
 	t.Parallel()
 	f := newFarm(t)
@@ -327,8 +326,8 @@ func TestFarmLosesOne(t *testing.T) {
 	}
 }
 
-// TestFarmOfExamples: two copies of the example, which have nothing in common but
-// their environment, know the same sessions and end them together.
+// TestFarmOfExamples: two instances of the example, with only their environment in
+// common, accept the same sessions and end them together.
 func TestFarmOfExamples(t *testing.T) {
 	t.Parallel()
 	port := testproc.FreePort(t)
@@ -362,7 +361,7 @@ func TestFarmOfExamples(t *testing.T) {
 	f.everywhere("Log in to")
 }
 
-// everywhere asks for the first page until both copies have shown it.
+// everywhere requests the home page until both instances have shown it.
 func (f *farm) everywhere(text string) {
 	f.t.Helper()
 	asked := map[string]bool{}

@@ -1,6 +1,6 @@
-// Package stores tests sessions in databases that run: in Redis with the store of
-// this project, and in Redis and PostgreSQL with stores of
-// github.com/alexedwards/scs as they are.
+// Package stores tests sessions in real databases: in Redis with the store of this
+// project, and in Redis and PostgreSQL with unchanged stores of
+// github.com/alexedwards/scs.
 package stores
 
 import (
@@ -60,7 +60,7 @@ func testConformance(t *testing.T, e *engine) {
 	}
 }
 
-// A site is an application that runs several times, on one store.
+// A site is an application with several instances on one store.
 type site struct {
 	t         *testing.T
 	tenant    *auth0test.Tenant
@@ -69,8 +69,8 @@ type site struct {
 	log       lines
 }
 
-// lines is a log that is counted, and shown if the test fails: the same line comes
-// often when a database is down.
+// lines is a log that counts equal lines, and shows them if the test fails. The same line
+// repeats while a database is down.
 type lines struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -97,7 +97,7 @@ func (l *lines) show(t *testing.T) {
 	}
 }
 
-// newSite starts with ada signed in at the tenant.
+// newSite starts with ada logged in at the tenant.
 func newSite(t *testing.T, store auth0.Store, instances int) *site {
 	t.Helper()
 	s := &site{t: t, tenant: auth0test.NewTenant(t)}
@@ -167,7 +167,7 @@ func (s *site) newInstance(store auth0.Store) http.Handler {
 	return strategy.LoadUser(mux)
 }
 
-// newBrowser returns one that chooses the instance by the query parameter i.
+// newBrowser returns a browser that chooses the instance by the query parameter i.
 func (s *site) newBrowser() *http.Client {
 	return s.tenant.Browser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i := 0
@@ -176,8 +176,8 @@ func (s *site) newBrowser() *http.Client {
 	}))
 }
 
-// another returns a browser with the same cookies, as a thief has it, or a tab
-// whose request is under way.
+// another returns a browser with the same cookies, for a thief or for a tab with a
+// pending request.
 func (s *site) another() *http.Client {
 	other := s.newBrowser()
 	u := appURL(s.t)
@@ -185,8 +185,8 @@ func (s *site) another() *http.Client {
 	return other
 }
 
-// withAttributes adds what a jar does not give back, and a cookie of this name
-// must have.
+// withAttributes adds the attributes that a jar does not return, and that a cookie of
+// this name requires.
 func withAttributes(cookies []*http.Cookie) []*http.Cookie {
 	for _, c := range cookies {
 		c.Secure, c.Path = true, "/"
@@ -203,8 +203,8 @@ func appURL(t *testing.T) *url.URL {
 	return u
 }
 
-// get asks again while the store is not available: a machine that runs tests may be
-// too busy to answer within the second that a store has.
+// get retries while the store is unavailable: a machine that runs tests may be too busy
+// to answer within the store's limit of one second.
 func (s *site) get(client *http.Client, path string) (status int, body string) {
 	for range 20 {
 		if status, body = s.getOnce(client, path); status != http.StatusServiceUnavailable {
@@ -251,8 +251,8 @@ func (s *site) loggedIn(client *http.Client) bool {
 	return in > 0
 }
 
-// sessions returns the records in a database. Beside them there are marks of
-// sessions that were ended.
+// sessions returns the session records of a database, without the marks of ended
+// sessions.
 func sessions(dump map[string]string) map[string]string {
 	found := map[string]string{}
 	for key, value := range dump {
@@ -263,8 +263,8 @@ func sessions(dump map[string]string) map[string]string {
 	return found
 }
 
-// testLogin: a session is in the database from the login until the logout, and
-// who reads it there has no use for it.
+// testLogin: a session is in the database from the login until the logout, and a reader
+// of the database cannot use it.
 func testLogin(t *testing.T, e *engine) {
 	s := newSite(t, e.store, 2)
 	s.login()
@@ -293,7 +293,7 @@ func testLogin(t *testing.T, e *engine) {
 	}
 }
 
-// isOfNoUse looks at a record as somebody who has copied the database.
+// isOfNoUse checks a record as an attacker with a copy of the database would.
 func (s *site) isOfNoUse(key, value string) {
 	s.t.Helper()
 	cookie := s.cookie()
@@ -338,8 +338,7 @@ func (s *site) cookie() string {
 	return ""
 }
 
-// testBackchannelLogout: the tenant ends a session at one instance, and it is over
-// at all.
+// testBackchannelLogout: the tenant ends a session at one instance, and it ends at all.
 func testBackchannelLogout(t *testing.T, e *engine) {
 	s := newSite(t, e.store, 2)
 	sid := make(chan any, 1)
@@ -352,7 +351,7 @@ func testBackchannelLogout(t *testing.T, e *engine) {
 	if s.loggedIn(s.browser) {
 		t.Error("still logged in")
 	}
-	// Logout tokens count in seconds, and end what was issued in the same one.
+	// Logout tokens count in seconds, and end sessions issued in the same second.
 	time.Sleep(1100 * time.Millisecond)
 	s.login()
 	if !s.loggedIn(s.browser) {
@@ -371,7 +370,7 @@ func (s *site) backchannelLogout(sid any) int {
 	return resp.StatusCode
 }
 
-// logoutToken is what a tenant posts for one of its sessions.
+// logoutToken returns a tenant's logout token for one of its sessions.
 func logoutToken(tenant *auth0test.Tenant, sid any) string {
 	return tenant.IDToken(auth0test.Claim("sid", sid), auth0test.Claim("jti", rand.Text()), auth0test.Claim("nonce", nil),
 		auth0test.Claim("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}))
@@ -385,8 +384,8 @@ func (s *site) loginShort() {
 	s.tenant.EditTokenResponse(nil)
 }
 
-// allAsk lets many requests ask for a token at once, each instance in turn. It
-// returns how many refreshes that took.
+// allAsk makes many concurrent requests for a token, to each instance in turn. It returns
+// the number of refreshes.
 func (s *site) allAsk(requests int) int {
 	s.t.Helper()
 	before := s.tenant.Calls(auth0test.Token)
@@ -411,7 +410,7 @@ func (s *site) allAsk(requests int) int {
 	return s.tenant.Calls(auth0test.Token) - before
 }
 
-// testOneRefresh: however many requests need a new token, the tenant is asked once.
+// testOneRefresh: concurrent requests that need a new token share one refresh.
 func testOneRefresh(t *testing.T, e *engine) {
 	s := newSite(t, e.store, 1)
 	s.loginShort()
@@ -426,7 +425,7 @@ func testOneRefresh(t *testing.T, e *engine) {
 	}
 }
 
-// testOneRefreshOfSeveral: the same, if the store has leases.
+// testOneRefreshOfSeveral does the same with two instances, if the store has leases.
 func testOneRefreshOfSeveral(t *testing.T, e *engine) {
 	s := newSite(t, e.store, 2)
 	for round := range 5 {
@@ -443,8 +442,8 @@ func testOneRefreshOfSeveral(t *testing.T, e *engine) {
 	}
 }
 
-// testLogoutWhileBusy: who logs out on one instance stays logged out, whatever
-// requests are under way on another.
+// testLogoutWhileBusy: a logout on one instance holds, even with pending requests on
+// another.
 func testLogoutWhileBusy(t *testing.T, e *engine) {
 	const rounds, writers = 20, 8
 	s := newSite(t, e.store, 2)
@@ -469,8 +468,8 @@ func testLogoutWhileBusy(t *testing.T, e *engine) {
 	}
 }
 
-// testHanging: pages are answered while the database hangs, nobody is
-// logged out by that, and all is well when it is back.
+// testHanging: pages get responses while the database hangs. No user is logged out, and
+// sessions work again when the database does.
 func testHanging(t *testing.T, e *engine) {
 	s := newSite(t, e.store, 1)
 	s.login()

@@ -55,8 +55,8 @@ func find(t *testing.T) string {
 	return file
 }
 
-// TestClients logs in to an application in another language, which the tenant starts
-// and ends.
+// TestClients logs in to an application in another language, which the tenant starts and
+// stops.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	node, python := testproc.Find(t, "node", "nodejs"), testproc.Find(t, "python3", "python3")
@@ -102,8 +102,8 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// newBrowser returns a client with cookies that trusts a certificate, if the file is
-// there.
+// newBrowser returns a client with cookies. If the file exists, the client trusts its
+// certificate.
 func newBrowser(t *testing.T, certificate string) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -120,8 +120,7 @@ func newBrowser(t *testing.T, certificate string) *http.Client {
 	return &http.Client{Jar: jar, Transport: transport, Timeout: 30 * time.Second}
 }
 
-// login opens the application, fills in the tenant's page, and returns the page at the
-// end.
+// login opens the application, fills in the tenant's page, and returns the last page.
 func login(t *testing.T, client *http.Client, app, email, password string) string {
 	t.Helper()
 	resp, err := client.Get(app)
@@ -148,8 +147,8 @@ func read(t *testing.T, resp *http.Response) string {
 	return string(body)
 }
 
-// TestEval: the lines of the guide. The shell goes on while the tenant runs, and the
-// process id ends it.
+// TestEval runs the lines of the guide. The shell continues while the tenant runs, and
+// the process id ends the tenant.
 func TestEval(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("sh", "-c", `eval "$("$0" -listen 127.0.0.1:0 &)"; echo "$AUTH0_DOMAIN $AUTH0_TENANT_PID"`, find(t))
@@ -157,7 +156,7 @@ func TestEval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr = log // a file: the tenant, which keeps it open, outlives the shell
+	cmd.Stderr = log // a file: the tenant keeps it open longer than the shell
 	out, err := cmd.Output()
 	domain, id, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
 	pid, parsed := strconv.Atoi(id)

@@ -38,7 +38,7 @@ func serve(t *testing.T) (*auth0test.Tenant, *httptest.Server) {
 	return tenant, server
 }
 
-// request makes a request, with a token if there is one. A request is for one call: the
+// request makes a request, with a token if given. A request is for one call, because the
 // client adds headers to it.
 func request(token string) *connect.Request[wrapperspb.StringValue] {
 	if token == "" {
@@ -47,7 +47,7 @@ func request(token string) *connect.Request[wrapperspb.StringValue] {
 	return withToken(token, "a")
 }
 
-// call makes a unary call, and stream reads a whole stream.
+// call makes a unary call. Function stream reads a whole stream.
 func call(t *testing.T, server *httptest.Server, options []connect.ClientOption, procedure, token string) (string, error) {
 	t.Helper()
 	client := connect.NewClient[wrapperspb.StringValue, wrapperspb.StringValue](server.Client(), server.URL+procedure, options...)
@@ -108,7 +108,7 @@ func TestProcedures(t *testing.T) {
 	}
 }
 
-// Without keys the client learns that it can try again.
+// Without keys, the client learns that it can retry.
 func TestKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	tenant, server := serve(t)
@@ -124,8 +124,8 @@ func TestKeysUnavailable(t *testing.T) {
 	}
 }
 
-// A browser asks before it calls, without a token. The CORS handler outside the guards
-// answers. A guard alone would reject it.
+// A browser sends a preflight without a token before it calls. The CORS handler outside
+// the guards answers it. A guard alone would reject it.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	tenant := auth0test.NewTenant(t)
@@ -163,7 +163,7 @@ func TestPreflight(t *testing.T) {
 		}
 	}
 
-	// The next call has a token, and the page may read the answer, also an error.
+	// The next call has a token, and the page can read the response, even an error.
 	for token, status := range map[string]int{tenant.AccessToken(auth0test.Scope("read:files")): 200, "abcdefgh": 401} {
 		r := httptest.NewRequest("POST", readProcedure, strings.NewReader(`"a"`))
 		r.Header.Set("Origin", origin)

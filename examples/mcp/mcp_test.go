@@ -39,7 +39,7 @@ func start(t *testing.T, user string) string {
 	return base + endpoint
 }
 
-// A browser opens the URLs of a client, and notes the scopes of each login.
+// A browser opens the URLs of a client, and records the scopes of each login.
 type browser struct {
 	t      *testing.T
 	mu     sync.Mutex

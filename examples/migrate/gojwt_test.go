@@ -17,15 +17,15 @@ import (
 
 const ordersURL = "https://api.acme.example/orders"
 
-// An apiRow is a request to the API, and the status that each version answers.
+// An apiRow is a request to the API, and the status of each version's response.
 type apiRow struct {
 	name          string
 	request       func(*auth0test.Tenant) *http.Request
 	v2, v3, after int
-	why           string // for a row whose answers differ
+	why           string // for a row whose statuses differ
 }
 
-// apiRows are the requests. The guide lists those with a reason.
+// apiRows returns the requests. The guide lists those with a reason.
 func apiRows() []apiRow {
 	key := auth0test.NewProofKey()
 	token := func(options ...auth0test.TokenOption) func(*auth0test.Tenant) *http.Request {

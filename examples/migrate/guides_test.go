@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// guides are the documents about the programs of this module, with their limits in lines.
+// guides are the guides about the programs of this module, with their limits in lines.
 var guides = map[string]int{
 	"from-auth0-sample.md": 130, "from-go-jwt-middleware.md": 150, "from-goth.md": 90, "from-go-oidc.md": 90,
 }

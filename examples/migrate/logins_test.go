@@ -32,7 +32,7 @@ type visit struct {
 	retry    bool   // the last error page has a link that logs in
 }
 
-// paths are those of an application.
+// paths are the paths of an application.
 type paths struct{ login, callback, page, logout string }
 
 // A version makes the handler of one version of an application.
@@ -62,7 +62,7 @@ func (v *visit) deploy(version version) {
 		v.t.Fatal(err)
 	}
 	client := v.tenant.Config().HTTPClient
-	// The versions before find the client for requests to the tenant in the context.
+	// The old versions find the client for requests to the tenant in the context.
 	v.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), oauth2.HTTPClient, client))
 		r.TLS = new(tls.ConnectionState) // the application serves https itself
@@ -70,8 +70,8 @@ func (v *visit) deploy(version version) {
 	})
 }
 
-// open opens a page, follows redirects, and returns the page of the user: status, URL below
-// the application, and heading.
+// open opens a page, follows redirects, and returns the last page: status, URL below the
+// application, and heading.
 func (v *visit) open(path string, headers ...string) string {
 	v.t.Helper()
 	r, err := http.NewRequest("GET", path, nil)
@@ -97,7 +97,7 @@ func (v *visit) open(path string, headers ...string) string {
 	if !inside {
 		return fmt.Sprint(resp.StatusCode, " a page of the tenant")
 	}
-	if resp.StatusCode != http.StatusOK { // the URL of a callback has a code that differs
+	if resp.StatusCode != http.StatusOK { // a callback URL contains a code, which differs
 		v.retry = strings.Contains(string(body), `href="`+auth0test.AppURL+v.paths.login+`?`)
 		return fmt.Sprint(resp.StatusCode)
 	}
@@ -216,7 +216,7 @@ type loginRow struct {
 	name          string
 	walk          walk
 	before, after string
-	why           string // for a row whose ends differ: the end in the new version, for its users
+	why           string // for a row whose ends differ: the new end, in words for the users
 }
 
 func compare(t *testing.T, guide string, p paths, before, after version, rows []loginRow) {
@@ -239,7 +239,7 @@ func compare(t *testing.T, guide string, p paths, before, after version, rows []
 	guideLists(t, guide, len(rows)-len(differences), differences)
 }
 
-// config is the tenant's configuration of the new version.
+// config returns the tenant's configuration for the new version.
 func config(tenant *auth0test.Tenant) auth0.Config {
 	cfg := tenant.Config()
 	cfg.Logger = quiet
@@ -261,7 +261,7 @@ func sampleAfter(tenant *auth0test.Tenant, _ paths) (http.Handler, error) {
 
 var samplePaths = paths{"/login", "/callback", "/user", "/logout"}
 
-// TestSample: the walks through the shape of Auth0's sample.
+// TestSample walks through an application in the form of Auth0's sample.
 func TestSample(t *testing.T) {
 	t.Parallel()
 	compare(t, "from-auth0-sample.md", samplePaths, sampleBefore, sampleAfter, []loginRow{
@@ -285,8 +285,8 @@ func TestSample(t *testing.T) {
 	})
 }
 
-// TestSampleHandingOver: users of the application before stay logged in, if their session
-// has the key of the application.
+// TestSampleHandingOver: users of the old version stay logged in, if the new version has
+// the key of their sessions.
 func TestSampleHandingOver(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -314,7 +314,7 @@ func TestSampleHandingOver(t *testing.T) {
 
 func gothBefore(tenant *auth0test.Tenant, p paths) (http.Handler, error) {
 	cfg := tenant.Config()
-	http.DefaultClient.Transport = cfg.HTTPClient.Transport // the provider redeems codes with it
+	http.DefaultClient.Transport = cfg.HTTPClient.Transport // the provider redeems codes with this client
 	return fromgoth.Before(fromgoth.Settings{
 		Domain: cfg.Domain, ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret,
 		CallbackURL: cfg.BaseURL + p.callback, SessionKey: sessionKey, HTTPClient: cfg.HTTPClient,
@@ -325,7 +325,7 @@ func gothAfter(tenant *auth0test.Tenant, _ paths) (http.Handler, error) {
 	return fromgoth.After(config(tenant))
 }
 
-// TestGoth: the walks through an application with gothic, whose store and providers are
+// TestGoth walks through an application with gothic, whose store and providers are
 // global. So it does not run in parallel.
 func TestGoth(t *testing.T) {
 	transport := http.DefaultClient.Transport
@@ -363,7 +363,7 @@ func byHandAfter(tenant *auth0test.Tenant, _ paths) (http.Handler, error) {
 	return fromgooidc.After(config(tenant))
 }
 
-// TestByHand: the walks through an application with x/oauth2 and go-oidc.
+// TestByHand walks through an application with x/oauth2 and go-oidc.
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	compare(t, "from-go-oidc.md", paths{"/login", "/callback", "/profile", "/logout"}, byHandBefore, byHandAfter, []loginRow{

@@ -24,8 +24,7 @@ import (
 // values are the application's values in a session of the old library.
 type values map[string]any
 
-// A library is a session library in the version of the application before, and in the
-// new version.
+// A library is a session library in the old and in the new version of the application.
 type library struct {
 	cookie string
 	before func(values) http.Handler // logs in, with values
@@ -86,8 +85,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// An environment is a tenant, an application in one version after the other, and a
-// browser.
+// An environment is a tenant, an application in two successive versions, and a browser.
 type environment struct {
 	t        *testing.T
 	tenant   *auth0test.Tenant
@@ -126,7 +124,7 @@ func (e *environment) deploy(app http.Handler) {
 	e.app = app
 }
 
-// session is a login of Ada at the tenant, as an application before has stored it.
+// session returns a login of Ada at the tenant, as the old version stores it.
 func (e *environment) session(loggedInAt time.Time) values {
 	e.t.Helper()
 	login, err := e.strategy.Application().LoginWithPassword(e.t.Context(), "ada@acme.example", "correct horse")
@@ -139,7 +137,7 @@ func (e *environment) session(loggedInAt time.Time) values {
 	}
 }
 
-// newVersion is the application with package auth0.
+// newVersion returns the application with package auth0.
 func (e *environment) newVersion() http.Handler {
 	mux := http.NewServeMux()
 	e.strategy.Register(mux)
@@ -184,7 +182,7 @@ func (e *environment) do(method, path string, form url.Values) string {
 	return string(body)
 }
 
-// reads fails unless a page is the text.
+// reads fails unless the text of a page is want.
 func (e *environment) reads(path, want string) {
 	e.t.Helper()
 	if got := e.do("GET", path, nil); got != want {
@@ -192,7 +190,7 @@ func (e *environment) reads(path, want string) {
 	}
 }
 
-// logins fails unless the tenant was asked for so many logins.
+// logins fails unless the tenant has counted the wanted number of logins.
 func (e *environment) logins(want int) {
 	e.t.Helper()
 	if got := e.tenant.Calls(auth0test.Authorize); got != want {
@@ -213,8 +211,8 @@ func (e *environment) cookie(name string) *http.Cookie {
 	return nil
 }
 
-// TestMove: users of the version before stay logged in, with sessions in cookies and in
-// a store, and their next logout logs them out.
+// TestMove: users of the old version stay logged in, with sessions in cookies and in a
+// store, and their next logout logs them out.
 func TestMove(t *testing.T) {
 	for name, library := range libraries() {
 		for storage, edit := range map[string]func(*auth0.Config){

@@ -41,8 +41,8 @@ var optionTables = map[string]optionTable{
 	},
 }
 
-// TestOptionTables: every name in a table of options exists, on both sides, and no option
-// of the other library is missing.
+// TestOptionTables: every name in a table of options exists, on both sides, and the table
+// has every option of the other library.
 func TestOptionTables(t *testing.T) {
 	t.Parallel()
 	const root = "github.com/seed-15d5a55c/auth0"
@@ -94,14 +94,14 @@ func TestOptionTables(t *testing.T) {
 	}
 }
 
-// A goPackage has the exported names of a package, members included, and those of its
+// A goPackage has the exported names of a package, members included, and the names of its
 // functions and variables.
 type goPackage struct {
 	all    map[string]bool
 	values []string
 }
 
-// readPackages reads packages from their source. In front of each name is the prefix.
+// readPackages reads packages from their source. Each name gets its prefix.
 func readPackages(t *testing.T, prefixes map[string]string) map[string]*goPackage {
 	t.Helper()
 	args := append([]string{"list", "-f", "{{$p := .}}{{range .GoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}\n{{end}}"}, slices.Collect(maps.Keys(prefixes))...)

@@ -23,7 +23,7 @@ import (
 
 const issuer = "https://acme.auth0.example/"
 
-// closed are all accepted values of attributes.
+// closed lists all accepted values of attributes.
 var closed = map[attribute.Key][]string{
 	"outcome": {"ok", "refused", "denied", "failed", "canceled"},
 	"issuer":  {"", issuer},
@@ -38,8 +38,8 @@ var closed = map[attribute.Key][]string{
 	},
 }
 
-// Inside a bubble only sleeping takes time. These are powers of two in seconds,
-// so that their sums are exact.
+// Inside a bubble only sleeping takes time. These times are powers of two in seconds, so
+// that their sums are exact.
 const (
 	checkTime = 125 * time.Millisecond
 	fetchTime = 250 * time.Millisecond
@@ -178,7 +178,7 @@ func testObserver(t *testing.T) {
 		before: func() { time.Sleep(2 * time.Hour) },
 		path:   "/api/members-only", token: func() string { return rotated }, status: 401, reason: "token_expired",
 		want: []string{
-			// The keys had become old, and are fetched in the background.
+			// The keys are stale, and the API fetches them in the background.
 			"auth0.keys.fetches{issuer=I,reason=fetched} 1",
 			"auth0.keys.usable{issuer=I} 4",
 			"auth0.token.check.duration{cached=true,outcome=refused} 1 in 0.125 s",
@@ -201,7 +201,7 @@ func testObserver(t *testing.T) {
 		if got := span.Attributes(); !slices.Equal(got, wantSpan) {
 			t.Errorf("%s: span has %v, want %v", s.name, got, wantSpan)
 		}
-		time.Sleep(time.Second) // for a fetch in the background
+		time.Sleep(time.Second) // for the background fetch
 		points := f.collect(t)
 		if got := lines(points); !slices.Equal(got, s.want) {
 			t.Errorf("%s:\n%s\nwant\n%s", s.name, strings.Join(got, "\n"), strings.Join(s.want, "\n"))
@@ -319,7 +319,7 @@ func (f *fixture) collect(t *testing.T) (points []point) {
 	return points
 }
 
-// lines writes the issuer as I.
+// lines returns the points as text, with I for the issuer.
 func lines(points []point) (list []string) {
 	for _, p := range points {
 		var attributes []string

@@ -15,8 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/auth0test"
 )
 
-// A framework runs middleware of net/http, and then a function with the context that
-// its handlers see.
+// A framework runs net/http middleware, and then a function with the handler's context.
 type framework func(handler func(context.Context), middleware ...func(http.Handler) http.Handler) http.Handler
 
 var frameworks = map[string]framework{
@@ -38,8 +37,8 @@ var frameworks = map[string]framework{
 	},
 }
 
-// TestFiberFindsThePrincipal: behind the adaptors, which copy the values of contexts, a
-// handler finds the same as in net/http. A request has one principal.
+// TestFiberFindsThePrincipal: behind the adaptors, which copy context values, a handler
+// finds the same principal as in net/http. A request has one principal.
 func TestFiberFindsThePrincipal(t *testing.T) {
 	tenant, strategy, api := setup()
 	cookies := login(t, tenant, strategy)
@@ -61,7 +60,7 @@ func TestFiberFindsThePrincipal(t *testing.T) {
 			middleware  list
 			request     *http.Request
 			status      int
-			token, user string // subject and email; empty for none
+			token, user string // subject and email; empty for neither
 		}{
 			{"token", list{api.RequireAuth}, with(read, nil), 200, "auth0|grace", ""},
 			{"two guards", list{api.RequireAuth, api.RequirePermissions("read:protected")}, with(read, nil), 200, "auth0|grace", ""},

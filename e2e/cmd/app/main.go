@@ -1,8 +1,8 @@
 // Command app is one of several instances of a web application behind a proxy. They share
 // only their secrets and a Redis.
 //
-// PORT is where it listens, REDIS_ADDR where Redis is; for the others see
-// auth0.ConfigFromEnv.
+// PORT is the port to listen on, REDIS_ADDR the address of Redis. For the other variables
+// see auth0.ConfigFromEnv.
 package main
 
 import (
