@@ -279,8 +279,7 @@ func TestWorkEmail(t *testing.T) {
 	tb.enter()
 	tb.reads("Simulated Customer Corp sign-in")
 
-	// For the address of no company, the tenant asks for a login method but not for the
-	// address again.
+	// For the address of no company, the tenant's login page appears with the address filled in.
 	tb.open(app.url + "/")
 	tb.fill("Your work email", "ada@acme.example")
 	tb.click("button", "Continue")

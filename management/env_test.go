@@ -49,7 +49,7 @@ func newEnv(t testing.TB) *env {
 	return e
 }
 
-// fresh returns the API with a source that has no token in its cache.
+// fresh returns the API with a source without a cached token.
 func (e *env) fresh() *management.API {
 	e.t.Helper()
 	source := must(auth0.New(e.cfg)).Application().ClientCredentials(auth0.ClientCredentials{Audience: apiAudience})

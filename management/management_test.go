@@ -41,7 +41,7 @@ func partner() management.OAuth2Connection {
 	}
 }
 
-// apiLog records what is sent to the Management API.
+// apiLog records the requests to the Management API.
 type apiLog struct{ requests, bodies []string }
 
 func (e *env) recordManagement(answer func(w http.ResponseWriter, r *http.Request, n int)) *apiLog {
@@ -55,8 +55,8 @@ func (e *env) recordManagement(answer func(w http.ResponseWriter, r *http.Reques
 	return l
 }
 
-// TestCreateOAuth2Connection: the request is the documented one, and the
-// documented answer is understood.
+// TestCreateOAuth2Connection sends the documented request, and decodes the documented
+// response.
 func TestCreateOAuth2Connection(t *testing.T) {
 	e := newEnv(t)
 	l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
@@ -91,7 +91,7 @@ func sameJSON(t *testing.T, a, b string) bool {
 	return reflect.DeepEqual(va, vb)
 }
 
-// TestManagementLife goes through the life of a connection at the tenant.
+// TestManagementLife walks the life of a connection at the tenant.
 func TestManagementLife(t *testing.T) {
 	e := newEnv(t)
 	e.allow(writeScopes...)
@@ -111,7 +111,7 @@ func TestManagementLife(t *testing.T) {
 
 	shown := func() bool {
 		t.Helper()
-		strategy := must(auth0.New(e.cfg)) // without a list in its cache
+		strategy := must(auth0.New(e.cfg)) // without a cached list
 		return strings.Contains(names(must(strategy.GetConnections(ctx))), "partner-two")
 	}
 	if shown() {
@@ -124,7 +124,7 @@ func TestManagementLife(t *testing.T) {
 		t.Errorf("disable: %v, button %v", err, shown())
 	}
 
-	// Another secret, and nothing else.
+	// Only the secret changes.
 	updated := must(m.UpdateOAuth2Connection(ctx, made.ID, func(c *management.OAuth2Connection) { c.Options.ClientSecret = "rotated-CANARY" }))
 	want := read
 	want.Options.ClientSecret = "rotated-CANARY"
@@ -134,7 +134,7 @@ func TestManagementLife(t *testing.T) {
 			t.Errorf("after the rotation %v, secret %q", got, got.Options.ClientSecret)
 		}
 	}
-	// The name for people and the vault, and no options.
+	// The display name and the vault change, and no options.
 	updated = must(m.UpdateOAuth2Connection(ctx, made.ID, func(c *management.OAuth2Connection) { c.DisplayName, c.TokenVault = "Other", true }))
 	if updated.DisplayName != "Other" || !updated.TokenVault || updated.Options.ClientSecret != "rotated-CANARY" {
 		t.Errorf("%v, %v", updated, updated.TokenVault)
@@ -157,8 +157,8 @@ func asError(t *testing.T, err error) *management.Error {
 	return e
 }
 
-// TestUpdateKeepsOptions: the tenant replaces options as a whole, and a display
-// name that it does not get, so both are sent as they were.
+// TestUpdateKeepsOptions: the tenant replaces options as a whole, and clears a missing
+// display name. So an update repeats both.
 func TestUpdateKeepsOptions(t *testing.T) {
 	e := newEnv(t)
 	const stored = `{"id":"con_1","name":"p","display_name":"P Ltd","strategy":"oauth2","options":{"client_id":"a","client_secret":"b-CANARY","authorizationURL":"https://p.example/a","tokenURL":"https://p.example/t","scope":"x y","scripts":{"fetchUserProfile":"function(){}","other":1},"upstream_params":{"login_hint":{"alias":"login_hint"}},"strategy_version":2,"non_persistent_attrs":["ethnicity"],"authParams":{"n":1}}}`
@@ -191,7 +191,7 @@ func TestUpdateKeepsOptions(t *testing.T) {
 	if _, err := m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *management.OAuth2Connection) { c.Name = "q" }); err == nil || len(l.requests) != 1 {
 		t.Errorf("another name: %v, %q", err, l.requests)
 	}
-	// Scopes, header and script that go away or come.
+	// Scopes, header and script are removed or added.
 	l.bodies = nil
 	must(m.UpdateOAuth2Connection(t.Context(), "con_1", func(c *management.OAuth2Connection) {
 		c.Options.Scopes, c.Options.PKCE = nil, true
@@ -205,7 +205,7 @@ func TestUpdateKeepsOptions(t *testing.T) {
 	}
 }
 
-// TestUpdateWithoutOptionsScope must not replace what it cannot see.
+// TestUpdateWithoutOptionsScope must not replace options that it cannot read.
 func TestUpdateWithoutOptionsScope(t *testing.T) {
 	e := newEnv(t)
 	e.allow(writeScopes...)
@@ -223,7 +223,7 @@ func TestUpdateWithoutOptionsScope(t *testing.T) {
 	}
 }
 
-// TestConnectionMistakes: all of them are found at once, and nothing is sent.
+// TestConnectionMistakes: the package reports all mistakes at once, and sends nothing.
 func TestConnectionMistakes(t *testing.T) {
 	e := newEnv(t)
 	m := e.api
@@ -281,7 +281,7 @@ func TestConnectionMistakes(t *testing.T) {
 	}
 }
 
-// TestManagementRefusals are the documented ones, by body.
+// TestManagementRefusals checks the documented refusals, by body.
 func TestManagementRefusals(t *testing.T) {
 	create := func(m *management.API, ctx context.Context) error {
 		_, err := m.CreateOAuth2Connection(ctx, partner())
@@ -339,14 +339,13 @@ func TestManagementRefusals(t *testing.T) {
 	}
 }
 
-// TestManagementTakesTurns: a request that was one too many is made again when the
-// tenant says that it may, if that is soon.
+// TestManagementTakesTurns: after a 429, a method retries if the tenant's wait is short.
 func TestManagementTakesTurns(t *testing.T) {
 	const never = time.Duration(0)
 	for _, tt := range []struct {
 		name     string
 		header   func(time.Time) http.Header
-		busy     int           // answers before one that is good
+		busy     int           // responses before a good one
 		deadline time.Duration // of the caller
 		requests int
 		took     time.Duration
@@ -407,13 +406,13 @@ func TestManagementTakesTurns(t *testing.T) {
 	})
 }
 
-// TestManagementScopes: what each call needs, and how it is told.
+// TestManagementScopes: the error names the scope that a call lacks.
 func TestManagementScopes(t *testing.T) {
 	e := newEnv(t)
 	e.allow(writeScopes...)
 	id := must(e.api.CreateOAuth2Connection(t.Context(), partner())).ID
 	for _, tt := range []struct {
-		scope string // that is missing
+		scope string // the missing scope
 		call  func(*management.API) error
 	}{
 		{"create:connections", func(m *management.API) error {
@@ -447,8 +446,7 @@ func TestManagementScopes(t *testing.T) {
 	}
 }
 
-// TestScopesThatCameLater: who is told of a missing scope adds it, and tries
-// again.
+// TestScopesThatCameLater: after a missing scope was granted, a later call succeeds.
 func TestScopesThatCameLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t)
@@ -472,7 +470,7 @@ func TestScopesThatCameLater(t *testing.T) {
 	})
 }
 
-// TestConnectionTaken: what the tenant says of names, ids and applications.
+// TestConnectionTaken: the tenant's errors about names, ids and applications.
 func TestConnectionTaken(t *testing.T) {
 	e := newEnv(t)
 	e.allow(writeScopes...)
@@ -509,7 +507,7 @@ func idOf(t *testing.T, m *management.API, name string) string {
 	return ""
 }
 
-// TestConnectionListGoesRound ends where a page leads to itself.
+// TestConnectionListGoesRound: the list ends if a page leads to itself.
 func TestConnectionListGoesRound(t *testing.T) {
 	e := newEnv(t)
 	l := e.recordManagement(func(w http.ResponseWriter, r *http.Request, _ int) {
@@ -520,8 +518,8 @@ func TestConnectionListGoesRound(t *testing.T) {
 	}
 }
 
-// TestConnectionSecretsDoNotPrint looks for the secrets of a connection in all
-// that could end up in a log.
+// TestConnectionSecretsDoNotPrint looks for the secrets of a connection in every output
+// that a log could contain.
 func TestConnectionSecretsDoNotPrint(t *testing.T) {
 	e := newEnv(t)
 	e.allow(writeScopes...)

@@ -33,7 +33,7 @@ func static(token string) oauth2.TokenSource {
 	return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
 }
 
-// answering returns an API whose tenant answers with handler.
+// answering returns an API whose tenant is the handler.
 func answering(domain string, s oauth2.TokenSource, handler http.HandlerFunc) *management.API {
 	return must(management.New(domain, s, management.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
@@ -42,7 +42,7 @@ func answering(domain string, s oauth2.TokenSource, handler http.HandlerFunc) *m
 	})})))
 }
 
-// TestDomains: where requests go.
+// TestDomains: each spelling of a domain leads to its URL.
 func TestDomains(t *testing.T) {
 	for domain, want := range map[string]string{
 		"acme.eu.auth0.com": "https://acme.eu.auth0.com/api/v2/", "ACME.Auth0.example": "https://acme.auth0.example/api/v2/",
@@ -77,7 +77,7 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-// TestIDs: an id that would name another document is not sent.
+// TestIDs: the package rejects an id that would name another document.
 func TestIDs(t *testing.T) {
 	api := answering(tenantHost, static("t"), func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s %s", r.Method, r.URL) })
 	for _, id := range []string{"", ".", ".."} {
@@ -95,7 +95,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestOtherStrategy: only custom OAuth2 connections are read.
+// TestOtherStrategy: the package reads only custom OAuth2 connections.
 func TestOtherStrategy(t *testing.T) {
 	api := answering(tenantHost, static("t"), func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"id":"con_1","name":"google","strategy":"google-oauth2"}`)
@@ -109,7 +109,7 @@ func TestOtherStrategy(t *testing.T) {
 	}
 }
 
-// TestEndlessPages ends after fifty.
+// TestEndlessPages: the list ends after fifty pages.
 func TestEndlessPages(t *testing.T) {
 	n := 0
 	api := answering(tenantHost, static("t"), func(w http.ResponseWriter, r *http.Request) {
@@ -121,8 +121,8 @@ func TestEndlessPages(t *testing.T) {
 	}
 }
 
-// TestPlainSource: a source without Renew is asked again after 401, and for a missing
-// scope the request is repeated only with another token.
+// TestPlainSource: after 401, the API asks a source without Renew again. For a missing
+// scope it repeats the request only with another token.
 func TestPlainSource(t *testing.T) {
 	for _, status := range []int{401, 403} {
 		for name, tokens := range map[string][]string{"the same": {"a", "a"}, "another": {"a", "b"}} {
@@ -152,7 +152,7 @@ func TestPlainSource(t *testing.T) {
 	}
 }
 
-// TestNoToken: what an error of the source means.
+// TestNoToken: an error of the source decides the status and the reason.
 func TestNoToken(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -210,7 +210,7 @@ func TestClientCredentials(t *testing.T) {
 			t.Errorf("%d: %+v", tt.status, got)
 		}
 	}
-	// The same of the source of the root package.
+	// The same with the source of the root package.
 	err := e.fresh().DeleteConnection(t.Context(), "con_1")
 	if got := asError(t, err); got.Status != 503 || !errors.Is(err, management.ErrUnavailable) {
 		t.Errorf("503 of the token endpoint: %+v", got)
@@ -244,11 +244,11 @@ func TestSlowSource(t *testing.T) {
 		if err := api.DeleteConnection(ctx, "con_1"); !errors.Is(err, context.Canceled) || errors.Is(err, management.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}
-		time.Sleep(time.Minute) // until the source has returned
+		time.Sleep(time.Minute) // when the source has returned
 	})
 }
 
-// TestTenantTexts: no text of a tenant breaks a line of a log.
+// TestTenantTexts: a text of a tenant cannot break a log line.
 func TestTenantTexts(t *testing.T) {
 	api := answering(tenantHost, static("t"), func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(400)
@@ -260,8 +260,8 @@ func TestTenantTexts(t *testing.T) {
 	}
 }
 
-// TestTokensDoNotPrint: package fmt does not reach the source of an API, whoever
-// holds the API.
+// TestTokensDoNotPrint: package fmt does not reach the source of an API, even inside
+// another value.
 func TestTokensDoNotPrint(t *testing.T) {
 	type holder struct{ api any }
 	api := must(management.New(tenantHost, secretSource{"CANARY"}))

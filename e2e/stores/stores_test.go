@@ -338,7 +338,7 @@ func (s *site) cookie() string {
 	return ""
 }
 
-// testBackchannelLogout: the tenant ends a session at one instance, and it ends at all.
+// testBackchannelLogout: the tenant ends a session at one instance, and every instance rejects it.
 func testBackchannelLogout(t *testing.T, e *engine) {
 	s := newSite(t, e.store, 2)
 	sid := make(chan any, 1)

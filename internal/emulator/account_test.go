@@ -24,8 +24,8 @@ const (
 	wrongQuery   = `{"type":"https://auth0.com/api-errors#A0E-400-0003","title":"Bad Request","status":400,"detail":"Invalid request","validation_errors":[{"detail":%q,"field":%q,"source":"query"}]}`
 )
 
-// newAccountTenant has a live connection and one with a simulated provider, at
-// both of which accounts can be connected.
+// newAccountTenant has a live connection and one with a simulated provider. Users can
+// connect accounts at both.
 func newAccountTenant(t *testing.T) (*emulator.Tenant, *clock, *partner) {
 	t.Helper()
 	tn, c, p := newLiveTenant(t)
@@ -38,7 +38,7 @@ func newAccountTenant(t *testing.T) (*emulator.Tenant, *clock, *partner) {
 	return tn, c, p
 }
 
-// person returns an Authorization header for the My Account API.
+// person returns an Authorization header of a user for the My Account API.
 func person(tn *emulator.Tenant, user string, edits ...emulator.TokenEdit) string {
 	edits = append([]emulator.TokenEdit{func(_, claims map[string]any) { claims["scope"] = accountScopes }}, edits...)
 	return "Bearer " + tn.AccessToken(user, meAudience, edits...)
@@ -61,7 +61,7 @@ func completeBody(session, code string) string {
 	return fmt.Sprintf(`{"auth_session":%q,"connect_code":%q,"redirect_uri":%q,"code_verifier":%q}`, session, code, accountBack, accountPKCE)
 }
 
-// begin asks for an account and returns the URL for the browser.
+// begin requests an account connection and returns the URL for the browser.
 func begin(t *testing.T, tn *emulator.Tenant, auth, body string) (session, target string) {
 	t.Helper()
 	res := myAccount(tn, "POST", "connect", auth, body)
@@ -74,7 +74,7 @@ func begin(t *testing.T, tn *emulator.Tenant, auth, body string) (session, targe
 	return session, fmt.Sprintf("%s?ticket=%s", got["connect_uri"], params["ticket"])
 }
 
-// returned checks that the browser is sent back to the application.
+// returned checks that the browser is redirected back to the application.
 func returned(t *testing.T, res response) url.Values {
 	t.Helper()
 	u := res.location(t)
@@ -84,7 +84,8 @@ func returned(t *testing.T, res response) url.Values {
 	return u.Query()
 }
 
-// agreed connects Grace's account at Google and returns what complete needs.
+// agreed connects Grace's account at Google and returns the values that complete
+// requires.
 func agreed(t *testing.T, tn *emulator.Tenant, auth string) (session, code string) {
 	t.Helper()
 	b := newBrowser(t, tn)
@@ -92,7 +93,7 @@ func agreed(t *testing.T, tn *emulator.Tenant, auth string) (session, code strin
 	return session, returned(t, b.submit(b.open(target), "account", "google-oauth2|1018")).Get("connect_code")
 }
 
-// connect goes all the way and returns the id of the account.
+// connect performs the whole connection and returns the id of the account.
 func connect(t *testing.T, tn *emulator.Tenant, auth string) string {
 	t.Helper()
 	session, code := agreed(t, tn, auth)
@@ -110,14 +111,14 @@ func vault(tn *emulator.Tenant, refresh any, connection string) response {
 		"subject_token": {fmt.Sprint(refresh)}, "subject_token_type": {"urn:ietf:params:oauth:token-type:refresh_token"}, "requested_token_type": {vaultType}})
 }
 
-// TestConnectLive goes all the way with a provider that is there.
+// TestConnectLive performs the whole connection with a live provider.
 func TestConnectLive(t *testing.T) {
 	t.Parallel()
 	tn, c, p := newAccountTenant(t)
 	refresh := tokens(t, tn, "scope", "openid offline_access")["refresh_token"]
 	equal(t, "before", vault(tn, refresh, "partner-two").status, 401)
 
-	// The token for this API comes of the refresh token.
+	// The refresh token gives the token for this API.
 	got := postForm(tn, base+"/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {"web"}, "client_secret": {"s3cret"},
 		"refresh_token": {fmt.Sprint(refresh)}, "audience": {meAudience}, "scope": {accountScopes}}).json(t)
 	equal(t, "scope", got["scope"], any(accountScopes))
@@ -145,7 +146,7 @@ func TestConnectLive(t *testing.T) {
 	}
 	answer := returned(t, b.back(sent.Get("state"), "code", "c0de"))
 	equal(t, "challenge at the provider", s256(p.forms[0].Get("code_verifier")), sent.Get("code_challenge"))
-	contains(t, b.back(sent.Get("state"), "code", "c0de").body, "This page has expired") // good for one answer
+	contains(t, b.back(sent.Get("state"), "code", "c0de").body, "This page has expired") // one response only
 
 	equal(t, "not connected yet", vault(tn, refresh, "partner-two").status, 401)
 	c.add(time.Minute)
@@ -163,14 +164,14 @@ func TestConnectLive(t *testing.T) {
 		t.Error("the account has become a user")
 	}
 
-	// Its token is in the vault, and is refreshed.
+	// The account's token is in the vault, and the tenant refreshes it.
 	sameJSON(t, vault(tn, refresh, "partner-two").body, `{"access_token":"partner-1","scope":"photos email","expires_in":3540,"issued_token_type":"`+vaultType+`","token_type":"Bearer"}`)
 	c.add(time.Hour)
 	equal(t, "refreshed", vault(tn, refresh, "partner-two").json(t)["access_token"], any("partner-2"))
 	auth = asJane(tn)
 	sameJSON(t, myAccount(tn, "GET", "accounts", auth, "").body, `{"accounts":[`+item+`]}`)
 
-	// Without the account there is no token.
+	// Without the account, the vault issues no token.
 	res = myAccount(tn, "DELETE", "accounts/"+id, auth, "")
 	equal(t, "status", res.status, 204)
 	equal(t, "body", res.body, "")
@@ -178,12 +179,12 @@ func TestConnectLive(t *testing.T) {
 	sameJSON(t, myAccount(tn, "GET", "accounts", auth, "").body, `{"accounts":[]}`)
 	sameJSON(t, myAccount(tn, "DELETE", "accounts/"+id, auth, "").body, noAccount)
 
-	// Without scopes it is for those of the connection.
+	// Without requested scopes, the connection's scopes apply.
 	_, target := begin(t, tn, auth, connectBody("partner-two", ""))
 	equal(t, "scope", newBrowser(t, tn).open(target).location(t).Query().Get("scope"), "email openid profile")
 }
 
-// TestConnectWithoutAddress: accounts without email address differ by their id.
+// TestConnectWithoutAddress: the id distinguishes accounts without an email address.
 func TestConnectWithoutAddress(t *testing.T) {
 	t.Parallel()
 	tn, _, p := newAccountTenant(t)
@@ -201,7 +202,7 @@ func TestConnectWithoutAddress(t *testing.T) {
 	contains(t, b.back(state, "code", "x").body, "the connection was not found")
 }
 
-// TestConnectPage is where the provider is simulated.
+// TestConnectPage simulates the provider with a page.
 func TestConnectPage(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
@@ -216,12 +217,12 @@ func TestConnectPage(t *testing.T) {
 	if strings.Contains(page.url.String(), session) || strings.Contains(target, session) {
 		t.Error("the browser gets to know auth_session")
 	}
-	contains(t, b.open(target).body, "This page has expired") // a ticket is good once
+	contains(t, b.open(target).body, "This page has expired") // a ticket works once
 	contains(t, b.submit(page, "account", "auth0|65f0c1d2").body, "Choose the account")
 	equal(t, "form of another site", postForm(tn, page.url.String(), url.Values{"account": {"google-oauth2|1018"}}, "Sec-Fetch-Site", "cross-site").status, 403)
 
 	code := returned(t, b.submit(page, "account", "google-oauth2|1018")).Get("connect_code")
-	contains(t, b.submit(page, "cancel", "cancel").body, "This page has expired") // of two answers one counts
+	contains(t, b.submit(page, "cancel", "cancel").body, "This page has expired") // only one of two responses counts
 	res := myAccount(tn, "POST", "complete", auth, completeBody(session, code))
 	sameJSON(t, res.body, fmt.Sprintf(`{"id":%q,"connection":"google-oauth2","access_type":"offline","scopes":["https://google.example/calendar"],"created_at":"2026-01-01T00:00:00.000Z"}`, res.json(t)["id"]))
 	refresh := tokens(t, tn, "scope", "openid offline_access")["refresh_token"]
@@ -229,7 +230,7 @@ func TestConnectPage(t *testing.T) {
 		t.Errorf("token %q", token)
 	}
 
-	// Cancelled, and the scopes of the connection.
+	// A canceled request, with the scopes of the connection.
 	session, target = begin(t, tn, auth, connectBody("google-oauth2", ""))
 	page = b.open(target)
 	contains(t, page.body, "<li>profile</li>")
@@ -237,13 +238,13 @@ func TestConnectPage(t *testing.T) {
 	equal(t, "error", got.Get("error")+": "+got.Get("error_description"), "access_denied: User did not authorize the request")
 	sameJSON(t, myAccount(tn, "POST", "complete", auth, completeBody(session, "x")).body, fmt.Sprintf(wrongField, "is invalid or has expired", "auth_session"))
 
-	// A login page looks as before.
+	// The page of a login is unchanged.
 	if login := b.open(authorizeURL(request("connection", "google-oauth2"))); strings.Contains(login.body, "may use") || !strings.Contains(login.body, "to continue to <strong>Web app</strong>") {
 		t.Errorf("the page of a login:\n%s", login.body)
 	}
 }
 
-// TestConnectAutomatically is for tests without pages.
+// TestConnectAutomatically connects without pages, for tests.
 func TestConnectAutomatically(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
@@ -273,7 +274,7 @@ func TestConnectAutomatically(t *testing.T) {
 	equal(t, "denied", got.Get("error")+": "+got.Get("error_description"), "server_error: broken")
 }
 
-// TestConnectUpstreamFails brings the browser back all the same.
+// TestConnectUpstreamFails: the browser returns even if the provider fails.
 func TestConnectUpstreamFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -305,7 +306,7 @@ func TestConnectUpstreamFails(t *testing.T) {
 	equal(t, "no URL", returned(t, newBrowser(t, tn).open(target)).Get("error_description"), "the connection has no usable authorizationURL")
 }
 
-// TestConnectExpires: five minutes for all of it.
+// TestConnectExpires: the whole connection has five minutes.
 func TestConnectExpires(t *testing.T) {
 	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
@@ -335,7 +336,7 @@ func TestConnectExpires(t *testing.T) {
 	contains(t, b.open(base+"/u/connect?state=nope").body, "This page has expired")
 }
 
-// TestConnectRefused: what the application is told that asks.
+// TestConnectRefused: the error tells the application which value the tenant rejected.
 func TestConnectRefused(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
@@ -369,8 +370,8 @@ func TestConnectRefused(t *testing.T) {
 	equal(t, "without PKCE and state", myAccount(tn, "POST", "connect", asJane(tn), `{"connection":"google-oauth2","redirect_uri":"`+accountBack+`"}`).status, 201)
 }
 
-// TestCompleteRefused: whoever is not the one who began, or comes twice, gets
-// nothing, and an attempt with the wrong values is the last.
+// TestCompleteRefused: another user and a repeated request get nothing. After wrong
+// values, the attempt is over.
 func TestCompleteRefused(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
@@ -407,24 +408,24 @@ func TestCompleteRefused(t *testing.T) {
 		res = myAccount(tn, "POST", "complete", jane, body)
 		equal(t, tt.name+", then right", res.status, want)
 		if id, _ := res.json(t)["id"].(string); id != "" {
-			equal(t, "again", myAccount(tn, "POST", "complete", jane, body).status, 400) // a code is good once
+			equal(t, "again", myAccount(tn, "POST", "complete", jane, body).status, 400) // a code works once
 			myAccount(tn, "DELETE", "accounts/"+id, jane, "")
 		}
 	}
-	// Before the provider has answered there is nothing to complete, whatever
-	// the code.
+	// Before the provider has responded, the tenant rejects every code.
 	session, target := begin(t, tn, jane, connectBody("google-oauth2", ""))
 	equal(t, "too early", myAccount(tn, "POST", "complete", jane, completeBody(session, "x")).status, 400)
 	b := newBrowser(t, tn)
 	code := returned(t, b.submit(b.open(target), "account", "google-oauth2|1018")).Get("connect_code")
 	equal(t, "then", myAccount(tn, "POST", "complete", jane, completeBody(session, code)).status, 201)
 
-	// A verifier for no challenge.
+	// A verifier without a challenge.
 	session, target = begin(t, tn, grace, fmt.Sprintf(`{"connection":"google-oauth2","redirect_uri":%q,"state":"xyz"}`, accountBack))
 	code = returned(t, b.submit(b.open(target), "account", "google-oauth2|1018")).Get("connect_code")
 	equal(t, "verifier", myAccount(tn, "POST", "complete", grace, completeBody(session, code)).status, 400)
 
-	// One account at the provider is one account here, for each person.
+	// A user can connect an account at the provider once. Another user can connect it
+	// too.
 	session, code = agreed(t, tn, jane)
 	res := myAccount(tn, "POST", "complete", jane, completeBody(session, code))
 	equal(t, "already", res.status, 409)
@@ -435,14 +436,14 @@ func TestCompleteRefused(t *testing.T) {
 	session, code = agreed(t, tn, person(tn, "carol@customer.example"))
 	equal(t, "by address", myAccount(tn, "POST", "complete", person(tn, "carol@customer.example"), completeBody(session, code)).status, 409)
 
-	// What is turned off meanwhile is not connected.
+	// A connection turned off meanwhile cannot be completed.
 	session, code = agreed(t, tn, person(tn, "carol@customer.example"))
 	must(t, tn.AddConnection(emulator.Connection{Name: "google-oauth2", Strategy: "google-oauth2"}))
 	sameJSON(t, myAccount(tn, "POST", "complete", person(tn, "carol@customer.example"), completeBody(session, code)).body,
 		fmt.Sprintf(wrongField, "is for a connection that is not enabled any more", "auth_session"))
 }
 
-// TestMyAccountTokens: the API is for people, with tokens for it.
+// TestMyAccountTokens: the API accepts only users' tokens for this API.
 func TestMyAccountTokens(t *testing.T) {
 	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
@@ -492,7 +493,7 @@ func TestMyAccountTokens(t *testing.T) {
 	if err := tn.AddAPI(emulator.API{Audience: meAudience}); err == nil {
 		t.Error("an API in its place")
 	}
-	// An application gets no token for it without a policy.
+	// Without a refresh token policy, an application gets no token for this API.
 	must(t, tn.EditClient("web", func(c *emulator.Client) { c.RefreshTokenPolicies = nil }))
 	refresh := tokens(t, tn, "scope", "openid offline_access", "audience", api)["refresh_token"]
 	got := postForm(tn, base+"/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {"web"}, "client_secret": {"s3cret"},
@@ -502,7 +503,7 @@ func TestMyAccountTokens(t *testing.T) {
 	}
 }
 
-// TestConnectedAccountList pages, filters, and keeps people apart.
+// TestConnectedAccountList pages, filters, and separates users.
 func TestConnectedAccountList(t *testing.T) {
 	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
@@ -570,7 +571,7 @@ func TestConnectedAccountList(t *testing.T) {
 		equal(t, query, res.status, 400)
 		sameJSON(t, res.body, body)
 	}
-	// Somebody else's cannot be deleted.
+	// The account of another user cannot be deleted.
 	for _, id := range []string{graces, "cac_nope", "auth0|65f0c1d2"} {
 		res := myAccount(tn, "DELETE", "accounts/"+url.PathEscape(id), jane, "")
 		equal(t, id, res.status, 404)
@@ -580,7 +581,7 @@ func TestConnectedAccountList(t *testing.T) {
 	if ids, _ := list("?take=20"); ids[0] != want[1] {
 		t.Error("another one was deleted")
 	}
-	// With the person the accounts go.
+	// Deleting a user deletes the connected accounts.
 	tn.RemoveUser("auth0|65f0c1d2")
 	must(t, tn.AddUser(emulator.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example"}))
 	if ids, _ := list(""); len(ids) != 0 {
@@ -588,8 +589,8 @@ func TestConnectedAccountList(t *testing.T) {
 	}
 }
 
-// TestLoginIsNoAccount: what a login brings is not in the list, and cannot be
-// taken back here.
+// TestLoginIsNoAccount: the account of a login is not in the list, and cannot be
+// disconnected here.
 func TestLoginIsNoAccount(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
@@ -609,7 +610,7 @@ func TestConnectableConnections(t *testing.T) {
 	equal(t, "take", myAccount(tn, "GET", "connections?take=99", asJane(tn), "").status, 400)
 }
 
-// TestMyAccountFaults are the ones that every endpoint has.
+// TestMyAccountFaults injects the faults that every endpoint can have.
 func TestMyAccountFaults(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newAccountTenant(t)
@@ -632,7 +633,7 @@ func TestMyAccountFaults(t *testing.T) {
 	sameJSON(t, res.body, `{"type":"https://auth0.com/api-errors#A0E-429-0001","title":"Too Many Requests","status":429,"detail":"Global limit has been reached"}`)
 	equal(t, "calls", tn.Calls(emulator.MyAccount), 4)
 
-	// Scripts of the application may call it, others not.
+	// Scripts of the application can call the API. Scripts of other origins cannot.
 	for origin, want := range map[string]string{app: app, "https://evil.example": ""} {
 		r := httptest.NewRequest("OPTIONS", me+"accounts", nil)
 		r.Header.Set("Origin", origin)

@@ -200,8 +200,8 @@ func TestResponseModes(t *testing.T) {
 	}
 }
 
-// hashOf computes at_hash and c_hash as OpenID Connect Core 1.0, Section
-// 3.1.3.6 writes it, or nil for no value.
+// hashOf computes at_hash and c_hash as in OpenID Connect Core 1.0, Section 3.1.3.6, or
+// returns nil for no value.
 func hashOf(value string) any {
 	if value == "" {
 		return nil
@@ -288,7 +288,7 @@ func TestSingleSignOn(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		pairs []string
-		page  string // heading of the page; empty: straight back
+		page  string // heading of the page; empty: redirect without a page
 	}{
 		{"again", nil, ""},
 		{"silently", []string{"prompt", "none"}, ""},
@@ -380,7 +380,7 @@ func TestConsent(t *testing.T) {
 	equal(t, "error", got.Get("error"), "access_denied")
 	equal(t, "error_description", got.Get("error_description"), "User did not authorize the request")
 
-	// Declining ended the login too, so the application may not see it silently.
+	// Declining also ended the login, so the user logs in again.
 	page = b.login(request())
 	if callbackParams(t, b.submit(page, "accept", "accept")).Get("code") == "" {
 		t.Fatal("no code after consent")
@@ -447,8 +447,8 @@ func TestOrganizations(t *testing.T) {
 	contains(t, b.open(authorizeURL(request("organization", "acme-eu", "invitation", "ticket"))).body, "Acme Europe")
 	for _, pairs := range [][]string{
 		{"organization", "acme-eu", "invitation", "ticket"}, // by name, with the invitation
-		{"organization", "org_1"},                           // now a member
-		{"organization", "org_2"},                           // joins by logging in
+		{"organization", "org_1"},                           // as a member
+		{"organization", "org_2"},                           // joins by this login
 	} {
 		code := callbackParams(t, newBrowser(t, tn).login(request(pairs...))).Get("code")
 		_, claims := verify(t, tn, redeem(tn, code).json(t)["id_token"].(string))
@@ -476,7 +476,7 @@ func TestAutomaticSignIn(t *testing.T) {
 	equal(t, "sub", claims["sub"], any("google-oauth2|1018"))
 	equal(t, "amr", has(claims["amr"], "mfa"), true)
 
-	// The session is Grace's, but now Jane sits there.
+	// The session is Grace's, but LogIn now names Jane.
 	must(t, tn.LogIn("jane@acme.example"))
 	code = callbackParams(t, b.open(authorizeURL(request()))).Get("code")
 	_, claims = verify(t, tn, redeem(tn, code).json(t)["id_token"].(string))
@@ -539,8 +539,8 @@ func TestSessionCookie(t *testing.T) {
 	}
 }
 
-// TestOwnErrorPage: a tenant can have a page of its own for errors that it does not send
-// to the application.
+// TestOwnErrorPage: a tenant can have a custom page for errors that it does not send to
+// the application.
 func TestOwnErrorPage(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)

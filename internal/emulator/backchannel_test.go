@@ -11,7 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// An inbox is an application that takes logout tokens, and a way to it.
+// An inbox is an application that receives logout tokens.
 type inbox struct {
 	status int
 	tokens []string
@@ -97,8 +97,8 @@ func TestLogoutTokenWithoutSession(t *testing.T) {
 	equal(t, "extra", claims["extra"], any(true))
 }
 
-// TestRefreshTokenUsedTwiceAtOnce: one of the two requests is reuse, so that in
-// the end the family is gone.
+// TestRefreshTokenUsedTwiceAtOnce: one of the two requests is reuse, which revokes the
+// whole family.
 func TestRefreshTokenUsedTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)

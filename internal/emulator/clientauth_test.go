@@ -72,7 +72,7 @@ func TestAssertions(t *testing.T) {
 	tests := []struct {
 		why            string
 		header, claims map[string]any
-		want           string // of the description; empty for success
+		want           string // part of the description; empty for success
 	}{
 		{"good", nil, nil, ""},
 		{"no kid", map[string]any{"kid": nil}, nil, ""},
@@ -111,7 +111,7 @@ func TestAssertions(t *testing.T) {
 		if tt.want == "" && res.status != 200 || tt.want != "" && (res.status != 401 || res.body != refused+tt.want+`"}`) {
 			t.Errorf("%s: %d %s", tt.why, res.status, res.body)
 		}
-		// A jti serves once.
+		// A jti works once.
 		if res := postForm(tn, base+"/oauth/token", form); tt.want == "" && (res.status != 401 || res.body != refused+`The client assertion was used before"}`) {
 			t.Errorf("%s, again: %d %s", tt.why, res.status, res.body)
 		}
@@ -120,14 +120,14 @@ func TestAssertions(t *testing.T) {
 		tn, _ := newTenant(t)
 		keyedApp(t, tn, algorithm)
 		raw := assertion(t, map[string]any{"alg": algorithm}, map[string]any{"iss": "web", "sub": "web", "aud": issuer, "jti": "a", "exp": now + 60})
-		// RFC 7521, Section 4.2: client_id is not needed.
+		// client_id is optional (RFC 7521, Section 4.2).
 		if res := postForm(tn, base+"/oauth/token", url.Values{"grant_type": {"client_credentials"}, "audience": {api}, "client_assertion_type": {assertionType}, "client_assertion": {raw}}); res.status != 200 {
 			t.Errorf("%s: %d %s", algorithm, res.status, res.body)
 		}
 	}
 }
 
-// TestClientMethods: an application has one method, and shows one at a time.
+// TestClientMethods: an application has one method, and can use one at a time.
 func TestClientMethods(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
@@ -191,7 +191,7 @@ func TestClientMethods(t *testing.T) {
 	}
 }
 
-// TestClientCertificate: it counts at the alias, and nowhere else.
+// TestClientCertificate: a certificate counts only at the alias.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t, func(c *emulator.Config) { c.Discovery = emulator.Enterprise })
@@ -256,7 +256,7 @@ func TestPushedRequests(t *testing.T) {
 	if res.status != 201 || len(got) != 2 || got["expires_in"] != 30.0 || !strings.HasPrefix(uri, "urn:ietf:params:oauth:request_uri:") || res.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %s", res.status, res.body)
 	}
-	// What the URL says beside is not looked at.
+	// The tenant ignores the other parameters of the URL.
 	u := base + "/authorize?" + url.Values{"client_id": {"web"}, "request_uri": {uri}, "scope": {"other"}, "redirect_uri": {"https://evil.example/"}}.Encode()
 	if q := callbackParams(t, get(tn, u)); q.Get("code") == "" || q.Get("state") != "xyz" {
 		t.Errorf("answer %v", q)
@@ -291,7 +291,7 @@ func TestPushedRequests(t *testing.T) {
 	equal(t, "not pushed", q.Get("error")+" "+q.Get("error_description"), "invalid_request Pushed Authorization Requests are required by the configured compliance level")
 	uri, _ = push().json(t)["request_uri"].(string)
 	tn.DenyNext("access_denied", "no")
-	equal(t, "pushed", push().status, 201) // and nobody is denied yet
+	equal(t, "pushed", push().status, 201) // the denial waits for the authorization request
 	if q := callbackParams(t, get(tn, base+"/authorize?"+url.Values{"client_id": {"web"}, "request_uri": {uri}}.Encode())); q.Get("error") != "access_denied" {
 		t.Errorf("denied: %v", q)
 	}

@@ -103,8 +103,8 @@ func TestEverythingAdvertisedAnswers(t *testing.T) {
 	}
 }
 
-// TestWithheldFeatures: a feature that is turned off answers as Auth0 does to somebody
-// who is not allowed to use it.
+// TestWithheldFeatures: a disabled feature answers as Auth0 does to a client without
+// access to it.
 func TestWithheldFeatures(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t, func(c *emulator.Config) { c.Discovery = emulator.Enterprise })
@@ -211,7 +211,7 @@ func TestRotateKeys(t *testing.T) {
 	equal(t, "young token", verifies(t, tn, young), true)
 
 	seen := map[string]bool{}
-	for range 20 { // never two equal keys in one set, and no endless set
+	for range 20 { // a set never has two equal keys, and stays small
 		tn.RotateKeys()
 		set := keys(t, tn)
 		if len(set) > 7 {
@@ -299,13 +299,13 @@ func TestCrossOriginCalls(t *testing.T) {
 	equal(t, "origin", res.header.Get("Access-Control-Allow-Origin"), app)
 	contains(t, res.header.Get("Access-Control-Allow-Headers"), "Content-Type")
 	equal(t, "foreign origin", preflight("/oauth/token", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "")
-	equal(t, "calls", tn.Calls(emulator.Token), 1) // only the one that was not a valid preflight
+	equal(t, "calls", tn.Calls(emulator.Token), 1) // not the valid preflight
 	equal(t, "keys", get(tn, base+"/.well-known/jwks.json", "Origin", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "https://evil.example")
 	equal(t, "Vary", get(tn, base+"/userinfo", "Origin", app).header.Get("Vary"), "Origin")
 }
 
-// TestSinglePageApplication is what the script of a public client does: every
-// answer, good or bad, must be one that the browser lets it read.
+// TestSinglePageApplication acts as the script of a public client: the browser must let
+// it read every response, good or bad.
 func TestSinglePageApplication(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
@@ -351,7 +351,7 @@ func TestSinglePageApplication(t *testing.T) {
 	equal(t, "azp", claims["azp"], any("spa"))
 	equal(t, "for the API", has(claims["aud"], api), true)
 
-	// An Authorization header is never sent without asking first.
+	// Browsers send an Authorization header only after a preflight.
 	ask := httptest.NewRequest("OPTIONS", base+"/userinfo", nil)
 	ask.Header.Set("Origin", app)
 	ask.Header.Set("Access-Control-Request-Method", "GET")
@@ -378,7 +378,7 @@ func TestUnknownRoutes(t *testing.T) {
 	}
 }
 
-// TestSeed: the keys, also the next ones, are the same in every run and on every
+// TestSeed: the keys, including later ones, are the same in every run and on every
 // platform.
 func TestSeed(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// endpoints are the paths of the switchable endpoints.
+// endpoints are the paths of the endpoints that can fail.
 var endpoints = map[emulator.Endpoint]string{
 	emulator.Discovery:  "/.well-known/openid-configuration",
 	emulator.JWKS:       "/.well-known/jwks.json",
@@ -65,7 +65,7 @@ func TestFail(t *testing.T) {
 	}
 	tn.Fail(emulator.Token, 429)
 	sameJSON(t, get(tn, base+"/oauth/token").body, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`)
-	tn.Fail(emulator.JWKS, 99) // what net/http would panic at
+	tn.Fail(emulator.JWKS, 99) // net/http would panic at this status
 	equal(t, "status", get(tn, base+"/.well-known/jwks.json").status, 500)
 	tn.Fail(emulator.JWKS, 204)
 	equal(t, "status", get(tn, base+"/.well-known/jwks.json").status, 204)
@@ -167,7 +167,7 @@ func TestTokenRateLimit(t *testing.T) {
 	sameJSON(t, res.body, `{"error":"too_many_requests","error_description":"Rate limit exceeded."}`)
 }
 
-// TestConcurrentUse is for the race detector.
+// TestConcurrentUse exercises the race detector.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	tn, c := newTenant(t)

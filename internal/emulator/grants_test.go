@@ -22,8 +22,8 @@ const (
 	accessToken   = "urn:ietf:params:oauth:token-type:access_token"
 )
 
-// newGrantTenant returns a tenant whose application has every grant, and users
-// for each refusal.
+// newGrantTenant returns a tenant whose application has every grant, and a user for each
+// refusal.
 func newGrantTenant(t *testing.T) (*emulator.Tenant, *clock) {
 	t.Helper()
 	tn, c := newTenant(t, func(cfg *emulator.Config) { cfg.DefaultDirectory = database })
@@ -52,8 +52,8 @@ func newGrantTenant(t *testing.T) (*emulator.Tenant, *clock) {
 	return tn, c
 }
 
-// grantRequest returns the form of a token request; later pairs win, and an
-// empty value takes a parameter away.
+// grantRequest returns the form of a token request. Later pairs win, and an empty value
+// removes a parameter.
 func grantRequest(grantType string, pairs ...string) url.Values {
 	form := url.Values{"grant_type": {grantType}, "client_id": {"web"}, "client_secret": {"s3cret"}}
 	for i := 0; i < len(pairs); i += 2 {
@@ -85,7 +85,7 @@ func TestPasswordGrants(t *testing.T) {
 		equal(t, "nonce", claims["nonce"], any(nil))
 		equal(t, "sid", claims["sid"], any(nil))
 	}
-	// Without scopes all of them are granted, and told.
+	// Without requested scopes, the tenant grants all of them and reports them.
 	body := ask(tn, passwordRequest("scope", "", "audience", api)).json(t)
 	equal(t, "scope", body["scope"], any("read:things write:things"))
 	_, claims := verify(t, tn, body["access_token"].(string))
@@ -134,8 +134,8 @@ func TestPasswordRefusals(t *testing.T) {
 	}
 }
 
-// TestBruteForce: failures count by account and address, and the address is
-// the user's if the application may say so.
+// TestBruteForce: failures count by account and address. The address is the user's if the
+// tenant trusts the application to send it.
 func TestBruteForce(t *testing.T) {
 	t.Parallel()
 	tn, _ := newGrantTenant(t)
@@ -155,7 +155,7 @@ func TestBruteForce(t *testing.T) {
 	equal(t, "not trusted", ask(tn, passwordRequest(), "auth0-forwarded-for", "203.0.113.10").status, 429)
 }
 
-// mfaToken begins a login that needs a second factor.
+// mfaToken begins a login that requires a second factor.
 func mfaToken(t *testing.T, tn *emulator.Tenant, pairs ...string) string {
 	t.Helper()
 	res := ask(tn, passwordRequest(append([]string{"username", "mfa@acme.example"}, pairs...)...))
@@ -293,7 +293,7 @@ func TestFactors(t *testing.T) {
 		}
 	}
 
-	// A recovery code, which is replaced.
+	// A recovery code, which a new one replaces.
 	recovery := func(code string) url.Values {
 		return grantRequest(recoveryGrant, "mfa_token", mfaToken(t, tn), "recovery_code", code)
 	}
@@ -367,7 +367,7 @@ func TestPasswordlessGrant(t *testing.T) {
 	c.add(5*time.Minute + time.Second)
 	equal(t, "late", redeem("otp", code).status, 403)
 
-	// A link logs in to the application that has asked for it.
+	// A link logs in to the application that requested it.
 	start("send", "link", "authParams", map[string]any{"response_type": "code", "redirect_uri": callback, "state": "s", "scope": "openid"})
 	_, link = tn.Mail("new@acme.example")
 	values := newBrowser(t, tn).open(link).location(t).Query()

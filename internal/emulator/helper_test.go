@@ -39,8 +39,8 @@ const (
 	mfaACR   = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 )
 
-// The tenants of these tests take their keys from the file of the test kit:
-// generating them takes most of a second.
+// The tenants of these tests read their keys from the file of the test kit, because
+// generating them takes almost a second.
 func init() {
 	keys, err := os.ReadFile("../testkit/keys.pem")
 	if err != nil {
@@ -59,7 +59,7 @@ func init() {
 	})
 }
 
-// A clock that tests move.
+// A clock is moved by tests.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -129,7 +129,7 @@ func contains(t *testing.T, body, want string) {
 	}
 }
 
-// A response is an answer with its body read.
+// A response is a response with its body read.
 type response struct {
 	status int
 	header http.Header
@@ -205,8 +205,8 @@ func (b *browser) do(r *http.Request) response {
 	return res
 }
 
-// open follows redirects within the tenant and returns the page, or the
-// redirect that leaves.
+// open follows redirects within the tenant. It returns the page, or the redirect to
+// another host.
 func (b *browser) open(target string) response {
 	b.t.Helper()
 	for range 10 {
@@ -224,7 +224,7 @@ func (b *browser) open(target string) response {
 	return response{}
 }
 
-// submit posts a form to the page's own URL, as its forms do, and follows.
+// submit posts a form to the URL of the page, as its forms do, and follows redirects.
 func (b *browser) submit(page response, fields ...string) response {
 	b.t.Helper()
 	form := url.Values{}
@@ -244,7 +244,7 @@ func (b *browser) submit(page response, fields ...string) response {
 	return res
 }
 
-// login walks the login page as Jane.
+// login logs in as Jane on the login page.
 func (b *browser) login(request url.Values) response {
 	b.t.Helper()
 	page := b.open(authorizeURL(request))
@@ -252,7 +252,7 @@ func (b *browser) login(request url.Values) response {
 	return b.submit(page, "username", "jane@acme.example", "password", password)
 }
 
-// request returns a code request, changed by pairs of names and values. An
+// request returns an authorization request, changed by pairs of names and values. An
 // empty value removes the parameter.
 func request(pairs ...string) url.Values {
 	q := url.Values{"client_id": {"web"}, "redirect_uri": {callback}, "response_type": {"code"},
@@ -268,8 +268,8 @@ func request(pairs ...string) url.Values {
 
 func authorizeURL(q url.Values) string { return base + "/authorize?" + q.Encode() }
 
-// callbackParams checks that a redirect goes to the application's callback, and
-// returns its parameters.
+// callbackParams checks that a redirect leads to the application's callback, and returns
+// its parameters.
 func callbackParams(t *testing.T, res response) url.Values {
 	t.Helper()
 	u := res.location(t)
@@ -297,7 +297,7 @@ func redeem(tn http.Handler, code string, pairs ...string) response {
 	return postForm(tn, base+"/oauth/token", form)
 }
 
-// tokens signs Jane in without pages and returns the token response.
+// tokens logs Jane in without pages and returns the token response.
 func tokens(t *testing.T, tn *emulator.Tenant, pairs ...string) map[string]any {
 	t.Helper()
 	must(t, tn.LogIn("jane@acme.example"))
@@ -313,7 +313,7 @@ func tokens(t *testing.T, tn *emulator.Tenant, pairs ...string) map[string]any {
 	return res.json(t)
 }
 
-// decode returns header and claims of a JWT without checking it.
+// decode returns header and claims of an unverified JWT.
 func decode(t *testing.T, raw string) (header, claims map[string]any) {
 	t.Helper()
 	parts := strings.Split(raw, ".")
@@ -328,7 +328,7 @@ func decode(t *testing.T, raw string) (header, claims map[string]any) {
 	return header, claims
 }
 
-// verify checks an RS256 token against the published keys and returns it decoded.
+// verify checks an RS256 token against the JWKS and returns it decoded.
 func verify(t *testing.T, tn http.Handler, raw string) (header, claims map[string]any) {
 	t.Helper()
 	header, claims = decode(t, raw)
@@ -353,7 +353,7 @@ func verifies(t *testing.T, tn http.Handler, raw string) bool {
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], sig) == nil
 }
 
-// keys fetches the key set.
+// keys fetches the JWKS.
 func keys(t *testing.T, tn http.Handler) map[string]*rsa.PublicKey {
 	t.Helper()
 	var doc struct {
@@ -415,7 +415,7 @@ func shownCode(t *testing.T, page response) string {
 	return m[1]
 }
 
-// sameJSON compares a body with a document, whatever the order of members.
+// sameJSON compares a body with a document, in any order of members.
 func sameJSON(t *testing.T, got, want string) {
 	t.Helper()
 	var a, b any

@@ -68,7 +68,7 @@ func TestRPInitiatedLogout(t *testing.T) {
 	must(t, tn.AddClient(web))
 	home := url.QueryEscape(app + "/")
 	for _, test := range []struct {
-		name, query string // ID_TOKEN and SID stand for those of the session
+		name, query string // ID_TOKEN and SID stand for values of the session
 		status      int
 		location    string // empty: an error page or the confirmation page
 	}{
@@ -90,7 +90,7 @@ func TestRPInitiatedLogout(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b, idToken := signedIn(t, tn)
 			_, claims := decode(t, idToken)
-			c.add(11 * time.Hour) // the ID token has expired, which is fine
+			c.add(11 * time.Hour) // the tenant accepts an expired ID token
 			res := b.open(base + "/oidc/logout?" + strings.NewReplacer("ID_TOKEN", idToken, "SID", claims["sid"].(string)).Replace(test.query))
 			equal(t, "status", res.status, test.status)
 			equal(t, "Location", res.header.Get("Location"), test.location)

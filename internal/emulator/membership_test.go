@@ -9,8 +9,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// newOrgTenant has three organizations. Jane, whose connection is the database,
-// belongs to those with the given ids. She can log in to open by doing so.
+// newOrgTenant has four organizations. Jane, a user of the database connection, is a
+// member of those with the given ids.
 func newOrgTenant(t *testing.T, usage, behavior string, memberships ...string) (*emulator.Tenant, *clock) {
 	t.Helper()
 	tn, c := newTenant(t, func(c *emulator.Config) { c.OrganizationNames = true })
@@ -50,7 +50,7 @@ const (
 	post = "<h1>Select your organization</h1>"
 )
 
-// TestPreLoginPrompt asks for the organization first.
+// TestPreLoginPrompt: the tenant asks for the organization first.
 func TestPreLoginPrompt(t *testing.T) {
 	t.Parallel()
 	tn, _ := newOrgTenant(t, "require", "pre_login_prompt", "org_eu")
@@ -76,7 +76,7 @@ func TestPreLoginPrompt(t *testing.T) {
 	}
 	equal(t, "organization", orgOf(t, tn, b.submit(login, "username", "jane@acme.example", "password", password)), "org_eu")
 
-	// The question comes again, the login does not.
+	// The tenant repeats the question, but not the login.
 	page = b.open(authorizeURL(request()))
 	contains(t, page.body, pre)
 	equal(t, "organization with a session", orgOf(t, tn, b.submit(page, "organization", "acme-eu")), "org_eu")
@@ -94,12 +94,12 @@ func TestPreLoginPrompt(t *testing.T) {
 	got = callbackParams(t, b.submit(b.open(authorizeURL(request())), "organization", "empty"))
 	equal(t, "error_description", got.Get("error_description"), "no connections enabled for the client")
 
-	// A form that comes late is for nobody.
+	// A late form has no effect.
 	contains(t, b.submit(page, "organization", "acme-eu").body, "This page has expired")
 }
 
-// TestPreLoginPromptIsOptional for an application that takes both kinds of
-// people.
+// TestPreLoginPromptIsOptional: the application accepts logins with and without an
+// organization.
 func TestPreLoginPromptIsOptional(t *testing.T) {
 	t.Parallel()
 	tn, _ := newOrgTenant(t, "allow", "pre_login_prompt", "org_eu")
@@ -113,8 +113,7 @@ func TestPreLoginPromptIsOptional(t *testing.T) {
 	equal(t, "organization with a session", orgOf(t, tn, b.submit(page, "organization", "acme-eu")), "org_eu")
 }
 
-// TestPostLoginPrompt has a row per way that a login without an organization can
-// go.
+// TestPostLoginPrompt has a row for each outcome of a login without an organization.
 func TestPostLoginPrompt(t *testing.T) {
 	t.Parallel()
 	const none = "client requires organization membership, but user does not belong to any organization"
@@ -164,7 +163,7 @@ func TestPostLoginPrompt(t *testing.T) {
 			}
 			equal(t, "chosen", orgOf(t, tn, b.submit(res, "organization", tt.memberships[len(tt.memberships)-1])), tt.memberships[len(tt.memberships)-1])
 
-			// With a session at the tenant there is only this question.
+			// With a session at the tenant, only this question remains.
 			res = b.open(authorizeURL(request()))
 			contains(t, res.body, post)
 			got := callbackParams(t, b.open(authorizeURL(request("prompt", "none"))))
@@ -177,8 +176,8 @@ func TestPostLoginPrompt(t *testing.T) {
 	}
 }
 
-// TestPostLoginConnection: who has logged in by a connection that the chosen
-// organization has not logs in there.
+// TestPostLoginConnection: if the chosen organization lacks the user's connection, the
+// user logs in there again.
 func TestPostLoginConnection(t *testing.T) {
 	t.Parallel()
 	tn, _ := newOrgTenant(t, "require", "post_login_prompt", "org_eu", "org_social", "org_empty")
@@ -193,12 +192,13 @@ func TestPostLoginConnection(t *testing.T) {
 	got := callbackParams(t, b.submit(b.login(request()), "organization", "org_empty"))
 	equal(t, "error_description", got.Get("error_description"), "no connections enabled for the client")
 
-	// One that is the only one is entered without a question, and asks as much.
+	// The tenant enters a single organization without a question, and requires the same
+	// login.
 	tn, _ = newOrgTenant(t, "require", "post_login_prompt", "org_social")
 	contains(t, newBrowser(t, tn).login(request()).body, "Continue with Google")
 }
 
-// TestPromptsOutOfTurn: the pages ask only whom they are for.
+// TestPromptsOutOfTurn: a page out of turn redirects to the current page.
 func TestPromptsOutOfTurn(t *testing.T) {
 	t.Parallel()
 	for _, behavior := range []string{"", "pre_login_prompt", "post_login_prompt"} {
@@ -225,7 +225,7 @@ func TestPromptsOutOfTurn(t *testing.T) {
 				if page.url.Path != own || strings.Contains(page.body, "Acme Europe") {
 					t.Fatalf("%q, %s: at %v, want %s", behavior, path, page.url, own)
 				}
-				// Consent is a page after the login.
+				// The consent page comes after the login.
 				page = b.open(authorizeURL(request("prompt", "consent")))
 				if strings.Contains(page.body, pre) {
 					page = b.submit(page, "skip", "skip")
@@ -255,8 +255,8 @@ func TestManyMemberships(t *testing.T) {
 	equal(t, "choices", strings.Count(newBrowser(t, tn).login(request()).body, `name="organization"`), 20)
 }
 
-// TestPromptsOfAutomaticSignIn: nobody is asked, and the first organization is
-// taken.
+// TestPromptsOfAutomaticSignIn: the tenant asks no question, and chooses the first
+// organization.
 func TestPromptsOfAutomaticSignIn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -283,7 +283,7 @@ func TestPromptsOfAutomaticSignIn(t *testing.T) {
 	}
 }
 
-// TestInvitations: a ticket is for its organization, its address and its time, and
+// TestInvitations: a ticket is valid for its organization, its address and its time, and
 // for one login.
 func TestInvitations(t *testing.T) {
 	t.Parallel()
@@ -296,7 +296,7 @@ func TestInvitations(t *testing.T) {
 		code      string
 		problem   string
 		uses      bool
-		atLogin   bool // rather than before
+		atLogin   bool // instead of before the login
 		loginHint string
 	}{
 		{"good", []string{"organization", "org_eu", "invitation", "plain"}, 0, "", "", true, true, ""},
@@ -371,7 +371,7 @@ func TestRolesOfAMembership(t *testing.T) {
 	equal(t, "without an organization", of(), "[reader] [reader] [reader] free free [read:things] openid read:things")
 	equal(t, "in the organization", of("organization", "org_eu"),
 		"[reader admin] [reader admin] [reader admin] pro pro [read:things write:things] openid read:things write:things")
-	// A membership outlives a change of the user, and can be replaced.
+	// A membership survives a change of the user, and can be replaced.
 	must(t, tn.AddUser(emulator.User{Connection: database, ID: "65f0c1d2", Email: "jane@acme.example", Organizations: []string{"org_eu"}}))
 	equal(t, "after a change", of("organization", "org_eu"), "[reader admin] [reader admin] [reader admin] pro pro [write:things] openid write:things")
 	must(t, tn.AddMember("jane@acme.example", "org_eu", emulator.Membership{}))

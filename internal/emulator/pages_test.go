@@ -254,7 +254,7 @@ func TestDemoHintsAreForDemosOnly(t *testing.T) {
 	contains(t, body, "<code>ada@acme.example</code>, password <code>correct horse</code>")
 }
 
-// TestPagesEscape puts markup into everything that a page shows.
+// TestPagesEscape puts markup into every value that a page shows.
 func TestPagesEscape(t *testing.T) {
 	t.Parallel()
 	const xss = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`

@@ -28,7 +28,7 @@ const (
 	tokenURL      = base + "/oauth/token"
 )
 
-// A prover signs DPoP proofs with a key of its own.
+// A prover signs DPoP proofs with its key.
 type prover struct {
 	t   *testing.T
 	key *ecdsa.PrivateKey
@@ -55,7 +55,7 @@ func (p prover) thumbprint() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// proof returns a proof for a request. Every proof has a jti of its own.
+// proof returns a proof for a request, with a unique jti.
 func (p prover) proof(method, url, token string, edits ...emulator.TokenEdit) string {
 	p.t.Helper()
 	header := map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": p.jwk()}
@@ -104,8 +104,8 @@ func headOf(name string, value any) emulator.TokenEdit {
 	return func(header, _ map[string]any) { header[name] = value }
 }
 
-// newBoundTenant has an API that binds access tokens to keys, one that binds them to
-// certificates, and a public application beside the web application.
+// newBoundTenant has an API with DPoP-bound access tokens, one with certificate-bound
+// tokens, and a public application beside the web application.
 func newBoundTenant(t *testing.T, edits ...func(*emulator.Config)) (*emulator.Tenant, *clock) {
 	t.Helper()
 	tn, c := newTenant(t, edits...)
@@ -226,8 +226,8 @@ func TestProofs(t *testing.T) {
 	})
 }
 
-// TestBoundTokens: what an access token is bound to depends on what the request shows,
-// on the application and on the API.
+// TestBoundTokens: the binding of an access token depends on the proof in the request, on
+// the application and on the API.
 func TestBoundTokens(t *testing.T) {
 	t.Parallel()
 	const none, allowed, required, ofPublic = "none", "allowed", "required", "required of public clients"
@@ -235,7 +235,7 @@ func TestBoundTokens(t *testing.T) {
 		api, client string // of the API: none ... ; of the client: "" or required
 		public      bool
 		proof       bool
-		want        string // token_type; empty: refused
+		want        string // token_type; empty: rejected
 	}{
 		{"", "", false, false, "Bearer"},
 		{"", "", false, true, "DPoP"},
@@ -301,7 +301,7 @@ func TestBoundTokens(t *testing.T) {
 	}
 }
 
-// nonceFor gets a nonce as a public application does.
+// nonceFor gets a nonce for a public application.
 func nonceFor(t *testing.T, tn *emulator.Tenant, key prover) string {
 	t.Helper()
 	res := ask(tn, url.Values{"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {"x"}}, "DPoP", key.forToken())
@@ -310,7 +310,7 @@ func nonceFor(t *testing.T, tn *emulator.Tenant, key prover) string {
 	return res.header.Get("DPoP-Nonce")
 }
 
-// TestProofOfEveryGrant: each grant binds to the proof of its own request.
+// TestProofOfEveryGrant: each grant binds to the proof of its request.
 func TestProofOfEveryGrant(t *testing.T) {
 	t.Parallel()
 	tn, c := newGrantTenant(t)
@@ -367,8 +367,8 @@ func TestNonces(t *testing.T) {
 		}
 		return ask(tn, form, "DPoP", key.forToken(edits...))
 	}
-	// passes reports that the nonce was good: the public application then fails with its
-	// refresh token.
+	// passes checks whether the tenant accepted the nonce. The public application then
+	// fails with its refresh token.
 	passes := func(what string, res response, want bool) {
 		t.Helper()
 		if got := res.status == 200 || res.status == 403; got != want || !want && res.body != bodyNonce {
@@ -442,7 +442,7 @@ func TestCodeBoundToKey(t *testing.T) {
 			sameJSON(t, res.body, bodyOtherKey)
 		}
 	}
-	// A proof that lacks a nonce has not used the code up.
+	// A proof without a nonce does not consume the code.
 	tn.UseNonces(emulator.NonceForAll)
 	form := grantRequest("authorization_code", "code", plain(), "redirect_uri", callback)
 	nonce := ask(tn, form, "DPoP", key.forToken()).header.Get("DPoP-Nonce")
@@ -454,8 +454,8 @@ func TestCodeBoundToKey(t *testing.T) {
 	}
 }
 
-// TestRefreshBoundToKey: the refresh token of a public application is bound to the key,
-// that of a confidential one is not.
+// TestRefreshBoundToKey: the refresh token of a public application is bound to the key.
+// That of a confidential application is not bound.
 func TestRefreshBoundToKey(t *testing.T) {
 	t.Parallel()
 	for _, rotates := range []bool{false, true} {
@@ -486,7 +486,7 @@ func TestRefreshBoundToKey(t *testing.T) {
 			equal(t, "next token, another key", refresh("spa", res.json(t), "DPoP", other.forToken(nonce)).status, 400)
 			equal(t, "next token", refresh("spa", res.json(t), "DPoP", key.forToken(nonce)).status, 200)
 		}
-		// One that has begun without a proof.
+		// A login without a proof.
 		body = login("spa")
 		equal(t, "unbound", refresh("spa", body).status, 200)
 		// A confidential application changes its key.
@@ -498,8 +498,7 @@ func TestRefreshBoundToKey(t *testing.T) {
 	}
 }
 
-// TestBoundUserinfo calls both resources of the tenant with tokens that are bound and
-// tokens that are not.
+// TestBoundUserinfo calls both resources of the tenant with bound and unbound tokens.
 func TestBoundUserinfo(t *testing.T) {
 	t.Parallel()
 	tn, c := newBoundTenant(t)
@@ -579,7 +578,7 @@ func TestBoundUserinfo(t *testing.T) {
 	})
 }
 
-// TestReceivedProofs: tests see which keys have shown up, and with which nonces.
+// TestReceivedProofs: tests can read the received keys, and their nonces.
 func TestReceivedProofs(t *testing.T) {
 	t.Parallel()
 	tn, c := newBoundTenant(t)
@@ -605,7 +604,7 @@ func TestReceivedProofs(t *testing.T) {
 	equal(t, "at /userinfo", got[0], emulator.Proof{Scheme: "DPoP", Thumbprint: key.thumbprint(), ID: "u", Accepted: true})
 }
 
-// TestVaultTokensStayBearer: the token belongs to a third party, which knows no key.
+// TestVaultTokensStayBearer: the token belongs to a third party without the key.
 func TestVaultTokensStayBearer(t *testing.T) {
 	t.Parallel()
 	tn, c, _ := newAccountTenant(t)
@@ -620,7 +619,7 @@ func TestVaultTokensStayBearer(t *testing.T) {
 	equal(t, "token_type", body["token_type"], any("Bearer"))
 }
 
-// TestOldTenantTakesNoProofs: the plan does not have the feature, and says nothing of it.
+// TestOldTenantTakesNoProofs: a plan without the feature ignores proofs.
 func TestOldTenantTakesNoProofs(t *testing.T) {
 	t.Parallel()
 	tn, c := newBoundTenant(t, func(cfg *emulator.Config) { cfg.Discovery = emulator.Old })
@@ -631,7 +630,7 @@ func TestOldTenantTakesNoProofs(t *testing.T) {
 	equal(t, "token_type", res.json(t)["token_type"], any("Bearer"))
 }
 
-// TestImplicitTokens: nothing binds an access token of the authorization endpoint.
+// TestImplicitTokens: an access token of the authorization endpoint is never bound.
 func TestImplicitTokens(t *testing.T) {
 	t.Parallel()
 	tn, _ := newBoundTenant(t)
@@ -681,12 +680,12 @@ func TestCertificateBoundTokens(t *testing.T) {
 	equal(t, "x5t#S256", got["x5t#S256"], any(emulator.Thumbprint([]byte("certificate"))))
 	equal(t, "an API with DPoP", cnf(over("POST", alias+"/oauth/token", form(api), "certificate")), nil)
 
-	// The htu of a proof is the URL that the application has called.
+	// The htu of a proof is the URL that the application called.
 	key := newProver(t, c)
 	equal(t, "htu of the alias", over("POST", alias+"/oauth/token", form(api), "certificate", "DPoP", key.proof("POST", alias+"/oauth/token", "")).status, 200)
 	equal(t, "htu of the host", over("POST", alias+"/oauth/token", form(api), "certificate", "DPoP", key.forToken()).status, 400)
 
-	// A token for /userinfo is bound if the application must have it bound.
+	// A token for /userinfo is bound if the application requires it.
 	for _, required := range []bool{false, true} {
 		must(t, tn.EditClient("web", func(c *emulator.Client) { c.RequireProofOfPossession = required }))
 		code := url.Values{"grant_type": {"authorization_code"}, "client_id": {"web"}, "code": {codeFor(t, tn)}, "redirect_uri": {callback}}

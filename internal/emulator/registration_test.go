@@ -11,7 +11,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
 )
 
-// newOpenTenant takes registrations, and has an API that third parties may call.
+// newOpenTenant accepts registrations, and has an API that third parties can call.
 func newOpenTenant(t *testing.T) *emulator.Tenant {
 	t.Helper()
 	tn, _ := newTenant(t)
@@ -35,8 +35,8 @@ func strictRequest(id string, pairs ...string) url.Values {
 		"code_challenge", s256(accountPKCE), "code_challenge_method", "S256"}, pairs...)...)
 }
 
-// TestRegisteredApplication: it registers, its user consents, and it gets the scopes of
-// the default client grant, for the API named as resource.
+// TestRegisteredApplication: an application registers, its user consents, and it gets the
+// scopes of the default client grant, for the API named as resource.
 func TestRegisteredApplication(t *testing.T) {
 	t.Parallel()
 	tn := newOpenTenant(t)
@@ -110,7 +110,7 @@ func TestRegistrationRefusals(t *testing.T) {
 	sameJSON(t, res.body, `{"error":"access_denied","error_description":"Dynamic client registration is not enabled for this tenant."}`)
 }
 
-// TestManyRegistrations: anybody can register, so the oldest makes room.
+// TestManyRegistrations: anybody can register, so a new registration removes the oldest.
 func TestManyRegistrations(t *testing.T) {
 	t.Parallel()
 	tn := newOpenTenant(t)
@@ -128,7 +128,7 @@ func TestManyRegistrations(t *testing.T) {
 	equal(t, "the owner's application", get(tn, authorizeURL(request())).status, 302)
 }
 
-// TestStrictThirdParties: what such an application may not do ends on a page of the
+// TestStrictThirdParties: a forbidden request of a third party ends on a page of the
 // tenant.
 func TestStrictThirdParties(t *testing.T) {
 	t.Parallel()
@@ -175,7 +175,7 @@ func TestStrictThirdParties(t *testing.T) {
 }
 
 // TestResource: the parameter names the API as audience does, if the tenant's profile
-// says so.
+// allows it.
 func TestResource(t *testing.T) {
 	t.Parallel()
 	tn, _ := newTenant(t)
@@ -248,8 +248,8 @@ func TestMetadataDocuments(t *testing.T) {
 	}
 }
 
-// TestMetadataOfPath: the metadata of an issuer with a path is found by both rules, that
-// of OpenID Connect Discovery and that of RFC 8414.
+// TestMetadataOfPath: clients find the metadata of an issuer with a path by both rules,
+// OpenID Connect Discovery and RFC 8414.
 func TestMetadataOfPath(t *testing.T) {
 	t.Parallel()
 	tn, err := emulator.New(emulator.Config{URL: "http://127.0.0.1:4001/eu/acme"})

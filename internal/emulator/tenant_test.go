@@ -207,7 +207,7 @@ func TestSign(t *testing.T) {
 	must(t, err)
 	der, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
 	must(t, err)
-	raw = tn.Sign(map[string]any{"alg": "HS256"}, nil) // the key confusion of old verifiers
+	raw = tn.Sign(map[string]any{"alg": "HS256"}, nil) // key confusion, as old verifiers allow it
 	i := strings.LastIndex(raw, ".")
 	mac := hmac.New(sha256.New, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	mac.Write([]byte(raw[:i]))
@@ -263,7 +263,7 @@ func TestDemo(t *testing.T) {
 	tn, err := emulator.New(emulator.Config{URL: "http://127.0.0.1:4001"})
 	must(t, err)
 	must(t, tn.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "s3cret", BaseURL: "http://127.0.0.1:3000/", Audience: api}))
-	must(t, tn.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "s3cret", BaseURL: "http://127.0.0.1:3000/", Audience: api})) // again is fine
+	must(t, tn.AddDemo(emulator.Demo{ClientID: "web", ClientSecret: "s3cret", BaseURL: "http://127.0.0.1:3000/", Audience: api})) // a second time is allowed
 	for email, permission := range map[string]bool{"ada@acme.example": true, "bob@acme.example": false, "grace@gmail.example": false,
 		"linus@github.example": true, "paula@partner.example": false, "frank@fabrikam.example": false, "carol@customer.example": false} {
 		_, claims := decode(t, tn.AccessToken(email, api))
@@ -279,8 +279,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDependencies keeps the package linkable into programs: standard library
-// only, and nothing that is for tests.
+// TestDependencies keeps the package linkable into programs: only the standard library,
+// and no testing package.
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
@@ -296,7 +296,7 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// FuzzServeHTTP looks for requests that panic or fail on the tenant's side.
+// FuzzServeHTTP looks for requests that panic, or fail on the tenant's side.
 func FuzzServeHTTP(f *testing.F) {
 	f.Add("GET", "/authorize", request().Encode(), "", "")
 	f.Add("POST", "/oauth/token", "", "grant_type=authorization_code&client_id=web", "Basic d2ViOnMzY3JldA==")

@@ -164,7 +164,7 @@ func TestCodeIsSingleUse(t *testing.T) {
 	res := redeem(tn, code)
 	equal(t, "status", res.status, 403)
 	sameJSON(t, res.body, bodyInvalidCode)
-	// The refresh token of the first use is gone with it.
+	// The reuse also revokes the refresh token of the first use.
 	res = refresh(tn, first["refresh_token"].(string))
 	equal(t, "status", res.status, 403)
 	sameJSON(t, res.body, bodyRefresh)
@@ -249,7 +249,7 @@ func TestRefreshTokensExpire(t *testing.T) {
 	t.Parallel()
 	tn, c := newTenant(t)
 	token := tokens(t, tn, "scope", "openid offline_access")["refresh_token"].(string)
-	for _, want := range []int{200, 200, 403} { // used often enough, but 30 days old at last
+	for _, want := range []int{200, 200, 403} { // used within the idle time, but 30 days old at last
 		c.add(10*24*time.Hour + time.Minute)
 		equal(t, "status", refresh(tn, token).status, want)
 	}
@@ -271,7 +271,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal("the token does not change")
 	}
 	sameJSON(t, refresh(tn, first).body, bodyRefresh)
-	sameJSON(t, refresh(tn, third).body, bodyRefresh) // the whole family is gone
+	sameJSON(t, refresh(tn, third).body, bodyRefresh) // the whole family is revoked
 
 	web.RefreshTokenLeeway = time.Minute
 	must(t, tn.AddClient(web))
@@ -479,7 +479,7 @@ func TestRevoke(t *testing.T) {
 	sameJSON(t, res.body, bodyUnauthorized)
 	equal(t, "status without a token", postForm(tn, base+"/oauth/revoke", form("token", "")).status, 400)
 	equal(t, "still works", refresh(tn, token).status, 200)
-	for range 2 { // the second time it is unknown, which is no error
+	for range 2 { // the second time the token is unknown, which is not an error
 		res = postForm(tn, base+"/oauth/revoke", form())
 		equal(t, "status", res.status, 200)
 		equal(t, "body", res.body, "")

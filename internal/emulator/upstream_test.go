@@ -27,7 +27,7 @@ func write(tn http.Handler, method, path, auth, body string) response {
 
 const writeScopes = "create:connections update:connections update:connections_options delete:connections read:connections read:connections_options read:clients"
 
-// The documented request, and what the documented answer to it has.
+// The documented request, and the content of the documented response.
 const (
 	createRequest = `{"name":"partner-two","display_name":"Partner Ltd","strategy":"oauth2","is_domain_connection":false,"options":{"client_id":"acme-at-partner","client_secret":"s3cret","authorizationURL":"https://idp.partner.example/oauth2/authorize?tenant=1","tokenURL":"https://idp.partner.example/oauth2/token","scope":["email","openid","profile"],"useOauthSpecScope":true,"pkce_enabled":true,"icon_url":"https://cdn.partner.example/logo.png","set_user_root_attributes":"on_each_login","customHeaders":{"X-Partner":"acme"},"authParams":{"static_param":"x"},"authParamsMap":{"custom_param":"access_type"},"upstream_params":{"login_hint":{"alias":"login_hint"}},"scripts":{"fetchUserProfile":"function fetchUserProfile(accessToken, context, callback) { request.get('https://idp.partner.example/me', ...) }"}}}`
 	partnerItem   = `{"id":%q,"options":{"client_id":"acme-at-partner","client_secret":"s3cret","authorizationURL":"https://idp.partner.example/oauth2/authorize?tenant=1","tokenURL":"https://idp.partner.example/oauth2/token","scope":["email","openid","profile"],"useOauthSpecScope":true,"pkce_enabled":true,"icon_url":"https://cdn.partner.example/logo.png","set_user_root_attributes":"on_each_login","customHeaders":{"X-Partner":"acme"},"authParams":{"static_param":"x"},"authParamsMap":{"custom_param":"access_type"},"upstream_params":{"login_hint":{"alias":"login_hint"}},"strategy_version":2,"scripts":{"fetchUserProfile":"function fetchUserProfile(accessToken, context, callback) { request.get('https://idp.partner.example/me', ...) }"}},"strategy":"oauth2","name":"partner-two","display_name":"Partner Ltd","is_domain_connection":false,"authentication":{"active":true},"connected_accounts":{"active":false},"realms":["partner-two"]%s}`
@@ -46,7 +46,7 @@ func TestConnectionWrites(t *testing.T) {
 		t.Error("options without the scope for them")
 	}
 
-	// Options are replaced whole, and the display name falls back.
+	// The tenant replaces options as a whole, and the display name falls back.
 	changed := write(tn, "PATCH", "connections/"+id, auth, `{"options":{"client_id":"other"},"connected_accounts":{"active":true},"metadata":{"tier":"gold"}}`)
 	equal(t, "status", changed.status, 200)
 	sameJSON(t, changed.body, `{"id":"`+id+`","options":{"client_id":"other"},"strategy":"oauth2","name":"partner-two","is_domain_connection":false,"authentication":{"active":true},"connected_accounts":{"active":true},"realms":["partner-two"],"metadata":{"tier":"gold"}}`)
@@ -154,7 +154,7 @@ func (p *partner) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// newLiveTenant has a custom connection whose provider is there, enabled.
+// newLiveTenant has an enabled custom connection with a live provider.
 func newLiveTenant(t *testing.T, edits ...func(*emulator.Config)) (*emulator.Tenant, *clock, *partner) {
 	t.Helper()
 	p := &partner{profile: `{"id":7,"name":"Iris Lind","email":"iris@partner.example","email_verified":true}`, status: 200, expires: 3600}
@@ -166,7 +166,7 @@ func newLiveTenant(t *testing.T, edits ...func(*emulator.Config)) (*emulator.Ten
 	return tn, c, p
 }
 
-// upstream begins a login and returns the request that the provider gets.
+// upstream begins a login and returns the request to the provider.
 func upstream(t *testing.T, b *browser, pairs ...string) url.Values {
 	t.Helper()
 	u := b.open(authorizeURL(request(append([]string{"connection", "partner-two"}, pairs...)...))).location(t)
@@ -210,16 +210,16 @@ func TestUpstream(t *testing.T) {
 	equal(t, "sub", claims["sub"], any("oauth2|partner-two|7"))
 	equal(t, "name", claims["name"], any("Iris Lind"))
 	equal(t, "email_verified", claims["email_verified"], any(true))
-	contains(t, b.back(sent.Get("state"), "code", "c0de").body, "This page has expired") // good for one answer
+	contains(t, b.back(sent.Get("state"), "code", "c0de").body, "This page has expired") // one response only
 
-	// What the provider says at the next login counts, beside what the tenant knows.
+	// At the next login, the provider's profile takes precedence over the stored user.
 	must(t, tn.AddUser(emulator.User{Connection: "partner-two", ID: "7", Email: "iris@partner.example"}))
 	p.profile = `{"user_id":"7","name":"Iris Lind-Berg"}`
 	b = newBrowser(t, tn)
 	code = callbackParams(t, b.back(upstream(t, b).Get("state"), "code", "x")).Get("code")
 	_, claims = verify(t, tn, redeem(tn, code).json(t)["id_token"].(string))
 	equal(t, "name", claims["name"], any("Iris Lind-Berg"))
-	// The session of the tenant does for the next application.
+	// The session at the tenant also logs in to the next application.
 	equal(t, "silent", callbackParams(t, b.open(authorizeURL(request("connection", "partner-two", "prompt", "none")))).Get("error"), "")
 }
 
@@ -251,12 +251,12 @@ func TestUpstreamFails(t *testing.T) {
 	state := upstream(t, b).Get("state")
 	c.add(2 * time.Hour)
 	contains(t, b.back(state, "code", "x").body, "This page has expired")
-	// The automatic user is not asked for it: the provider is.
+	// LogIn does not answer for the user here: the tenant redirects to the provider.
 	must(t, tn.LogIn("jane@acme.example"))
 	upstream(t, newBrowser(t, tn))
 }
 
-// TestUpstreamHook stands for the script.
+// TestUpstreamHook uses a function in place of the script.
 func TestUpstreamHook(t *testing.T) {
 	t.Parallel()
 	var got string
@@ -279,7 +279,7 @@ const (
 	vaultType  = "http://auth0.com/oauth/token-type/federated-connection-access-token"
 )
 
-// TestVault gives the provider's token for the tenant's.
+// TestVault exchanges the tenant's token for the provider's.
 func TestVault(t *testing.T) {
 	t.Parallel()
 	tn, c, p := newLiveTenant(t)
@@ -295,7 +295,7 @@ func TestVault(t *testing.T) {
 		}
 		return postForm(tn, base+"/oauth/token", form)
 	}
-	// A login fills no vault, also with a connection that has one.
+	// A login never adds a token to the vault, even with a connection that has one.
 	equal(t, "a login alone", exchange().status, 401)
 	must(t, tn.ConnectAccount("iris@partner.example", emulator.ConnectedAccount{Connection: "partner-two", Email: "iris@partner.example",
 		AccessToken: "partner-1", RefreshToken: "partner-refresh", Scope: "email openid profile", ExpiresIn: time.Hour}))
@@ -329,7 +329,7 @@ func TestVault(t *testing.T) {
 	must(t, tn.EditClient("web", func(c *emulator.Client) { c.ResourceServer = api }))
 	equal(t, "access token", exchange("subject_token_type", "urn:ietf:params:oauth:token-type:access_token", "subject_token", tn.AccessToken("iris@partner.example", api), "login_hint", "iris@partner.example").status, 200)
 
-	// An expired token is refreshed at the provider.
+	// The tenant refreshes an expired token at the provider.
 	c.add(time.Hour)
 	equal(t, "refreshed", exchange("login_hint", "iris@partner.example").json(t)["access_token"], any("partner-2"))
 	equal(t, "grant", p.forms[1].Get("grant_type")+" "+p.forms[1].Get("refresh_token"), "refresh_token partner-refresh")
@@ -347,7 +347,8 @@ func TestVault(t *testing.T) {
 	equal(t, "grant type", res.status, 403)
 }
 
-// TestIdentities have tokens only with the scope, and not those in the vault.
+// TestIdentities: identities have tokens only with the scope, and never tokens of the
+// vault.
 func TestIdentities(t *testing.T) {
 	t.Parallel()
 	tn, _, _ := newLiveTenant(t)
