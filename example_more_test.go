@@ -134,7 +134,7 @@ func ExampleResponseType() {
 	// Output: true true <nil>
 }
 
-// The implicit grant of an old page: the server verifies what the page got.
+// The implicit grant of an old page: the server verifies the response to the page.
 func ExampleImplicitGrant() {
 	tenant := auth0test.NewTenant(fakeT{})
 	application, err := auth0.NewApplication(tenant.Config())

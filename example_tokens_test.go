@@ -154,7 +154,7 @@ func ExampleApplication_ClientCredentials() {
 	// token requests: 1
 }
 
-// An API calls another API on behalf of the user who has called it.
+// An API calls another API on behalf of its user.
 func ExampleApplication_ExchangeToken() {
 	tenant := auth0test.NewTenant(fakeT{})
 	tenant.ExchangesTokensOf("https://orders.acme.example/")

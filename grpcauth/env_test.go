@@ -258,7 +258,7 @@ func registerWellKnown(server *grpc.Server) {
 	reflection.Register(server)
 }
 
-// A result is what a client sees of a call.
+// A result is the client's view of a call.
 type result struct {
 	code    codes.Code
 	message string

@@ -1,5 +1,5 @@
-// A web application in Node with openid-client. It is configured by the variables of
-// auth0-tenant, and shows the claims of the user who has logged in.
+// A web application in Node with openid-client. The variables of auth0-tenant configure
+// it. It shows the claims of the logged-in user.
 import http from 'node:http'
 import * as client from 'openid-client'
 

@@ -299,7 +299,7 @@ func TestCrossOriginCalls(t *testing.T) {
 	equal(t, "origin", res.header.Get("Access-Control-Allow-Origin"), app)
 	contains(t, res.header.Get("Access-Control-Allow-Headers"), "Content-Type")
 	equal(t, "foreign origin", preflight("/oauth/token", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "")
-	equal(t, "calls", tn.Calls(emulator.Token), 1) // not the valid preflight
+	equal(t, "calls", tn.Calls(emulator.Token), 1) // valid preflights are not counted
 	equal(t, "keys", get(tn, base+"/.well-known/jwks.json", "Origin", "https://evil.example").header.Get("Access-Control-Allow-Origin"), "https://evil.example")
 	equal(t, "Vary", get(tn, base+"/userinfo", "Origin", app).header.Get("Vary"), "Origin")
 }
