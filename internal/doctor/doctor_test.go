@@ -80,7 +80,7 @@ func TestWell(t *testing.T) {
 	}
 }
 
-// TestVariants has configurations without a failure whose report has other words.
+// TestVariants has configurations without a failure and with other words in the report.
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -202,7 +202,7 @@ func (h headers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// TestIssuerURL examines a tenant whose name is the URL of its issuer.
+// TestIssuerURL examines a tenant with the URL of its issuer as its name.
 func TestIssuerURL(t *testing.T) {
 	t.Parallel()
 	local := func(c *emulator.Config) { c.Host, c.URL = "", "http://127.0.0.1:4001" }

@@ -101,7 +101,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("%s: %s", tt.why, tt.key.Algorithm())
 		}
 	}
-	// A proof without a token and a nonce has no such members.
+	// A proof without a token and a nonce lacks their members.
 	_, claims, _, _ := parts(t, must(Sign(fresh, Claims{Method: "GET", URL: "https://api.example", Now: at})))
 	delete(claims, "jti")
 	equalJSON(t, "no token", claims, map[string]any{"htm": "GET", "htu": "https://api.example/", "iat": at.Unix()})

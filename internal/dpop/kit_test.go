@@ -105,7 +105,7 @@ func sign(key crypto.Signer, alg, header, claims string) string {
 	return input + "." + b64(signature(key, alg, input))
 }
 
-// signature signs with a key, in the form of an algorithm or else of the key.
+// signature signs with a key, as an algorithm requires or as the key can.
 func signature(key crypto.Signer, alg, input string) []byte {
 	h := crypto.SHA256
 	switch alg {

@@ -392,8 +392,8 @@ func TestConfirmedLogout(t *testing.T) {
 	}
 }
 
-// TestConfirmationIsNotGood has a row for each form without a valid confirmation. The
-// answer is the page, or the answer to a form of another site.
+// TestConfirmationIsNotGood has a row for each form without a valid confirmation, and a
+// control. The answer is the page, or the answer to a form of another site.
 func TestConfirmationIsNotGood(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

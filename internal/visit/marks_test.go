@@ -96,7 +96,7 @@ func TestLostLoginsOfAMinute(t *testing.T) {
 }
 
 // TestForgedMarks has a row for each cookie other than a mark of this application. None of
-// them counts, and none is deleted.
+// them counts, and a foreign one is never deleted.
 func TestForgedMarks(t *testing.T) {
 	t.Parallel()
 	other, err := seal.New([]string{"a secret of somebody else, of some length"})
