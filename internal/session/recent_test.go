@@ -146,7 +146,7 @@ func TestDeliveredTokens(t *testing.T) {
 	})
 }
 
-// TestRecentTokensOfStore: beside a working store, tokens stay for a minute.
+// TestRecentTokensOfStore: with a working store, tokens stay for a minute.
 func TestRecentTokensOfStore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, _ := newManager(withStore(NewMemory(10)))

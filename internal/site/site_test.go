@@ -577,7 +577,7 @@ func TestLoginFor(t *testing.T) {
 	}
 }
 
-// TestLongTargets: the page stays of a target that is too long for a cookie.
+// TestLongTargets: a target that is too long for a cookie keeps its page.
 func TestLongTargets(t *testing.T) {
 	t.Parallel()
 	s := New(Config{BaseURL: "https://app.example", Log: slog.New(slog.DiscardHandler)}, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
