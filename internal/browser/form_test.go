@@ -54,7 +54,7 @@ func TestForm(t *testing.T) {
 		case err != nil && strings.Contains(err.Error(), "secret-of-the-form"):
 			t.Errorf("%s: the error quotes the form: %v", tt.why, err)
 		}
-		if (err == fault.Size) != (tt.why == "too large") { // with a status for itself
+		if (err == fault.Size) != (tt.why == "too large") { // with its own status
 			t.Errorf("%s: %v", tt.why, err)
 		}
 	}

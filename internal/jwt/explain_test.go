@@ -118,7 +118,7 @@ func TestWrongForms(t *testing.T) {
 	}
 }
 
-// TestOptionalClaims: a claim without a decision counts as absent if it has the wrong form.
+// TestOptionalClaims: a claim that decides nothing is absent if it has the wrong form.
 func TestOptionalClaims(t *testing.T) {
 	t.Parallel()
 	const optional = ID | SessionID | ACR | AMR | AuthTime
