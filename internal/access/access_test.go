@@ -12,8 +12,8 @@ import (
 
 var now = time.Unix(2_000_000_000, 0)
 
-// A rejection is the required result of a check, and a part of its cause. Without a fault the
-// token is accepted.
+// A rejection is the wanted result of a check, and a part of its cause. Without a fault,
+// the check accepts the token.
 type rejection struct {
 	fault *fault.Fault
 	cause string

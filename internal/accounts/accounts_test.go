@@ -24,8 +24,8 @@ const (
 )
 
 // A server answers the requests of a client in turn, without sockets. The last answer
-// stays. An answer is a status and a document, or a text without a status for no
-// answer at all.
+// repeats. An answer is a status and a document. A text without a status stands for a
+// failed connection.
 type server struct {
 	t        *testing.T
 	requests []string // method and path below the API
@@ -58,7 +58,7 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader([]byte(document)))}, nil
 }
 
-// newClient returns a client, and the server that answers its requests.
+// newClient returns a client, and the server of its requests.
 func newClient(t *testing.T, answers ...string) (*Client, *server) {
 	s := &server{t: t, answers: answers}
 	return &Client{HTTP: &http.Client{Transport: s}, Issuer: issuer, Token: secret.Of(prover.Credential{Token: token})}, s
@@ -83,7 +83,7 @@ func checkRow(t *testing.T, why string, err error, status int, code, reason stri
 	return e
 }
 
-// TestToken: the audience and the scopes are those that Auth0 documents.
+// TestToken: the audience and the scopes are those in Auth0's documentation.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	if got := Audience("https://acme.auth0.example/"); got != "https://acme.auth0.example/me/" {
@@ -101,7 +101,7 @@ var request = Request{
 
 const begun = `201 {"auth_session":"s-1","connect_uri":"https://acme.auth0.example/connect?a=b&ticket=x","connect_params":{"ticket":"t 1"}}`
 
-// TestBegin sends what the specification of the API asks for, and reads the answer.
+// TestBegin sends the request of the API's specification, and reads the answer.
 func TestBegin(t *testing.T) {
 	t.Parallel()
 	for _, scopes := range [][]string{nil, {}, {"openid", "calendar"}} {
@@ -128,8 +128,8 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// TestBeginMisled: an answer is refused that leads to no page of a tenant, or that
-// cannot be completed.
+// TestBeginMisled: the client rejects an answer without a page of a tenant, and one that no
+// callback can complete.
 func TestBeginMisled(t *testing.T) {
 	t.Parallel()
 	for why, answer := range map[string]string{
@@ -174,7 +174,7 @@ func TestComplete(t *testing.T) {
 	const gone = `{"type":"https://auth0.com/api-errors#A0E-404-0001","detail":"gone"}`
 	for _, tt := range []struct {
 		why, answer string
-		code        string // of a code that is refused; else
+		code        string // of a rejected code; else
 		reason      string // of another refusal
 	}{
 		{"connected", `201 {"id":"cac_1"}`, "", ""},
@@ -253,7 +253,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestListFails: of a list that cannot be read to its end, nothing is returned.
+// TestListFails: a list with a missing page returns nothing.
 func TestListFails(t *testing.T) {
 	t.Parallel()
 	page := func(next string) string { return `200 {"accounts":[{"id":"cac_1"}],"next":"` + next + `"}` }
@@ -336,7 +336,7 @@ func TestDisconnect(t *testing.T) {
 	}
 }
 
-// TestRemaining: a failure that is a refusal already does not contain itself.
+// TestRemaining: a refusal does not contain itself.
 func TestRemaining(t *testing.T) {
 	t.Parallel()
 	failed := refusal.TenantAnswer.Because("first")
@@ -347,7 +347,7 @@ func TestRemaining(t *testing.T) {
 	}
 }
 
-// TestTokenDoesNotPrint: the token is not in a log that shows a client.
+// TestTokenDoesNotPrint: a formatted client does not show the token.
 func TestTokenDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	c, _ := newClient(t, "204 ")

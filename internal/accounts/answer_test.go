@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestParseAnswer refuses a parameter that is there twice or too long, and none that
-// it does not know.
+// TestParseAnswer rejects a repeated parameter and a long one. It ignores unknown ones.
 func TestParseAnswer(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 4096)

@@ -25,7 +25,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestOptions has a row for each option and what it sets.
+// TestOptions has a row for each option and its parameters.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -73,7 +73,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestRefusedOptions has a row for each option that is a mistake.
+// TestRefusedOptions has a row for each mistake in an option.
 func TestRefusedOptions(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -117,7 +117,7 @@ func TestRefusedOptions(t *testing.T) {
 	}
 }
 
-// TestLengths has the longest value of each option. One more byte is refused.
+// TestLengths has the longest value of each option. One more byte is an error.
 func TestLengths(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -144,7 +144,7 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// TestEveryMistakeIsReported: one start of the program shows all of them.
+// TestEveryMistakeIsReported: one start of the program shows all mistakes.
 func TestEveryMistakeIsReported(t *testing.T) {
 	t.Parallel()
 	r, err := New(Connection(""), nil, Audience(""), Hint("ada"))
@@ -153,8 +153,8 @@ func TestEveryMistakeIsReported(t *testing.T) {
 	}
 }
 
-// TestLaterOptions: a later option replaces an earlier one, and Param without a value
-// takes one back.
+// TestLaterOptions: a later option replaces an earlier one. Param without a value removes
+// one.
 func TestLaterOptions(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -185,7 +185,8 @@ func TestLaterOptions(t *testing.T) {
 	}
 }
 
-// TestOptionsKeepNoSliceOfTheCaller: an option is often made once and used for years.
+// TestOptionsKeepNoSliceOfTheCaller: a program can make an option once and use it for
+// years.
 func TestOptionsKeepNoSliceOfTheCaller(t *testing.T) {
 	t.Parallel()
 	for why, option := range map[string]func(...string) Option{
@@ -204,8 +205,8 @@ func TestOptionsKeepNoSliceOfTheCaller(t *testing.T) {
 	}
 }
 
-// TestInvitationBeginsAtTheFirstPage: the return URL of an invited person is that of
-// somebody else, if there is one.
+// TestInvitationBeginsAtTheFirstPage: another user can have left a return URL. An invited
+// user does not get it.
 func TestInvitationBeginsAtTheFirstPage(t *testing.T) {
 	t.Parallel()
 	if r := must(New(Invitation("ticket", "org_a"), ReturnTo("/there"))); r.ReturnTo() != "" {
@@ -213,8 +214,8 @@ func TestInvitationBeginsAtTheFirstPage(t *testing.T) {
 	}
 }
 
-// TestCheckParam has every parameter that binds an answer to its login, and every one
-// that has an option.
+// TestCheckParam has every parameter that binds an answer to its login, and every parameter
+// with an option.
 func TestCheckParam(t *testing.T) {
 	t.Parallel()
 	refused := map[string]string{
@@ -245,8 +246,8 @@ func TestCheckParam(t *testing.T) {
 	}
 }
 
-// TestIsMetBy has a row for each wish that a session of the organization org_a, named
-// acme, does not fulfil.
+// TestIsMetBy has a row for each option that a session of the organization org_a, named
+// acme, does not meet.
 func TestIsMetBy(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -297,7 +298,7 @@ func TestIsMetBy(t *testing.T) {
 	}
 }
 
-// TestLink has a row for each option that can be in a link, and for each that cannot.
+// TestLink has a row for each option, with its place in a link or its error.
 func TestLink(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -399,7 +400,7 @@ func TestLinks(t *testing.T) {
 			}
 			ignored = append(ignored, name)
 		}
-		r, err := New(row.links.Options(taken)...) // which is all that Options reads
+		r, err := New(row.links.Options(taken)...) // Options reads nothing else
 		if err != nil || params(r) != row.want || strings.Join(ignored, " ") != row.ignored {
 			t.Errorf("%s: %s, %v, without %q; want %s without %q", row.why, params(r), err, ignored, row.want, row.ignored)
 		}
@@ -423,7 +424,7 @@ func TestLinksReturnTo(t *testing.T) {
 	}
 }
 
-// TestBrokenInvitationIsAnError: the person who follows it must see that it is broken.
+// TestBrokenInvitationIsAnError: the invited user must see that the invitation is broken.
 func TestBrokenInvitationIsAnError(t *testing.T) {
 	t.Parallel()
 	l := Links{
@@ -437,7 +438,7 @@ func TestBrokenInvitationIsAnError(t *testing.T) {
 	}
 }
 
-// TestLinkIsReadAsItWasWritten: what Link writes, the login route understands.
+// TestLinkIsReadAsItWasWritten: the login route reads every link of Link.
 func TestLinkIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	options := []Option{Organization("org_a"), Hint("ada"), Prompt("login"), ScreenHint("login"), UILocales("de"), ReturnTo("/there")}
@@ -453,7 +454,7 @@ func TestLinkIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// TestDirect: a login without a browser takes what means something there.
+// TestDirect: a login without a browser takes the options that apply to it.
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	addr := netip.MustParseAddr("203.0.113.9")

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// TestSaved has a row for each option: a request made of the saved options asks for the
-// same.
+// TestSaved has a row for each option: the saved options make the same request.
 func TestSaved(t *testing.T) {
 	t.Parallel()
 	every := []Option{Audience("https://every.example/"), Param("ext-every", "login"), Scopes("openid", "email")}
@@ -63,8 +62,8 @@ func TestSaved(t *testing.T) {
 	}
 }
 
-// TestSavedLeavesOut: a login that must show no page, and a login in a window of its
-// own, are not repeated as such. The state of the application is for one browser.
+// TestSavedLeavesOut: a repeated login can show pages and needs no pop-up, so it drops
+// these options. The state of the application is for one browser.
 func TestSavedLeavesOut(t *testing.T) {
 	t.Parallel()
 	base := must(New(Persistent(true)))
@@ -138,8 +137,8 @@ func TestBadSaved(t *testing.T) {
 	}
 }
 
-// TestDirectText: a login without a browser goes on with the same options, and with the state
-// of the application.
+// TestDirectText: a login without a browser continues with the same options, and with the
+// state of the application.
 func TestDirectText(t *testing.T) {
 	t.Parallel()
 	r := must(New(Organization("org_1"), ACR(true, "urn:a"), MaxAge(time.Minute), AppState(map[string]int{"n": 1}), ReturnTo("/x"), Persistent(true)))

@@ -9,8 +9,8 @@ import (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// reference is the standard library's result for a text, without the line
-// breaks that it takes.
+// reference is the standard library's result for a text. Line breaks, which the library
+// skips, are an error.
 func reference(text string) ([]byte, bool) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	return data, err == nil && !strings.ContainsAny(text, "\r\n")

@@ -82,14 +82,14 @@ func TestToken(t *testing.T) {
 }
 
 // TestDPoPScheme has the forms of a header with the scheme DPoP. An API that does not
-// accept the scheme finds no token in it, or a malformed header.
+// accept the scheme finds no token in the header, or a malformed header.
 func TestDPoPScheme(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		values []string
 		token  string
-		row    refusal.Row // if the scheme is accepted
-		off    refusal.Row // if it is not
+		row    refusal.Row // the API accepts the scheme
+		off    refusal.Row // the API does not
 	}{
 		{[]string{"DPoP abc.def"}, "abc.def", refusal.Row{}, refusal.NoToken},
 		{[]string{"dpOP   abc"}, "abc", refusal.Row{}, refusal.NoToken},
@@ -194,7 +194,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// The handler gets a URL without the token, and the other parameters as they were.
+// The handler gets a URL without the token. The other parameters stay.
 func TestQueryIsTakenOut(t *testing.T) {
 	t.Parallel()
 	r := get("/x?a=%20&access_token=t&b=1;2&access%5ftoken&=")
@@ -209,7 +209,7 @@ func TestQueryIsTakenOut(t *testing.T) {
 	}
 }
 
-// The handler reads the body from the beginning, also if that fails in the middle.
+// The handler reads the body from the beginning, also if the read fails in the middle.
 func TestBodyCanBeReadAgain(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("failed")
@@ -270,8 +270,8 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: cause %v", tt.why, errors.Unwrap(err))
 		}
 	}
-	// Without a token too, the handler gets a body that can be read, and every place
-	// sees the request that the one before has left.
+	// A request without a token also has a readable body. Each place sees the request that
+	// the one before has left.
 	c, err := Places{Form(), Query()}.Find(post("a=1", formType))
 	if body, _ := io.ReadAll(c.Request.Body); rowOf(err) != refusal.NoToken || string(body) != "a=1" {
 		t.Errorf("%q, %v", body, err)

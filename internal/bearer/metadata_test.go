@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCheckMetadataURL has the pairs of RFC 9728, Sections 3 and 3.1, and the pairs that
+// TestCheckMetadataURL has the pairs of RFC 9728, Sections 3 and 3.1, and pairs that
 // clients reject. The error has the pair that fits.
 func TestCheckMetadataURL(t *testing.T) {
 	t.Parallel()

@@ -97,7 +97,7 @@ func TestOf(t *testing.T) {
 		host      string
 		peer      string
 		forwarded []string // lines of X-Forwarded-Host
-		want      Base     // none if it is an error
+		want      Base     // none for an error
 	}{
 		{"host of the first", "app.example", "192.0.2.1:999", nil, app},
 		{"host in another case", "APP.example", "192.0.2.1:999", nil, app},
@@ -128,7 +128,7 @@ func TestOf(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "Config.BaseURLs") {
 			t.Errorf("%s: %v", tt.why, err)
 		}
-		// Of one base URL there is nothing to choose.
+		// One base URL leaves no choice.
 		if got, err := (Bases{List: []Base{other}, Proxies: proxies}).Of(r); got != other || err != nil {
 			t.Errorf("%s, only one: %v, %v", tt.why, got, err)
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCallerOf has the kinds of clients, and the forms in which each of them reads an
-// error: of any route, and of one that only navigations reach.
+// TestCallerOf has the kinds of clients, and the format of their errors: on any route, and
+// on a route for navigations alone.
 func TestCallerOf(t *testing.T) {
 	t.Parallel()
 	const turboAccept = "Accept: text/vnd.turbo-stream.html, text/html, application/xhtml+xml"
@@ -110,7 +110,7 @@ func TestKindsOfCallers(t *testing.T) {
 	}
 }
 
-// errorPage has a text of a stranger in each place.
+// errorPage has a text of an attacker in each place.
 var errorPage = Page{
 	Title: "Not <b>now", Text: `Later & "more".`, Reference: "abcd2345",
 	Links: []Link{{Href: `/x?a="b"&c`, Text: "Go <i>"}, {Href: "/new", Text: "New", NewTab: true}},

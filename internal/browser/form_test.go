@@ -12,7 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// A brokenBody fails with an error that quotes what was sent.
+// A brokenBody fails with an error that quotes the request.
 type brokenBody struct{}
 
 func (brokenBody) Read([]byte) (int, error) {
@@ -54,13 +54,13 @@ func TestForm(t *testing.T) {
 		case err != nil && strings.Contains(err.Error(), "secret-of-the-form"):
 			t.Errorf("%s: the error quotes the form: %v", tt.why, err)
 		}
-		if (err == fault.Size) != (tt.why == "too large") { // which has a status of its own
+		if (err == fault.Size) != (tt.why == "too large") { // with its own status
 			t.Errorf("%s: %v", tt.why, err)
 		}
 	}
 }
 
-// TestValues: what a form sends is in its body, and what a link sends is in its query.
+// TestValues reads a form from its body, and a link from its query.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

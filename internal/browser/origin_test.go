@@ -55,8 +55,8 @@ func TestCheckOrigin(t *testing.T) {
 	}
 }
 
-// TestLogoutOrigin has the three answers: a request is known to be meant, it is known
-// to come from elsewhere, or neither.
+// TestLogoutOrigin has the three answers: the user meant the request, another site made it,
+// or neither is known.
 func TestLogoutOrigin(t *testing.T) {
 	t.Parallel()
 	const meant, unknown = "meant", "unknown"

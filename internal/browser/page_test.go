@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// expectHeaders compares headers, of which Vary can have more lines.
+// expectHeaders compares headers. Vary can have more lines.
 func expectHeaders(t *testing.T, why string, h http.Header, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
@@ -23,7 +23,7 @@ func expectHeaders(t *testing.T, why string, h http.Header, want map[string]stri
 
 var nonceInPolicy = regexp.MustCompile(`style-src 'nonce-([A-Z2-7]{26})'`)
 
-// nonceOf returns the nonce of a page, and checks that a second page has another.
+// nonceOf returns the nonce of a page, and checks that a second page has another one.
 func nonceOf(t *testing.T, write func(w http.ResponseWriter)) (nonce string, w *httptest.ResponseRecorder) {
 	t.Helper()
 	w, again := httptest.NewRecorder(), httptest.NewRecorder()
@@ -37,7 +37,7 @@ func nonceOf(t *testing.T, write func(w http.ResponseWriter)) (nonce string, w *
 	return found[1], w
 }
 
-// TestWritePage: the frame that all pages share, with a button and without one.
+// TestWritePage: the frame of all pages, with a button and without one.
 func TestWritePage(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -76,8 +76,8 @@ func TestWritePage(t *testing.T) {
 	}
 }
 
-// TestLeave: a form that a person has posted gets a page, because a policy of the page
-// before can forbid redirects. Everything else gets a redirect.
+// TestLeave: a posted form gets a page, because a policy of the page before can forbid
+// redirects. Every other request gets a redirect.
 func TestLeave(t *testing.T) {
 	t.Parallel()
 	const target = `https://tenant.example/?a=1&b="><script>`
@@ -204,7 +204,7 @@ func TestWritePopup(t *testing.T) {
 	}
 }
 
-// TestFailedPopup: a message has what there is, and always type and ok.
+// TestFailedPopup: a message has the known fields, and always type and ok.
 func TestFailedPopup(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// request returns a request to https://app.example/page. A header is a line as in
-// "Name: value".
+// request returns a request to https://app.example/page. A header is a line: "Name: value".
 func request(method string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, "https://app.example/page", nil)
 	for _, line := range headers {
@@ -25,7 +24,7 @@ const (
 	acceptHTML   = "Accept: text/html,*/*;q=0.8"
 )
 
-// TestRequests has what each question about a request is answered: U for Uses, P for
+// TestRequests has the answer to each question about a request: U for Uses, P for
 // Prefetches, G for Upgrades.
 func TestRequests(t *testing.T) {
 	t.Parallel()
@@ -65,7 +64,7 @@ func TestRequests(t *testing.T) {
 		{"GET", []string{acceptHTML, "X-Requested-With: com.example.app"}, "U"},
 		{"GET", []string{"Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin"}, ""},
 
-		// Ahead of a person.
+		// Prefetches.
 		{"GET", []string{acceptHTML, "Sec-Purpose: prefetch;anonymous-client-ip"}, "P"},
 		{"GET", []string{acceptHTML, "Sec-Purpose: prerender"}, "P"},
 		{"GET", []string{acceptHTML, "Purpose: prefetch"}, "P"},
@@ -73,7 +72,7 @@ func TestRequests(t *testing.T) {
 		{"GET", []string{acceptHTML, "Sec-Purpose: other"}, "U"},
 		{"GET", []string{modeNavigate, "Sec-Purpose: prefetch"}, "P"},
 
-		// Another protocol.
+		// Upgrades.
 		{"GET", []string{acceptHTML, "Upgrade: websocket"}, "G"},
 		{"GET", []string{acceptHTML, "Upgrade: "}, "UG"},
 		{"GET", []string{modeNavigate, destDocument, "Upgrade: websocket"}, "G"},

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestBucket: how often a bucket lets something be done, and when the next time is.
+// TestBucket: the number of events that a bucket allows, and the time of the next one.
 func TestBucket(t *testing.T) {
 	t.Parallel()
 	start := time.Now()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A source counts fetches and does as it is told.
+// A source counts fetches and has a configured result.
 type source struct {
 	mu    sync.Mutex
 	calls int
@@ -117,8 +117,8 @@ func TestCallerGoesAway(t *testing.T) {
 	})
 }
 
-// TestOutage serves the old value for a day, with few attempts, and then says
-// what is wrong.
+// TestOutage serves the stale value for a day, with few attempts, and then returns the
+// failure.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{}
@@ -293,7 +293,7 @@ func TestPeekStartsNothing(t *testing.T) {
 	})
 }
 
-// TestGroupPeek: who only asks neither adds a member nor keeps one.
+// TestGroupPeek: Peek neither adds a member nor keeps one.
 func TestGroupPeek(t *testing.T) {
 	g := NewGroup(2, func(key string) *Value[string] {
 		return New(func(context.Context) (string, Life, error) { return "of " + key, Life{Due: time.Hour}, nil }, Policy{})
@@ -311,7 +311,7 @@ func TestGroupPeek(t *testing.T) {
 			t.Errorf("Peek(a) = %q, %v", v, ok)
 		}
 	}
-	g.Value("c") // takes the place of a, which was asked for only
+	g.Value("c") // takes the place of a, which Peek alone has read
 	if _, ok := g.Peek("a"); ok {
 		t.Error("Peek has kept a")
 	}
@@ -396,7 +396,7 @@ func TestForce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// One that was begun for another reason does not count, and is not doubled.
+		// A fetch for another reason does not count, and no second one starts.
 		go v.Refresh(t.Context())
 		synctest.Wait()
 		for range 20 {
@@ -410,7 +410,7 @@ func TestForce(t *testing.T) {
 		if s.count() != 3 {
 			t.Errorf("%d fetches, want 3", s.count())
 		}
-		// A failure holds back others, and keeps the value.
+		// A failure starts the backoff, and keeps the value.
 		s.set(time.Second, errDown)
 		for range 3 {
 			if _, err := v.Force(t.Context()); !errors.Is(err, errDown) {
@@ -424,7 +424,7 @@ func TestForce(t *testing.T) {
 		if n, err := v.Force(t.Context()); n != 7 || err != nil {
 			t.Errorf("held back: %d, %v", n, err)
 		}
-		// Whoever goes away does not end it.
+		// A caller that leaves does not end the fetch.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if _, err := v.Force(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -438,7 +438,7 @@ func TestForce(t *testing.T) {
 	})
 }
 
-// First is asked for as long as there is no value, once for each fetch.
+// First runs while there is no value, once for each fetch.
 func TestFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{delay: time.Second}
@@ -470,8 +470,7 @@ func TestFirst(t *testing.T) {
 	})
 }
 
-// TestDrop: a value that was dropped is fetched again, once, however many drop it. Any
-// other value stays.
+// TestDrop: many callers drop a value, and one fetch follows. Any other value stays.
 func TestDrop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{delay: time.Second}

@@ -9,11 +9,11 @@ import (
 	"unsafe"
 )
 
-// started has a monotonic clock reading, which times of a bubble do not have.
+// started has a monotonic clock reading. Times in a bubble have none.
 var started = time.Now()
 
-// A machine is a clock of a bubble. Slept is how long its machine has slept, or how far
-// somebody has set its clock: the wall clock differs by that, and the monotonic clock
+// A machine is a clock in a bubble. Slept is how long its machine has slept, or how far an
+// operator has set its clock. The wall clock differs by that time, and the monotonic clock
 // does not.
 type machine struct {
 	begin time.Time
@@ -33,8 +33,8 @@ func (m *machine) now() time.Time {
 	return later
 }
 
-// TestMachineSleeps: while the machine sleeps, values grow old, also if the clock that
-// Go compares stands still. A clock that was set back makes none younger.
+// TestMachineSleeps: values also age while the machine sleeps and its monotonic clock
+// stands still. A clock that was set back makes none younger.
 func TestMachineSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct {
@@ -72,8 +72,7 @@ func TestMachineSleeps(t *testing.T) {
 	})
 }
 
-// TestSleepAndBackoff: a failure holds fetches back for a time that ends by either
-// clock.
+// TestSleepAndBackoff: the backoff after a failure ends by either clock.
 func TestSleepAndBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct {
@@ -118,9 +117,9 @@ func TestRenewAfterSleep(t *testing.T) {
 	})
 }
 
-// TestFrozenProcess: the process is frozen, or the machine sleeps, while a fetch is
-// under way. Its callers get a value of a second fetch. A fetch that fails by itself is
-// not repeated, and neither is the second one.
+// TestFrozenProcess: the process freezes, or the machine sleeps, during a fetch. Its
+// callers get the value of a second fetch. A failed fetch is not repeated, and neither is
+// the second one.
 func TestFrozenProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := errors.New("the connection is dead")

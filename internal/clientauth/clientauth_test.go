@@ -24,7 +24,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestCheck: what is wrong with a method.
+// TestCheck: the mistakes in a method.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	certificate := []tls.Certificate{{}}
@@ -73,11 +73,11 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCredentials: what each method adds to the body and to the header.
+// TestCredentials: the additions of each method to the body and to the header.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	const id, text = "client:1", "s e%cret"
-	// RFC 6749, Section 2.3.1: both halves are encoded as in a form.
+	// RFC 6749, Section 2.3.1: both halves have the encoding of a form.
 	header := "Basic " + base64.StdEncoding.EncodeToString([]byte("client%3A1:s+e%25cret"))
 	for _, tt := range []struct {
 		method Method

@@ -23,7 +23,7 @@ import (
 
 func ecP256() *ecdsa.PrivateKey { return ecKey(elliptic.P256()) }
 
-// TestKeys: which keys fit which algorithm.
+// TestKeys: the keys for each algorithm.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	_, edKey, _ := ed25519.GenerateKey(rand.Reader)
@@ -129,7 +129,7 @@ func TestAssertion(t *testing.T) {
 		if err := json.Unmarshal(decoded[1], &claims); err != nil {
 			t.Fatal(err)
 		}
-		// The audience is one text, and the assertion is good for a minute.
+		// The audience is one text, and the assertion expires after a minute.
 		if claims.Iss != "client" || claims.Sub != "client" || claims.Aud != "https://tenant.example/" ||
 			claims.Iat != at.Unix() || claims.Exp != at.Unix()+60 || len(claims.Jti) != 22 || seen[claims.Jti] {
 			t.Errorf("%s: %s", tt.algorithm, decoded[1])
@@ -169,10 +169,10 @@ func TestForeignSignature(t *testing.T) {
 	}
 }
 
-// TestSize: Auth0 reads 2048 bytes of an assertion, and none of a longer one.
+// TestSize: Auth0 reads 2048 bytes of an assertion, and nothing of a longer one.
 func TestSize(t *testing.T) {
 	t.Parallel()
-	longest, shortest := 0, 1<<20 // of what is accepted and refused
+	longest, shortest := 0, 1<<20 // of the accepted assertion and the rejected one
 	for _, keyID := range []string{"", "k", "kk", "kkk"} {
 		m := WithKey(ofBits(8192), "RS256", keyID)
 		for n := 300; n < 400; n++ {
@@ -197,7 +197,7 @@ func TestSize(t *testing.T) {
 	if longest != 2048 || shortest != 2049 {
 		t.Errorf("up to %d bytes are accepted, and %d refused", longest, shortest)
 	}
-	// The key counts too, and other methods do not.
+	// The size of the key counts too, and other methods have no limit.
 	if err := WithKey(ofBits(16384), "RS256", "").CheckSize("client", "https://tenant.example/", at); err == nil {
 		t.Error("a long key is not found")
 	}
@@ -206,7 +206,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// TestParseKeyPEM: the forms in which openssl writes keys.
+// TestParseKeyPEM: the key formats of openssl.
 func TestParseKeyPEM(t *testing.T) {
 	t.Parallel()
 	ec := ecP256()
@@ -254,7 +254,7 @@ func TestParseKeyPEM(t *testing.T) {
 	}
 }
 
-// TestClock: the assertion has the time that the caller gives.
+// TestClock: the assertion has the caller's time.
 func TestClock(t *testing.T) {
 	t.Parallel()
 	c, err := WithKey(rsaKey(), "RS256", "").Credentials("client", "https://tenant.example/", at.Add(time.Hour))

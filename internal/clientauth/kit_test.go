@@ -32,7 +32,7 @@ func ecKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-// A signer is a key in an HSM: a public key, and what it signs with.
+// A signer is a key in an HSM: a public key, and a signing function.
 type signer struct {
 	public crypto.PublicKey
 	sign   func() ([]byte, error)

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// certificate makes a certificate. The serial number tells it from others.
+// certificate makes a certificate. The serial number identifies it.
 func certificate(t testing.TB, serial int64) *x509.Certificate {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))

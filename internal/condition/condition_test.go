@@ -9,7 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// TestAnd: what meets both demands meets each of them.
+// TestAnd: a session that meets the joint demand meets each of the two.
 func TestAnd(t *testing.T) {
 	t.Parallel()
 	age := func(seconds int) *int { return &seconds }

@@ -82,8 +82,8 @@ func TestSetAndValues(t *testing.T) {
 	}
 }
 
-// TestPartsFollowSize changes the size of one cookie up and down; after each
-// step exactly the needed names are left.
+// TestPartsFollowSize changes the size of one cookie up and down. After each step, the
+// browser has the needed names and no others.
 func TestPartsFollowSize(t *testing.T) {
 	b := browser{}
 	for _, step := range []struct{ size, parts int }{
@@ -275,8 +275,8 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
-// TestForeignCookiesCostNothing: cookies with other names take no memory, however
-// many there are.
+// TestForeignCookiesCostNothing: cookies with other names take no memory, for any number of
+// them.
 func TestForeignCookiesCostNothing(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", strings.Repeat("x=y; ", 3000)+"s=1")
@@ -303,7 +303,7 @@ func TestDeletionsOfAResponse(t *testing.T) {
 	}
 }
 
-// TestRead compares with net/http, for our own values.
+// TestRead compares our values with the result of net/http.
 func TestRead(t *testing.T) {
 	tests := []struct {
 		why    string
@@ -502,7 +502,7 @@ func FuzzValues(f *testing.F) {
 	})
 }
 
-// TestText: for every value, a line is as package net/http writes it.
+// TestText: each line equals the line of package net/http.
 func TestText(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Cookie{{Name: "a", Path: "/"}, {Name: "__Secure-a", Path: "/x", Domain: "acme.example", Secure: true, SameSite: http.SameSiteLaxMode, SessionOnly: true}} {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNames compares the cookies of an application with those that a browser is to
-// get. Only the session has the path and the domain of the configuration.
+// TestNames compares the cookies of an application with the expected names. Only the
+// session has the path and the domain of the configuration.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	const lax, strict, none = http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode
@@ -35,7 +35,8 @@ func TestNames(t *testing.T) {
 			Silent:      Cookie{Name: "app_session_silent", Path: "/", SameSite: lax},
 			Ended:       Cookie{Name: "app_session_ended", Path: "/", SameSite: lax},
 		}},
-		// The answer comes as a form of another site, which brings no Lax cookie.
+		// The answer is a form of another site, and the browser sends no Lax cookie with
+		// it.
 		{"form_post", session("/", "", true), true, Names{
 			Session:     Cookie{Name: "__Host-app_session", Path: "/", Secure: true, SameSite: strict, SessionOnly: true},
 			Transaction: Cookie{Name: "__Host-app_txn_", Path: "/", Secure: true, SameSite: none},
@@ -101,8 +102,8 @@ func TestSessionName(t *testing.T) {
 	}
 }
 
-// TestNamesOfTwoPaths: two applications on one host whose sessions have one name do
-// not read each other's logins.
+// TestNamesOfTwoPaths: two applications on one host have sessions with one name. Neither
+// reads the other's logins.
 func TestNamesOfTwoPaths(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -123,7 +124,8 @@ func TestNamesOfTwoPaths(t *testing.T) {
 	}
 }
 
-// TestCookiesOfTheApplication has a row for each cookie that is, or is not, of the application.
+// TestCookiesOfTheApplication has a row for each cookie of the application, and for foreign
+// ones.
 func TestCookiesOfTheApplication(t *testing.T) {
 	t.Parallel()
 	n := NewNames(Cookie{Name: "app_session", Path: "/"}, false)
@@ -156,8 +158,8 @@ func TestReadingIsWatched(t *testing.T) {
 	}
 }
 
-// TestTransactionNamesFit: the longest name that a configuration can have leaves room
-// for a transaction in one cookie.
+// TestTransactionNamesFit: the longest name in a configuration leaves room for a
+// transaction in one cookie.
 func TestTransactionNamesFit(t *testing.T) {
 	t.Parallel()
 	n := NewNames(Cookie{Name: strings.Repeat("n", 64), Path: "/" + strings.Repeat("p", 100), Secure: true}, true)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestEverySize reads back each size around the sizes that need a part more, in as
-// few parts as they fit into.
+// TestEverySize reads back each size near a boundary between two numbers of parts. The
+// number of parts is the least.
 func TestEverySize(t *testing.T) {
 	narrow := plain // the least room that Check accepts
 	for narrow.capacity() > lineLimit/4 {
@@ -60,7 +60,8 @@ func TestLongestCookie(t *testing.T) {
 	}
 }
 
-// TestNumberOfParts reads a value in as many parts as Set can write, and in no more.
+// TestNumberOfParts reads a value in the greatest number of parts that Set writes, and in
+// no more.
 func TestNumberOfParts(t *testing.T) {
 	for n, whole := range map[int]bool{1: false, 2: true, maxParts: true, maxParts + 1: false} {
 		b := browser{"s.0": fmt.Sprint(n, ":x")}

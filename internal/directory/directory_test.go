@@ -21,8 +21,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// A source is a tenant: documents of the Management API by path and query, and a
-// client file.
+// A source is a tenant: documents of the Management API by path and query, and a client
+// file.
 type source struct {
 	documents map[string]string // by path; with the parameter that selects a page
 	err       error             // of every document
@@ -122,7 +122,7 @@ func TestPages(t *testing.T) {
 	s := &source{documents: map[string]string{
 		clientPath:        `{"connections":[{"name":"a"}],"next":"p2"}`,
 		clientPath + "p2": `{"connections":[{"name":"b"}],"next":"p3"}`,
-		clientPath + "p3": `{"connections":[],"next":"p3"}`, // the last one, by its own word
+		clientPath + "p3": `{"connections":[],"next":"p3"}`, // the last page, by its own word
 	}}
 	if got, err := s.list().Get(t.Context(), ""); err != nil || text(got) != "a! a; b! b" || len(s.asked) != 3 {
 		t.Errorf("%s, %v after %d requests", text(got), err, len(s.asked))
@@ -165,7 +165,7 @@ func TestOrganizations(t *testing.T) {
 	if got, err := s.list().Get(t.Context(), "org_1"); err != nil || text(got) != "gh GitHub; saml! SAML" {
 		t.Errorf("%s, %v", text(got), err)
 	}
-	// Nothing is asked that is not admitted, and nobody without an API.
+	// The list sends no request while Admit returns an error, and none without an API.
 	s.admit, s.asked = errors.New("held back"), nil
 	if _, err := s.list().Get(t.Context(), "org_1"); err != s.admit || len(s.asked) > 0 {
 		t.Errorf("%v after %q", err, s.asked)
@@ -252,8 +252,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestCache: a list serves five minutes, a stale one for a day while the tenant
-// fails, and failures are told.
+// TestCache: a list is fresh for five minutes, and stale for a day while the tenant fails.
+// The list reports the failures.
 func TestCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{documents: map[string]string{clientPath: `{"connections":[{"name":"a"}]}`}}
@@ -288,7 +288,7 @@ func TestCache(t *testing.T) {
 	})
 }
 
-// TestCouldBe asks nobody.
+// TestCouldBe sends no request.
 func TestCouldBe(t *testing.T) {
 	s := &source{documents: map[string]string{
 		clientPath: `{"connections":[{"name":"gh"}]}`,
@@ -325,7 +325,7 @@ type longList struct {
 	fail  func(page, request int) error // nil for a good answer
 
 	mu       sync.Mutex
-	requests []int // the pages that were asked for
+	requests []int // of the requested pages
 }
 
 func (s *longList) get(ctx context.Context, path string, query url.Values, out any) error {
@@ -362,8 +362,8 @@ func (s *longList) count() int {
 	return len(s.requests)
 }
 
-// TestLongLists: a list of many pages is read to its end, however slow the tenant is and
-// however often it has had enough, and no page is read twice.
+// TestLongLists: the source reads a list of many pages to its end, for any delay and any
+// number of 429 responses. It reads no page twice.
 func TestLongLists(t *testing.T) {
 	busy := func(wait time.Duration) error { return &tenantapi.Error{Status: 429, Wait: wait} }
 	down := errors.New("the network is down")
@@ -397,7 +397,7 @@ func TestLongLists(t *testing.T) {
 		}}, "", 2, 1},
 		{"had enough before the first page", &longList{pages: 5, fail: func(page, n int) error {
 			if n == 1 {
-				return busy(time.Second) // nobody waits for a list that may never begin
+				return busy(time.Second) // no caller waits for a list that may never begin
 			}
 			return nil
 		}}, "", 2, 1},
@@ -445,8 +445,8 @@ func TestLongLists(t *testing.T) {
 	}
 }
 
-// TestUnreadListIsDropped: a list begins at its first page again if the tenant rejects
-// the next page, and if the first page is too old.
+// TestUnreadListIsDropped: reading begins at the first page again if the tenant rejects the
+// next page, and if the first page is too old.
 func TestUnreadListIsDropped(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -478,8 +478,8 @@ func TestUnreadListIsDropped(t *testing.T) {
 	}
 }
 
-// TestLongListIsReadLessOften: a list is read again after five minutes, and a list of
-// many pages after half a minute for each page.
+// TestLongListIsReadLessOften: a list is stale after five minutes, and a list of many pages
+// after half a minute for each page.
 func TestLongListIsReadLessOften(t *testing.T) {
 	for pages, due := range map[int]time.Duration{1: 5 * time.Minute, 10: 5 * time.Minute, 52: 26 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -503,7 +503,7 @@ func TestLongListIsReadLessOften(t *testing.T) {
 	}
 }
 
-// TestRemedy: only what the dashboard mends has a remedy.
+// TestRemedy: only mistakes in the dashboard have a remedy.
 func TestRemedy(t *testing.T) {
 	const authorize, grant = "authorize the application with the scopes read:connections and read:clients", "grant the application the scopes read:connections and read:clients"
 	for _, tt := range []struct {
@@ -527,7 +527,7 @@ func TestRemedy(t *testing.T) {
 	}
 }
 
-// TestLogFailures: a cause is a warning once in an hour, and else for debugging.
+// TestLogFailures: a cause is a warning once in an hour, and otherwise a debug line.
 func TestLogFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text strings.Builder

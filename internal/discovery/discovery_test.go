@@ -164,8 +164,8 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// TestInternationalHosts: a host with other characters than ASCII never equals what a
-// browser sends, so it is refused. The error has the form to use.
+// TestInternationalHosts: a host with non-ASCII characters never equals the host of a
+// browser's request. The error has the form to use.
 func TestInternationalHosts(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{

@@ -80,7 +80,7 @@ func TestWell(t *testing.T) {
 	}
 }
 
-// TestVariants are configurations without a failure that have other words for it.
+// TestVariants has configurations without a failure and with other words in the report.
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -202,7 +202,7 @@ func (h headers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// TestIssuerURL examines a tenant that is named by the URL of its issuer.
+// TestIssuerURL examines a tenant with the URL of its issuer as its name.
 func TestIssuerURL(t *testing.T) {
 	t.Parallel()
 	local := func(c *emulator.Config) { c.Host, c.URL = "", "http://127.0.0.1:4001" }
@@ -244,7 +244,7 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestPage holds the table of docs/doctor.md to the checks.
+// TestPage compares the table of docs/doctor.md with the checks.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/doctor.md")
@@ -344,7 +344,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// secrets are those of a world. They must be in no report.
+// secrets are the secrets of a world. No report may contain them.
 var secrets = []string{clientSecret, cookieSecret, "hunter2", "surprise surprise", "BEGIN RSA", "eyJ", "YOUR-CLIENT-SECRET", "ssh-rsa", url.QueryEscape(clientSecret + "/+")}
 
 // lookForSecrets searches a report in all its forms.
@@ -390,7 +390,7 @@ func echo(w *world, status int) http.HandlerFunc {
 	}
 }
 
-// TestSecretInAnotherVariable: a secret is pasted into a variable that is not for it.
+// TestSecretInAnotherVariable: a secret is in the wrong variable.
 func TestSecretInAnotherVariable(t *testing.T) {
 	t.Parallel()
 	const secret = "hidden-from-everybody"
@@ -417,8 +417,8 @@ func TestSecretInAnotherVariable(t *testing.T) {
 	}
 }
 
-// TestControlCharacters: a tenant cannot move the cursor of a terminal, or change the
-// order of its letters.
+// TestControlCharacters: a tenant cannot move the cursor of a terminal, or reorder its
+// letters.
 func TestControlCharacters(t *testing.T) {
 	t.Parallel()
 	const attack = "\x1b]0;owned\a\x1b[2J\r\nFAIL\u202eabc\u009b31m\x00\xff"
@@ -457,7 +457,7 @@ func TestControlCharacters(t *testing.T) {
 	}
 }
 
-// TestEndless: a tenant that never stops to send costs 1 MiB for each request.
+// TestEndless: a tenant that never stops sending costs 1 MiB for each request.
 func TestEndless(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/jwks.json", "/authorize", "/oauth/token", "/v2/logout", "/auth/login"} {
@@ -523,7 +523,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestElsewhere: the doctor follows no redirect, and sends credentials nowhere else.
+// TestElsewhere: the doctor follows no redirect, and sends no credentials to another host.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, e := range []emulator.Endpoint{emulator.Discovery, emulator.JWKS, emulator.Authorize, emulator.Token, emulator.Logout, emulator.Management} {
@@ -552,7 +552,7 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestBudget: there is no request after the last one.
+// TestBudget: the doctor sends no request beyond its budget.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -576,7 +576,7 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestOwnTransport: without a transport, the doctor has its own connections.
+// TestOwnTransport: a doctor without a transport makes its own connections.
 func TestOwnTransport(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -587,7 +587,7 @@ func TestOwnTransport(t *testing.T) {
 	}
 }
 
-// TestNames: the advice names existing identifiers. The compiler checks it.
+// TestNames: the advice names existing identifiers. The compiler checks them.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var c auth0.Config

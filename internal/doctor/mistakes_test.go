@@ -905,12 +905,12 @@ warn  end-session    The tenant has no end-session endpoint. Logout uses /v2/log
 `},
 }
 
-// useOld makes the tenant one of before November 2023.
+// useOld turns the tenant into one from before November 2023.
 func useOld(w *world) {
 	w.tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "end_session_endpoint") })
 }
 
-// privateKey is a key of an application, in PEM form.
+// privateKey is an application's key, in PEM form.
 func privateKey() string { return string(pem.EncodeToMemory(keyBlocks()[3])) }
 
 // publicKey is the public key of privateKey.
@@ -922,8 +922,8 @@ func publicKey() *rsa.PublicKey {
 	return &key.PublicKey
 }
 
-// TestMistakes makes each mistake, and compares the complaints about it. Each check with
-// a network has one mistake at least.
+// TestMistakes makes each mistake, and compares the complaints about it. Each check with a
+// network has at least one mistake.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	complained := map[string]bool{}

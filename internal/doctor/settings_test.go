@@ -9,7 +9,7 @@ import (
 	"github.com/seed-15d5a55c/auth0"
 )
 
-// TestReadSettings compares the settings with those that the library reads.
+// TestReadSettings compares the settings with the library's own.
 func TestReadSettings(t *testing.T) {
 	names := []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "APP_BASE_URL", "AUTH0_AUDIENCE",
 		"AUTH0_ISSUER_BASE_URL", "AUTH0_BASE_URL", "AUTH0_CALLBACK_URL", "AUTH0_CLIENT_ASSERTION_SIGNING_KEY", "AUTH0_CLIENT_ASSERTION_SIGNING_ALG"}
@@ -77,7 +77,7 @@ func TestParseEnv(t *testing.T) {
 	}
 }
 
-// TestParseEnvCost: the lines of a value are joined once, not one by one.
+// TestParseEnvCost: the parser joins the lines of a value once, not one by one.
 func TestParseEnvCost(t *testing.T) {
 	for _, text := range []string{"A=\"" + strings.Repeat("\n", 1000), "A=\"" + strings.Repeat("\n", 1000) + "\""} {
 		if n := testing.AllocsPerRun(10, func() { ParseEnv(text) }); n > 20 {

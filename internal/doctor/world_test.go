@@ -31,7 +31,7 @@ const (
 	cookieSecret = "5f0e4c9b7a1d8236e4f90b1c7d2a6358f1e0d9c8b7a69584736251403f2e1d0c"
 )
 
-// keyFile has the keys of the test kit: generating one takes most of a second.
+// keyFile has the keys of the test kit: a new key takes most of a second.
 var keyBlocks = sync.OnceValue(func() (blocks []*pem.Block) {
 	text, err := os.ReadFile("../testkit/keys.pem")
 	if err != nil {
@@ -53,8 +53,8 @@ func init() {
 	})
 }
 
-// A world is a tenant, an application that runs, and the environment of the doctor. It
-// has no mistake in the beginning.
+// A world is a tenant, a running application, and the environment of the doctor. A new
+// world has no mistake.
 type world struct {
 	t       *testing.T
 	tenant  *emulator.Tenant
@@ -136,7 +136,7 @@ func text(t *testing.T, r Report) string {
 	return b.String()
 }
 
-// complaints are the lines of a report that complain, and the advice for them.
+// complaints are the report's lines about mistakes, and the advice for them.
 func complaints(t *testing.T, r Report) string {
 	t.Helper()
 	_, lines, _ := strings.Cut(text(t, r), "\n\n")
@@ -235,7 +235,7 @@ func (w *world) failAfter(path string, n int) {
 	w.options.Transport = laterTransport{w, path, &n, nil}
 }
 
-// failAfterWith makes requests to a path have a fixed response after the first n.
+// failAfterWith gives requests to a path a fixed response after the first n.
 func (w *world) failAfterWith(path string, n, status int, body string) {
 	w.options.Transport = laterTransport{w, path, &n, func() *http.Response {
 		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestAllocations: the cost of a proof beside the verification of its signature. The
-// test is not parallel, because it counts the allocations of the process.
+// TestAllocations: the cost of a proof beside the verification of its signature. The test
+// is not parallel, because it counts the allocations of the process.
 func TestAllocations(t *testing.T) {
 	digest := sha256.Sum256([]byte("text"))
 	der := must(ecdsa.SignASN1(rand.Reader, p256(), digest[:]))
@@ -34,7 +34,7 @@ func TestAllocations(t *testing.T) {
 	if known > 4 {
 		t.Errorf("%v allocations for a known key", known)
 	}
-	// Nonces are made once in a window.
+	// The API makes nonces once in a window.
 	e.Nonces = must(NewNonces("api", []string{newSecret, oldSecret}))
 	text = proof(nil, members{"nonce": e.Nonces.Current(at)})
 	if n := allocations(func() *Reader { return same }); n > known {

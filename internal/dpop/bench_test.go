@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// BenchmarkFloor is one ES256 verification, without which no proof can be checked.
+// BenchmarkFloor is one ES256 verification. No check of a proof costs less.
 func BenchmarkFloor(b *testing.B) {
 	digest := sha256.Sum256([]byte("text"))
 	der := must(ecdsa.SignASN1(nil, p256(), digest[:]))
@@ -40,7 +40,7 @@ func BenchmarkParseRSA(b *testing.B) {
 	}
 }
 
-// BenchmarkProof is all that an API does with a proof.
+// BenchmarkProof is an API's whole work on a proof.
 func BenchmarkProof(b *testing.B) {
 	text, reader, memory := proof(nil, nil), NewReader(all), NewMemory(100_000, time.Now, nil)
 	bases, _ := NewBases([]string{"https://api.example"})

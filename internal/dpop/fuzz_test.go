@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// FuzzProof: a text is never valid unless it was signed with the key that it names.
-// The fuzzer has no private key. So it can reach a valid proof only with a text that it
-// was given, and package dpop must agree with the standard library about that.
+// FuzzProof: a valid text has a signature of the key in its header. The fuzzer has no
+// private key. Only a text from its corpus can lead it to a valid proof, and package dpop
+// must agree with the standard library about that.
 func FuzzProof(f *testing.F) {
 	add := func(text string) {
 		parts := strings.Split(text, ".")

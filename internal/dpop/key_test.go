@@ -101,7 +101,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("%s: %s", tt.why, tt.key.Algorithm())
 		}
 	}
-	// Without a token and a nonce, the members are not there.
+	// A proof without a token and a nonce lacks their members.
 	_, claims, _, _ := parts(t, must(Sign(fresh, Claims{Method: "GET", URL: "https://api.example", Now: at})))
 	delete(claims, "jti")
 	equalJSON(t, "no token", claims, map[string]any{"htm": "GET", "htu": "https://api.example/", "iat": at.Unix()})
@@ -127,7 +127,7 @@ func TestSignedURL(t *testing.T) {
 	}
 }
 
-// TestKeys: which keys can sign proofs.
+// TestKeys has the keys that can sign proofs, and others.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	_, edwards, _ := ed25519.GenerateKey(rand.Reader)
@@ -170,7 +170,7 @@ func (p publicOnly) Public() crypto.PublicKey { return p.public }
 
 func (publicOnly) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, nil }
 
-// TestScalar: the key of a session goes on in another process.
+// TestScalar: another process restores the key of a session.
 func TestScalar(t *testing.T) {
 	t.Parallel()
 	k := must(NewKey())
@@ -200,7 +200,7 @@ func TestBrokenSigner(t *testing.T) {
 	}
 }
 
-// TestKeyDoesNotPrint: nothing of the private key is in any text.
+// TestKeyDoesNotPrint: no text contains a part of the private key.
 func TestKeyDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	scalar := must(ec(elliptic.P256()).Bytes())

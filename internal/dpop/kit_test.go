@@ -39,7 +39,7 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func ec(curve elliptic.Curve) *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(curve, rand.Reader)) }
 
-// Each kind of key is made once per process.
+// Each process makes each kind of key once.
 var (
 	rsaKey  = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 	p256    = sync.OnceValue(func() *ecdsa.PrivateKey { return ec(elliptic.P256()) })
@@ -105,7 +105,7 @@ func sign(key crypto.Signer, alg, header, claims string) string {
 	return input + "." + b64(signature(key, alg, input))
 }
 
-// signature signs with a key as an algorithm wants it, or as the key can.
+// signature signs with a key, as an algorithm requires or as the key can.
 func signature(key crypto.Signer, alg, input string) []byte {
 	h := crypto.SHA256
 	switch alg {
@@ -140,7 +140,7 @@ func proof(header, claims members) string {
 	return sign(p256(), "ES256", headerOf("ES256", p256()).with(header).text(), good().with(claims).text())
 }
 
-// check does all that an API does with a proof.
+// check does an API's whole work on a proof.
 func check(text string, e Expect) (Use, error) {
 	p, err := NewReader(all).Parse(text)
 	if err != nil {

@@ -74,7 +74,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestMemoryAtOnce: of many uses at once, one is the first.
+// TestMemoryAtOnce: one of many concurrent uses is the first.
 func TestMemoryAtOnce(t *testing.T) {
 	t.Parallel()
 	m, _, _ := newMemory(100_000)
@@ -95,8 +95,8 @@ func TestMemoryAtOnce(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded: a flood of proofs takes no more places than there are, and is
-// told of once a second.
+// TestMemoryIsBounded: a flood of proofs takes the available places and no more. The memory
+// reports it once a second.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	m, c, told := newMemory(1000)
@@ -142,11 +142,11 @@ func TestMemoryEvicts(t *testing.T) {
 			t.Errorf("the proof that expires after %d: %v", sum, known)
 		}
 	}
-	// A proof that has expired makes room, which is no eviction.
+	// An expired proof makes room, which is no eviction.
 	if added, evicted := s.add(place{sum: [32]byte{50}, expiry: now + 50}, now+20); !added || evicted || len(s.byExpiry) != 3 {
 		t.Errorf("%v, %v, %d", added, evicted, len(s.byExpiry))
 	}
-	// One that is known evicts nothing.
+	// A recorded proof evicts nothing.
 	if added, evicted := s.add(place{sum: [32]byte{50}, expiry: now + 50}, now+20); added || evicted {
 		t.Errorf("%v, %v", added, evicted)
 	}
@@ -155,7 +155,7 @@ func TestMemoryEvicts(t *testing.T) {
 	}
 }
 
-// TestMemoryGetsSmaller: proofs that have expired leave while new ones come.
+// TestMemoryGetsSmaller: expired proofs leave while new ones come.
 func TestMemoryGetsSmaller(t *testing.T) {
 	t.Parallel()
 	m, c, told := newMemory(16_000)

@@ -73,8 +73,8 @@ func TestNonces(t *testing.T) {
 	refused(t, "without the old secret", err, fault.ProofNonce, "nonce")
 }
 
-// TestNonceForm: a nonce has the characters of RFC 9449, Section 8.1, a new one each
-// minute, and the first secret makes it.
+// TestNonceForm: a nonce has the characters of RFC 9449, Section 8.1. Each minute has a new
+// one, made with the first secret.
 func TestNonceForm(t *testing.T) {
 	t.Parallel()
 	both := must(NewNonces("api", []string{newSecret, oldSecret}))

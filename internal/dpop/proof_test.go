@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// TestAlgorithms: every algorithm with every key, of which one fits.
+// TestAlgorithms: every algorithm with every key. One key fits.
 func TestAlgorithms(t *testing.T) {
 	t.Parallel()
 	fits := map[string]crypto.Signer{"RS256": rsaKey(), "PS256": rsaKey(), "ES256": p256(), "ES384": p384(), "ES512": p521(), "EdDSA": edwards()}
@@ -38,7 +38,7 @@ func TestAlgorithms(t *testing.T) {
 		_, err := check(proof(members{"alg": alg}, nil), expected())
 		refused(t, alg, err, fault.Proof, "alg")
 	}
-	// Only the algorithms of the configuration.
+	// The configuration's algorithms, and no others.
 	if _, err := NewReader([]string{"RS256", "ES384"}).Parse(proof(nil, nil)); err == nil {
 		t.Error("an algorithm that the API does not accept")
 	}
@@ -59,7 +59,7 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestForm: one form of a proof is accepted.
+// TestForm: a proof has one accepted form.
 func TestForm(t *testing.T) {
 	t.Parallel()
 	text := proof(nil, nil)
@@ -136,7 +136,7 @@ func ofLength(n int) string {
 	}
 }
 
-// TestHeader has the header parameters that decide, and those that do not.
+// TestHeader has the header parameters that decide, and the ignored ones.
 func TestHeader(t *testing.T) {
 	t.Parallel()
 	for _, typ := range []any{"dpop+jwt", "DPoP+JWT", "application/dpop+jwt", "Application/DPOP+JWT"} {
@@ -163,8 +163,8 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// TestKnownHeader: a Reader caches the header of a valid proof, and of no other. Every
-// other proof with the header is checked like the first one.
+// TestKnownHeader: a Reader caches the header of a valid proof, and of no other. It checks
+// every other proof with the header like the first one.
 func TestKnownHeader(t *testing.T) {
 	t.Parallel()
 	r := NewReader(all)
@@ -185,7 +185,7 @@ func TestKnownHeader(t *testing.T) {
 	forged := parts[0] + "." + parts[1] + "." + b64(make([]byte, 64))
 	for _, tt := range []struct {
 		why, text string
-		check     string // that refuses it
+		check     string // that rejects it
 		known     bool   // afterwards
 	}{
 		{"forged", forged, "signature", false},
@@ -335,8 +335,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// TestClaims has one row for each way in which a claim can be wrong, and for each form
-// that is good.
+// TestClaims has one row for each mistake in a claim, and for each good form.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte(token))
@@ -345,7 +344,7 @@ func TestClaims(t *testing.T) {
 	for _, tt := range []struct {
 		why    string
 		claims members
-		check  string // that refuses it, empty for none
+		check  string // that rejects it, empty for none
 	}{
 		{"good", nil, ""},
 		{"htm in lower case", members{"htm": "get"}, "htm"},
@@ -429,8 +428,8 @@ func TestExpect(t *testing.T) {
 	refused(t, "no URL", err, fault.Proof, "htu")
 }
 
-// TestRoot: the API cannot tell whether the URL of a request for a base URL had a slash at
-// its end, if a proxy has removed the whole path.
+// TestRoot: a proxy can remove the whole path. Then the API cannot tell whether the URL of
+// a request for a base URL ended with a slash.
 func TestRoot(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -485,8 +484,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestUse: each proof has its own name, and is recorded as long as it can be
-// accepted.
+// TestUse: each proof has its own name. The record lasts as long as the proof is
+// acceptable.
 func TestUse(t *testing.T) {
 	t.Parallel()
 	use := func(key crypto.Signer, alg string, claims members) Use {
@@ -511,7 +510,7 @@ func TestUse(t *testing.T) {
 			t.Errorf("%s has the same name", why)
 		}
 	}
-	// The same proof is the same in another form, at another time and of another token.
+	// Key and jti alone identify a proof.
 	if again := use(p256(), "ES256", members{"jti": "a", "iat": at.Unix() - 300, "x": 1}); again.Key != first.Key {
 		t.Error("the name is not that of key and jti")
 	}
@@ -526,7 +525,7 @@ func TestUse(t *testing.T) {
 			t.Errorf("iat %s: until %v, want %v", iat, got.Sub(at), want)
 		}
 	}
-	// As long as an API whose clock is behind by the leeway accepts it.
+	// The record lasts while an API whose clock is behind by the leeway accepts the proof.
 	e := expected()
 	e.Now = first.Expiry.Add(-30*time.Second - time.Millisecond)
 	if _, err := check(proof(nil, nil), e); err == nil {

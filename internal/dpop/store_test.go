@@ -49,13 +49,14 @@ func TestTimely(t *testing.T) {
 				if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) || err == nil && added != tt.added {
 					t.Errorf("%v, %v; want %v, %q", added, err, tt.added, tt.want)
 				}
-				time.Sleep(2 * time.Minute) // the goroutine of a call that hangs ends before the bubble
+				time.Sleep(2 * time.Minute) // the goroutine of a hanging call ends before the bubble
 			})
 		})
 	}
 }
 
-// TestTimelyBusy: calls that hang are limited in number, and a canceled request waits for none.
+// TestTimelyBusy: the number of hanging calls is limited, and a canceled request waits for
+// none.
 func TestTimelyBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

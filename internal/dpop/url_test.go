@@ -99,8 +99,7 @@ func TestSameURL(t *testing.T) {
 	}
 }
 
-// TestURL: the URL of a request is one of the configuration, with the path that the
-// client has requested.
+// TestURL: the URL of a request is a configured one, with the path of the client's request.
 func TestURL(t *testing.T) {
 	t.Parallel()
 	one := basesOf(t, "https://api.example")
@@ -179,7 +178,7 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// TestBases: which base URLs can be used. All mistakes are found at once.
+// TestBases has the usable base URLs, and the mistakes. One error has all mistakes.
 func TestBases(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -212,8 +211,7 @@ func TestBases(t *testing.T) {
 	}
 }
 
-// FuzzNormalPath: a normal path is normal, and a path of the same meaning has the same
-// normal form.
+// FuzzNormalPath: a normal path stays the same, and has no dot segment.
 func FuzzNormalPath(f *testing.F) {
 	for _, path := range []string{"/a/../b", "/%2e%2e/%2F", "/ü", "/%", "//", "/a/./", "/.."} {
 		f.Add(path)

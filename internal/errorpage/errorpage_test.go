@@ -15,8 +15,8 @@ const (
 	again  = origin + "/auth/login?returnTo=%2Fpage"
 )
 
-// TestNew has the title and the links of each kind of refusal. The text is the
-// description, except where the person must know more.
+// TestNew has the title and the links of each kind of refusal. The text is the description,
+// unless the user must know more.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	where := site.New(site.Config{BaseURL: origin}, func(field, format string, args ...any) { t.Errorf(field+": "+format, args...) })
@@ -83,8 +83,8 @@ func TestUnknownHost(t *testing.T) {
 	}
 }
 
-// TestWriter: a function of the application that writes no status does not make a
-// success of a refusal.
+// TestWriter: an application's function that writes no status does not turn a refusal into
+// a success.
 func TestWriter(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -41,7 +41,7 @@ type counted struct{ n *int }
 
 func (c counted) String() string { *c.n++; return "" }
 
-// TestIs: a fault with a cause is the row that it was made of, and no other.
+// TestIs: a fault with a cause equals its own row, and no other.
 func TestIs(t *testing.T) {
 	t.Parallel()
 	made := Expired.Because("exp was %d s ago", 5)

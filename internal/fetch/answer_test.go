@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestUnusableAnswers: the error says what came instead of the expected JSON.
+// TestUnusableAnswers: the error describes the answer in place of the expected JSON.
 func TestUnusableAnswers(t *testing.T) {
 	t.Parallel()
 	type header = http.Header
@@ -64,7 +64,7 @@ func TestUnusableAnswers(t *testing.T) {
 	}
 }
 
-// TestUnknownHost: the error of a name that does not exist names the setting.
+// TestUnknownHost: the error for an unknown host name names the setting.
 func TestUnknownHost(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// A network is a server and the connections to it, which can fail. It is for a bubble
-// of synctest.
+// A network is a server and the connections to it, which can fail. It needs a bubble of
+// synctest.
 type network struct {
 	accepted chan net.Conn
 	once     sync.Once
@@ -27,8 +27,8 @@ type network struct {
 	slow     time.Duration
 }
 
-// A mortalConn is the client's end of a connection whose peer can vanish: what is
-// written is lost, and nothing comes.
+// A mortalConn is the client's end of a connection whose peer can vanish. Writes are lost,
+// and no data comes.
 type mortalConn struct {
 	net.Conn
 	mu   sync.Mutex
@@ -143,16 +143,16 @@ func request(t *testing.T, method string) *http.Request {
 	return r
 }
 
-// TestClosedConnection: the server closes a connection that has served before while the
-// next request is written. A request that may be sent twice reaches it on another
-// connection. Any other request does not, and fails.
+// TestClosedConnection: the server closes a used connection while the client writes the
+// next request. A repeatable request reaches the server on another connection. Any other
+// request fails.
 func TestClosedConnection(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, method string
 		repeatable   bool
 		wantErr      bool
-		requests     int // the first one, the one that is lost, its repetition
+		requests     int // the first one, the lost one, its repetition
 	}{
 		{"GET", "GET", false, false, 3},
 		{"POST", "POST", false, true, 2},
@@ -181,7 +181,7 @@ func TestClosedConnection(t *testing.T) {
 						t.Error("the mark was sent")
 					}
 				}
-				// Whatever happened, the next request works.
+				// The next request works after each of these.
 				if _, err := Do(c, request(t, "POST")); err != nil {
 					t.Errorf("the next request: %v", err)
 				}
@@ -190,8 +190,8 @@ func TestClosedConnection(t *testing.T) {
 	}
 }
 
-// TestVanishedPeer: the peer of every idle connection has vanished without a word. One
-// request finds out, within the time of a request, and no other pays for it.
+// TestVanishedPeer: the peers of all idle connections have vanished. One request finds out,
+// within its time limit, and no other pays for it.
 func TestVanishedPeer(t *testing.T) {
 	t.Parallel()
 	inNetwork(t, func(t *testing.T, n *network, c *http.Client) {
@@ -230,15 +230,15 @@ func TestVanishedPeer(t *testing.T) {
 	})
 }
 
-// TestVanishedPeerOfBusyConnection: requests follow each other so closely that the
-// connection is never idle. It is given up all the same.
+// TestVanishedPeerOfBusyConnection: the connection is never idle, because requests follow
+// each other closely. The client still gives it up.
 func TestVanishedPeerOfBusyConnection(t *testing.T) {
 	t.Parallel()
 	inNetwork(t, func(t *testing.T, n *network, c *http.Client) {
 		n.set(false, 1500*time.Millisecond)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
-		var lastFailed time.Time // when the last request began that failed
+		var lastFailed time.Time // the start of the last failed request
 		var vanished time.Time
 		for i := range 60 {
 			wg.Go(func() {
@@ -264,8 +264,8 @@ func TestVanishedPeerOfBusyConnection(t *testing.T) {
 	})
 }
 
-// TestIdleConnection: a connection that was idle for longer than servers and routers
-// keep it is not used again. A connection that was used a moment ago is.
+// TestIdleConnection: the client reuses a connection that was idle for a moment. It does
+// not reuse one that was idle for longer than servers and routers keep it.
 func TestIdleConnection(t *testing.T) {
 	t.Parallel()
 	inNetwork(t, func(t *testing.T, n *network, c *http.Client) {
@@ -289,8 +289,8 @@ func TestIdleConnection(t *testing.T) {
 	})
 }
 
-// TestSlowAnswer: a peer that takes its time is alive, and is not given up before the
-// time of a request is over.
+// TestSlowAnswer: a slow peer is alive. The client keeps it until the time of a request is
+// over.
 func TestSlowAnswer(t *testing.T) {
 	t.Parallel()
 	inNetwork(t, func(t *testing.T, n *network, c *http.Client) {
@@ -306,7 +306,7 @@ func TestSlowAnswer(t *testing.T) {
 	})
 }
 
-// TestCanceledRequest: a caller that goes away says nothing about the network.
+// TestCanceledRequest: a caller that leaves proves nothing about the network.
 func TestCanceledRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

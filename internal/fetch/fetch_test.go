@@ -171,8 +171,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestLengthIsNotBelieved: the length that a transport of the application gives decides
-// nothing about the body.
+// TestLengthIsNotBelieved: an application's transport gives a length. It decides nothing
+// about the body.
 func TestLengthIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	damaged := errors.New("damaged")

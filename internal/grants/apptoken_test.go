@@ -51,8 +51,8 @@ func TestAppToken(t *testing.T) {
 	})
 }
 
-// TestAppTokenIsShared: sources for the same share a token, whatever the order of the
-// scopes, and others do not.
+// TestAppTokenIsShared: sources with the same parameters share a token, for any order of
+// the scopes. Other sources do not.
 func TestAppTokenIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,8 +86,8 @@ func TestAppTokenIsShared(t *testing.T) {
 	})
 }
 
-// TestAppTokenLife: a token is used until nineteen twentieths of its life are over, and
-// replaced in the background after four fifths.
+// TestAppTokenLife: a token serves for nineteen twentieths of its life. A refresh in the
+// background comes after four fifths.
 func TestAppTokenLife(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestAppTokenLife(t *testing.T) {
 				t.Errorf("after %v: %d requests", tt.wait, len(s.requests))
 			}
 		}
-		// The tenant is down: the second token is used as long as it is good.
+		// The tenant is down: the second token serves until it expires.
 		s.status = 503
 		time.Sleep(570*time.Second - time.Millisecond)
 		if _, err := tokens.Get(t.Context()); err != nil {
@@ -121,8 +121,8 @@ func TestAppTokenLife(t *testing.T) {
 	})
 }
 
-// TestAppTokenOutage: the tenant is asked again after a second, and then after longer,
-// a minute at most.
+// TestAppTokenOutage: the next attempt comes after a second, and later ones after longer
+// pauses, a minute at most.
 func TestAppTokenOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestAppTokenOutage(t *testing.T) {
 	})
 }
 
-// TestAppTokenRenew: a token that is older than age is replaced.
+// TestAppTokenRenew replaces a token that is older than age.
 func TestAppTokenRenew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -177,8 +177,8 @@ func TestAppTokenRenew(t *testing.T) {
 	})
 }
 
-// TestAppTokenDrop: a token that an API has rejected is dropped for all equal sources,
-// and a token that came after it is not.
+// TestAppTokenDrop: a token that an API has rejected is dropped for all equal sources. A
+// later token is not.
 func TestAppTokenDrop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,8 +204,7 @@ func TestAppTokenDrop(t *testing.T) {
 	})
 }
 
-// TestAppTokenErrors: answers without a token, and an application that cannot prove who
-// it is.
+// TestAppTokenErrors: answers without a token, and an application that cannot authenticate.
 func TestAppTokenErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -225,8 +224,7 @@ func TestAppTokenErrors(t *testing.T) {
 	})
 }
 
-// TestAppTokenBound: of more than a thousand tokens, the one that was used longest ago
-// is forgotten.
+// TestAppTokenBound: the cache holds a thousand tokens, and evicts the least recently used.
 func TestAppTokenBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

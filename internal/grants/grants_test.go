@@ -14,7 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// TestRequests: the form of each grant, the header, and what the request is for.
+// TestRequests: the form of each grant, the header, and the purpose of the request.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, bearer)
@@ -96,7 +96,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestNoAudience: without an audience anywhere, the request names none.
+// TestNoAudience: a request without a configured audience names none.
 func TestNoAudience(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, bearer)
@@ -107,7 +107,7 @@ func TestNoAudience(t *testing.T) {
 	}
 }
 
-// TestRefusedRequests: what is refused before anything is sent.
+// TestRefusedRequests has the requests that fail before the client sends anything.
 func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, bearer)
@@ -187,7 +187,7 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// TestSend: what the tenant's answer means depends on the request.
+// TestSend: the meaning of the tenant's answer depends on the request.
 func TestSend(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, `{"access_token":"a","token_type":"N_A","id_token":"i"}`)
@@ -237,7 +237,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestSendMFA: a demand of a second factor says how to go on, whatever the status.
+// TestSendMFA: a demand for a second factor has the way to continue, for any status.
 func TestSendMFA(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 403, `{"error":"mfa_required","mfa_token":"TOKEN","mfa_requirements":{"challenge":[{"type":"otp"}]}}`)
@@ -265,7 +265,7 @@ func TestSendMFA(t *testing.T) {
 	}
 }
 
-// TestPasswordless: what is sent so that a code or a link goes out.
+// TestPasswordless: the request for a code or a link.
 func TestPasswordless(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, `{}`)
@@ -303,8 +303,8 @@ func TestPasswordless(t *testing.T) {
 	}
 }
 
-// TestPasswordlessErrors: nothing goes to nowhere, and what the tenant refuses is an
-// error.
+// TestPasswordlessErrors: a request without a recipient is an error, and so is the tenant's
+// rejection.
 func TestPasswordlessErrors(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 400, `{"error":"bad.email"}`)

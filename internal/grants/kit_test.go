@@ -26,7 +26,7 @@ type sent struct {
 	header            http.Header
 }
 
-// A tenant answers all requests in the same way, and remembers them.
+// A tenant gives all requests the same answer, and records them.
 type tenant struct {
 	*testing.T
 	requests []sent
@@ -48,7 +48,7 @@ func (s *tenant) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: s.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(s.body)), Request: r}, nil
 }
 
-// last returns the only request, and forgets it.
+// last returns the only request, and clears the record.
 func (s *tenant) last() sent {
 	s.Helper()
 	if len(s.requests) != 1 {
@@ -102,7 +102,8 @@ func send(t *testing.T, g *Grants, s *tenant, r *Request, err error) (url.Values
 	return form, got.header
 }
 
-// checkRefused reports an error that is not a refusal of a row whose text has a part.
+// checkRefused fails the test unless an error is a refusal of a row and its text has a
+// part.
 func checkRefused(t *testing.T, why string, err error, row refusal.Row, part string) {
 	t.Helper()
 	e, ok := err.(*refusal.Refusal)

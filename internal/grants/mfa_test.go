@@ -17,7 +17,7 @@ func demand(token string) *tenanterror.MFADemand {
 	return &tenanterror.MFADemand{Token: secret.OfText(token), Challenge: []string{"otp", "phone"}, Enroll: []string{"email"}}
 }
 
-// ofRefresh is what a refresh asks for.
+// ofRefresh is the demand of a refresh.
 var ofRefresh = Purpose{Scope: "a", Audience: "b", Organization: "c", Session: "d", Issuer: "e", Subject: "f"}
 
 // TestShown: a program sees the factors, and cannot change those of the MFA.
@@ -89,7 +89,7 @@ func TestSealedForm(t *testing.T) {
 	}
 }
 
-// TestOpenRefusals: what does not open.
+// TestOpenRefusals has the values that do not open.
 func TestOpenRefusals(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, bearer)
@@ -129,7 +129,7 @@ func TestOpenRefusals(t *testing.T) {
 	}
 }
 
-// TestFactors: the factors that are active.
+// TestFactors: the active factors.
 func TestFactors(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, `[
@@ -169,7 +169,7 @@ func TestFactors(t *testing.T) {
 	}
 }
 
-// TestChallenge: the request, and the MFA that takes the answer.
+// TestChallenge: the request, and the MFA for the answer.
 func TestChallenge(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 0, "")
@@ -216,7 +216,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-// TestAnswers: the token requests that go on with a second factor.
+// TestAnswers: the token requests with a second factor.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	g, s := newGrants(t, 200, `{"challenge_type":"oob","oob_code":"CODE","binding_method":"prompt"}`)
@@ -257,7 +257,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %v", tt.why, form)
 		}
 	}
-	// A code that is wrong can be tried again.
+	// A user can try again after a wrong code.
 	s.status, s.body = 403, `{"error":"invalid_grant"}`
 	r, err := m.OTP("1")
 	if err != nil {

@@ -93,7 +93,7 @@ func newEnv(t *testing.T, where site.Config) *env {
 	return e
 }
 
-// login begins a session with an ID token whose claims are given.
+// login begins a session with an ID token with the given claims.
 func (e *env) login(claims string) {
 	e.Helper()
 	c := must(jwt.ParseClaims(`{"iss":"`+issuer+`","sub":"ada","iat":2000000000`+claims+`}`, false, 0))
@@ -121,7 +121,7 @@ func (e *env) request(method, target string, header ...string) *http.Request {
 	return r
 }
 
-// An answer is what Admit has done.
+// An answer is the result of Admit.
 type answer struct {
 	admitted *http.Request
 	err      error
@@ -145,7 +145,7 @@ func expectRow(t *testing.T, why string, err error, want refusal.Row) {
 	}
 }
 
-// TestNewDemand has one row for each demand that a guard cannot have.
+// TestNewDemand has one row for each impossible demand.
 func TestNewDemand(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, site.Config{BaseURL: origin})
@@ -285,7 +285,7 @@ func TestNestedGuards(t *testing.T) {
 	expectRow(t, "two organizations at once", err, refusal.Misconfigured)
 }
 
-// TestNoSessionToJudge: a token is the principal, or the store does not answer.
+// TestNoSessionToJudge: the principal is a token, or the store does not answer.
 func TestNoSessionToJudge(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, site.Config{BaseURL: origin, BaseURLs: []string{"https://other.example"}})
@@ -315,8 +315,8 @@ func TestNoSessionToJudge(t *testing.T) {
 	}
 }
 
-// TestLoginLoop: a browser that loses the session each time gets a page at the fourth
-// login in a minute.
+// TestLoginLoop: a browser that loses the session each time gets a page at the fourth login
+// in a minute.
 func TestLoginLoop(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]authrequest.Option{"login route": nil, "tenant": {authrequest.MaxAge(time.Minute)}} {
@@ -331,7 +331,7 @@ func TestLoginLoop(t *testing.T) {
 			if looped != (try == 3) || !looped && got.err != nil {
 				t.Errorf("%s, try %d: %v", name, try, got.err)
 			}
-			// A callback begins a session, whose cookie the browser does not keep.
+			// A callback begins a session. The browser drops its cookie.
 			w := httptest.NewRecorder()
 			if err := e.c.Visits.Marks.ExpectSession(w, e.c.Visits.Jar(e.request("GET", "/"))); err != nil {
 				t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// A row is a token that is good but for one change.
+// A row is a token with one change to a good one.
 type row struct {
 	why    string
 	header change
@@ -26,8 +26,8 @@ type row struct {
 	cause  string       // a part of the cause
 }
 
-// signedTokens are ID tokens whose signature is good. The numbers are the items of
-// OpenID Connect Core 1.0, Section 3.1.3.7.
+// signedTokens are ID tokens with a good signature. The numbers are the items of OpenID
+// Connect Core 1.0, Section 3.1.3.7.
 var signedTokens = []row{
 	{why: "unchanged"},
 
@@ -103,7 +103,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestTwoReaders: go-oidc takes a nonce in another case for the nonce.
+// TestTwoReaders: go-oidc reads the nonce from a name in another case too.
 func TestTwoReaders(t *testing.T) {
 	t.Parallel()
 	for members, want := range map[string]*fault.Fault{
@@ -120,7 +120,7 @@ func TestTwoReaders(t *testing.T) {
 	}
 }
 
-// TestText changes the text of a token after it was signed.
+// TestText changes the text of a signed token.
 func TestText(t *testing.T) {
 	t.Parallel()
 	v := newVerifier()
@@ -229,8 +229,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestKeys has item 6. An issuer whose keys cannot be had is an outage, also if the
-// token has a kid that a fetch has just not found.
+// TestKeys has item 6. An issuer without available keys is an outage. This holds also for a
+// token with a kid that a fetch has not found.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	good, unknown := token(idClaims, nil, change{"nonce": nil}), token(idClaims, change{"kid": "nobody"}, change{"nonce": nil})
@@ -272,8 +272,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestClaimsBeforeKeys: a token that is rejected for its claims causes no fetch of
-// keys.
+// TestClaimsBeforeKeys: a token with rejected claims causes no fetch of the JWKS.
 func TestClaimsBeforeKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -333,7 +332,7 @@ func TestUnix(t *testing.T) {
 	}
 }
 
-// leftHalf returns the left half of a hash as at_hash and c_hash have it.
+// leftHalf returns the left half of a hash in the form of at_hash and c_hash.
 func leftHalf(sum []byte) string { return b64(sum[:len(sum)/2]) }
 
 func TestHashes(t *testing.T) {
@@ -398,7 +397,7 @@ func TestKept(t *testing.T) {
 			t.Errorf("%s: kept %s, want %s", tt.payload, got, tt.want)
 		}
 	}
-	// A function of the application may be slow, or may count.
+	// An application's function can be slow, or can count its calls.
 	var asked []string
 	(Identity{Payload: `{"a":1,"b":2}`}).Kept(func(name string) bool { asked = append(asked, name); return true })
 	if strings.Join(asked, " ") != "a b" {

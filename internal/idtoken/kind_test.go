@@ -9,16 +9,16 @@ import (
 
 const logoutEvent = `"events":{"http://schemas.openid.net/event/backchannel-logout":{}}`
 
-// A kindCase is a mark of a token, and for each verifier a part of the cause why the
-// token is rejected, empty if it is accepted. The ID token has no nonce, and the
-// logout token has the logout event.
+// A kindCase is a mark of a token. For each verifier it has a part of the rejection's
+// cause, empty for an accepted token. The ID token has no nonce, and the logout token has
+// the logout event.
 type kindCase struct {
 	mark            string
 	access, id, out string
 }
 
-// TestKinds has the marks of a token, each before the verifiers of access tokens, ID
-// tokens and logout tokens.
+// TestKinds sends each mark of a token to the verifiers of access tokens, ID tokens and
+// logout tokens.
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	const (
@@ -35,7 +35,7 @@ func TestKinds(t *testing.T) {
 	for _, tt := range []kindCase{
 		{`"x":1`, "", "", ""},
 
-		// The name that a token gives itself.
+		// The kind that a token names.
 		{`"typ":"Bearer"`, "", "claim typ " + accessNotID, accessNotOut},
 		{`"typ":"DPoP"`, "", accessNotID, accessNotOut},
 		{`"typ":"ID"`, "claim typ " + idNotAccess, "", idNotOut},
@@ -50,7 +50,7 @@ func TestKinds(t *testing.T) {
 		{`"typ":["ID"]`, "", "", ""},
 		{`"token_use":"ID"`, "", "", ""},
 
-		// Claims that one kind has.
+		// Claims of one kind.
 		{`"at_hash":"h"`, "there is at_hash, which only ID tokens have", "", "there is at_hash, which only ID tokens have"},
 		{`"c_hash":"h"`, "there is c_hash, which", "", "there is c_hash, which"},
 		{`"s_hash":"h"`, "there is s_hash, which", "", "there is s_hash, which"},
@@ -131,7 +131,7 @@ func TestEvents(t *testing.T) {
 	if isLogoutEvent(`{"http://schemas.openid.net/event/backchannel-logout":{}} x`) {
 		t.Error("a text after the object is accepted")
 	}
-	// Of an event that is there twice the last counts, as in package json.
+	// The last value of a repeated event counts, as in package json.
 	const event = `"http://schemas.openid.net/event/backchannel-logout":`
 	expectKind(t, "last event is none", checkLogoutKind(claimsOf(t, `{"events":{`+event+`{},`+event+`1}}`)), noLogout)
 }

@@ -36,8 +36,8 @@ const (
 	leeway = 60
 )
 
-// The keys of the issuer are named after their algorithms. The foreign key is not one
-// of them.
+// The keys of the issuer have the names of their algorithms. The foreign key is not one of
+// them.
 var (
 	edwards = ed25519.NewKeyFromSeed([]byte("a seed for tests, of 32 bytes ..."[:32]))
 	foreign = ed25519.NewKeyFromSeed([]byte("another seed for tests, of 32 ..."[:32]))
@@ -89,7 +89,7 @@ func signatureOf(alg, text string) []byte {
 // foreignSignature signs a text with a key that the issuer does not have.
 func foreignSignature(text string) []byte { return ed25519.Sign(foreign, []byte(text)) }
 
-// A change replaces members of a header or of claims, and removes those that are nil.
+// A change replaces members of a header or of claims, and removes nil members.
 type change map[string]any
 
 // with returns the members after a change.
@@ -150,8 +150,7 @@ func claimsOf(t *testing.T, payload string) *jwt.Claims {
 	return &c
 }
 
-// expect compares the fault of an error, nil for none, and looks for a text in its
-// cause.
+// expect compares the fault of an error, nil for none, and looks for a text in its cause.
 func expect(t *testing.T, why string, err error, want *fault.Fault, cause string) {
 	t.Helper()
 	got, _ := errors.AsType[*fault.Fault](err)

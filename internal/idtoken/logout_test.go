@@ -7,8 +7,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// logoutTokens are logout tokens whose signature is good (OpenID Connect Back-Channel
-// Logout 1.0, Sections 2.4 and 2.6).
+// logoutTokens are logout tokens with a good signature (OpenID Connect Back-Channel Logout
+// 1.0, Sections 2.4 and 2.6).
 var logoutTokens = []row{
 	{why: "unchanged"},
 

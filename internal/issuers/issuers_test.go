@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A fake issuer was made of an answer.
+// A fake issuer has the answer that it was made of.
 type fake struct {
 	answer string
 	trial  *Trial
@@ -25,7 +25,7 @@ func TestAdmitAndSettle(t *testing.T) {
 	if r.Held("a") != nil {
 		t.Error("an empty table holds an issuer")
 	}
-	// An issuer of the configuration is not kept.
+	// The table does not keep an issuer of the configuration.
 	configured := &fake{answer: "configured"}
 	if r.Admit("c", configured) != configured || r.Held("c") != nil {
 		t.Error("the table keeps an issuer of the configuration")
@@ -52,7 +52,7 @@ func TestAdmitAndSettle(t *testing.T) {
 	if !other.trial.isProven() || r.Held("a") != other {
 		t.Error("an issuer whose token was good is not kept")
 	}
-	// One that was dropped meanwhile does not come back in place of its successor.
+	// A dropped issuer does not come back in place of its successor.
 	late := made("2")
 	if r.Settle("a", late); r.Held("a") != other {
 		t.Error("an issuer took the place of one that was made of the same answer")
@@ -63,7 +63,7 @@ func TestAdmitAndSettle(t *testing.T) {
 	}
 }
 
-// Issuers of which no token was good take the place of each other alone.
+// Issuers without a good token take the place of each other alone.
 func TestFreshIssuersAreFew(t *testing.T) {
 	t.Parallel()
 	r := NewTable[*fake]()
@@ -79,13 +79,13 @@ func TestFreshIssuersAreFew(t *testing.T) {
 	if r.Held("0") != nil || r.Held(strconv.Itoa(3*maxFresh-1)) == nil {
 		t.Error("the oldest was not dropped, or the newest was")
 	}
-	// The queue does not grow with what has passed through it.
+	// The queue does not grow with the number of past issuers.
 	if n := cap(r.fresh.items); n > 8*maxFresh {
 		t.Errorf("the queue has room for %d", n)
 	}
 }
 
-// Of settled issuers, the table drops one that was not used since it last looked.
+// The table drops a settled issuer without any use since the last look.
 func TestUsedIssuersStay(t *testing.T) {
 	t.Parallel()
 	r := NewTable[*fake]()
@@ -105,7 +105,7 @@ func TestUsedIssuersStay(t *testing.T) {
 	if r.Held("used") != used || r.Held("idle") != nil || len(r.all) != maxSettled {
 		t.Errorf("used %v, idle %v, %d issuers", r.Held("used"), r.Held("idle"), len(r.all))
 	}
-	// Unused for two rounds, it goes too.
+	// The table also drops an issuer after two rounds without use.
 	for i := range 2 * maxSettled {
 		settle(fmt.Sprint("next ", i))
 	}
@@ -137,7 +137,7 @@ func TestLookUpsAreLimited(t *testing.T) {
 			t.Errorf("%d after a second, want 5", n)
 		}
 		time.Sleep(time.Hour)
-		// A good token gives back what its issuer has taken, and then nothing is limited.
+		// A good token refunds its issuer's lookups and ends the limit.
 		good := &fake{"good", r.NewTrial()}
 		for range 10 {
 			if !good.trial.MayLookUp() {

@@ -37,7 +37,7 @@ type everyKind struct {
 	own  string
 }
 
-// The types that Unmarshal leaves to encoding/json. Their names say why.
+// Types for which Unmarshal calls encoding/json. Their names say why.
 type (
 	embedding  struct{ inner }
 	twoOfAName struct{ Scope, SCOPE string }
@@ -61,7 +61,7 @@ type (
 	binary   struct{ A []byte }
 )
 
-// tagged returns a struct with a tag that linters do not accept.
+// tagged returns a struct with a tag that linters reject.
 func tagged(tag string) any {
 	return reflect.New(reflect.StructOf([]reflect.StructField{{Name: "A", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(tag)}})).Interface()
 }
@@ -88,7 +88,7 @@ func targets() map[string]func() any {
 	}
 }
 
-// texts are those of which two readers could make different things.
+// texts are ambiguous: two readers could read different values.
 var texts = []string{
 	`{}`, ` { } `, `null`, `[]`, `"x"`, ``, `{`, `{"S":"a"}x`, `{"S":"a",}`,
 	`{"S":"a","name":"b","b":true,"i":-5,"i8":127,"i64":9223372036854775807,"u":7,"u16":65535,"F32":1.5,"f64":1e300,"list":["x","y"],"https://acme.example/plan":"gold"}`,
@@ -132,8 +132,8 @@ func TestUnmarshal(t *testing.T) {
 	}
 }
 
-// TestPlainTypes: the types that Unmarshal decodes itself, so that TestUnmarshal compares
-// two decoders.
+// TestPlainTypes has the types that Unmarshal decodes itself, so that TestUnmarshal
+// compares two decoders.
 func TestPlainTypes(t *testing.T) {
 	t.Parallel()
 	isPlain := map[string]bool{"every kind": true, "scope": true, "not zero": true}
@@ -178,7 +178,7 @@ func TestUnmarshalAllocations(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshal looks for a text of which Unmarshal and encoding/json make different things.
+// FuzzUnmarshal looks for a text that Unmarshal and encoding/json read differently.
 func FuzzUnmarshal(f *testing.F) {
 	for _, text := range texts {
 		f.Add(text)

@@ -151,7 +151,7 @@ func TestString(t *testing.T) {
 }
 
 // TestPlain compares with a loop over bytes: each value at each place of three words, with
-// a neighbour of each kind.
+// a neighbor of each kind.
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	for c := range 256 {
@@ -255,8 +255,8 @@ func TestObjectDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzObject compares with encoding/json: it accepts every text that we accept,
-// and both read the same strings and numbers.
+// FuzzObject compares with encoding/json: it accepts every text that we accept, and both
+// read the same strings and numbers.
 func FuzzObject(f *testing.F) {
 	for _, s := range []string{`{}`, `{"a":1}`, `{"a":"\ud83d\ude00"}`, `{"a":["x","y"],"b":{"c":null}}`, `{"a":1e5,"a":2}`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}"} {
 		f.Add(s)

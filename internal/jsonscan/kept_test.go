@@ -18,7 +18,8 @@ type keptClaims struct {
 
 const keptText = `{"name":"ada","roles":["a","b"],"empty":[],"age":7}`
 
-// TestKept: each result is that of encoding/json, even if callers change the others.
+// TestKept: each result equals the result of encoding/json, even if callers change the
+// others.
 func TestKept(t *testing.T) {
 	var kept Kept
 	var want keptClaims
@@ -59,7 +60,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestKeptErrors: a text that does not fit is an error each time.
+// TestKeptErrors: a text of the wrong form is an error each time.
 func TestKeptErrors(t *testing.T) {
 	for _, text := range []string{`{"age":"x"}`, `{`, `{"age":1}x`} {
 		var kept Kept

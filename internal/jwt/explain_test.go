@@ -9,8 +9,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// TestMistakes: the cause names the mistake of the program that has sent the text, and
-// quotes nothing that can be a secret.
+// TestMistakes: the cause names the sending program's mistake, and quotes no text that can
+// be a secret.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	const secret = "S3CR3Tvalue1"
@@ -140,7 +140,7 @@ func TestOptionalClaims(t *testing.T) {
 	}
 }
 
-// TestExplanationHidesText: the cause has the text, which can be a secret, where no format
+// TestExplanationHidesText: the cause holds the text, which can be a secret. No format
 // shows it.
 func TestExplanationHidesText(t *testing.T) {
 	for _, text := range []string{"secret.secret", "secret.secret.!", "secret", "secret secret.x"} {

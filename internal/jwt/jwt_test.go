@@ -242,7 +242,7 @@ func TestParseClaimsRefuses(t *testing.T) {
 	}
 }
 
-// TestConfirmation has the forms of cnf, and the binding of the token, if it is known.
+// TestConfirmation has the forms of cnf, and the token's binding, if we know it.
 func TestConfirmation(t *testing.T) {
 	const sum = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 	for cnf, want := range map[string][2]string{
@@ -285,7 +285,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		// One token, one text: encoding again gives the same characters.
+		// A token has one text: encoding again gives the same characters.
 		decoded, _ := m.AppendSignature(nil)
 		signature := base64.RawURLEncoding.EncodeToString(decoded)
 		head, _, _ := strings.Cut(m.SigningInput, ".")
@@ -327,8 +327,8 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// TestFoldedNames has every spelling of a deciding name that a reader who folds case
-// takes for it.
+// TestFoldedNames has every spelling of a deciding name that a case-insensitive reader
+// accepts.
 func TestFoldedNames(t *testing.T) {
 	for _, claim := range decidingClaims {
 		spellings := []string{""}
@@ -358,8 +358,8 @@ func TestFoldedNames(t *testing.T) {
 	}
 }
 
-// The work for a name does not grow with the names before it: an attacker can send
-// as many as fit into a token.
+// The work for a name does not grow with the names before it. An attacker can fill a token
+// with names.
 func TestNameSet(t *testing.T) {
 	var s nameSet
 	const names = 5000
@@ -367,7 +367,7 @@ func TestNameSet(t *testing.T) {
 		if !s.add(strconv.Itoa(i)) {
 			t.Fatalf("name %d is taken for one of before", i)
 		}
-		if (s.many != nil) != (i >= maxCompared) { // which honest tokens never need
+		if (s.many != nil) != (i >= maxCompared) { // honest tokens never need it
 			t.Fatalf("after %d names, a map: %v", i+1, s.many != nil)
 		}
 	}
@@ -381,7 +381,7 @@ func TestNameSet(t *testing.T) {
 	}
 }
 
-// Every number of claims finds a name that is there twice, wherever the two are.
+// Every number of claims reveals a repeated name, at any two places.
 func TestRepeatedAmongMany(t *testing.T) {
 	for _, n := range []int{2, maxCompared - 1, maxCompared, maxCompared + 1, maxCompared + 2, 1700} {
 		for _, twice := range [][2]int{{0, 1}, {0, n - 1}, {n - 2, n - 1}} {

@@ -28,8 +28,7 @@ func certificatePEM() string {
 	return block("CERTIFICATE", must(x509.CreateCertificate(rand.Reader, template, template, &p256().PublicKey, p256())))
 }
 
-// TestStatic has one row for each form of document, and for each reason to reject
-// one.
+// TestStatic has one row for each form of document, and for each reason to reject one.
 func TestStatic(t *testing.T) {
 	good := publicPEM(&rsa1().PublicKey)
 	var ids []string
@@ -84,7 +83,7 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestFind has one row for each reason why no key of a snapshot is for a token.
+// TestFind has one row for each reason why a snapshot has no key for a token.
 func TestFind(t *testing.T) {
 	set := must(Static([]byte(jwks(
 		jwkText("rsa", &rsa1().PublicKey, nil), jwkText("ed", edwards().Public(), nil),
@@ -118,13 +117,13 @@ func TestFind(t *testing.T) {
 			}
 		}
 	}
-	// Each key without a name is tried.
+	// Verify tries each key without a kid.
 	if _, err := nameless.Verify(t.Context(), signed("any", "RS256", rsa1()), FromAnybody); err != nil {
 		t.Errorf("second key without a name: %v", err)
 	}
 }
 
-// TestKeysOfOneID: of the keys with one id, four are tried.
+// TestKeysOfOneID: Verify tries four of the keys with one kid.
 func TestKeysOfOneID(t *testing.T) {
 	s := &snapshot{}
 	for range 6 {
@@ -142,8 +141,8 @@ func TestKeysOfOneID(t *testing.T) {
 	}
 }
 
-// TestUnusableKeyIsKnown: the id of a key that cannot be used causes no fetch, and
-// such a key does not cost the others.
+// TestUnusableKeyIsKnown: the kid of an unusable key causes no fetch. The other keys stay
+// usable.
 func TestUnusableKeyIsKnown(t *testing.T) {
 	raw := []json.RawMessage{json.RawMessage(`{"kty":"LWE","kid":"strange"}`), json.RawMessage(`17`), json.RawMessage(jwkText("a", edwards().Public(), nil))}
 	s, skipped := newSnapshot(raw, nil)

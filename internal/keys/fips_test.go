@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// TestFIPSKeys: a program that enforces FIPS 140-3 does not use keys with which package
-// crypto/rsa verifies nothing. Their tokens have an unknown key, and not a wrong
-// signature.
+// TestFIPSKeys: package crypto/rsa verifies nothing with some keys if a program enforces
+// FIPS 140-3. A Set ignores them. Their tokens have an unknown key, not a wrong signature.
 func TestFIPSKeys(t *testing.T) {
 	t.Parallel()
 	odd := &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(rsa1().N, 1), 0, 1), E: 65537}

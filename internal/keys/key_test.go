@@ -22,7 +22,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 )
 
-// setFor returns a Set with the one key that an algorithm needs.
+// setFor returns a Set with one key for an algorithm.
 func setFor(t *testing.T, alg string) *Set {
 	t.Helper()
 	if alg == Symmetric {
@@ -32,8 +32,8 @@ func setFor(t *testing.T, alg string) *Set {
 	return must(Static([]byte(jwks(jwkText("k", public, nil)))))
 }
 
-// TestAlgorithms signs tokens with each algorithm under each alg: an algorithm
-// accepts its own signature and no other.
+// TestAlgorithms signs tokens with each algorithm under each alg: an algorithm accepts its
+// own signature and no other.
 func TestAlgorithms(t *testing.T) {
 	all := append(slices.Clone(Asymmetric), Symmetric)
 	for _, named := range all {
@@ -144,8 +144,8 @@ func checkDER(t *testing.T, r, s []byte) {
 	}
 }
 
-// rocaModulus returns a number of the given length that has the fingerprint of
-// CVE-2017-15361, but not modulo one prime if that is not 0.
+// rocaModulus returns a number of the given length with the fingerprint of CVE-2017-15361.
+// Except is a prime without it, or 0.
 func rocaModulus(bits int, power, except int64) *big.Int {
 	m := big.NewInt(1)
 	for p := int64(3); p <= 167; p += 2 {
@@ -194,8 +194,7 @@ func modulus(bits int) *big.Int {
 
 func rsaPublic(bits, e int) *rsa.PublicKey { return &rsa.PublicKey{N: modulus(bits), E: e} }
 
-// TestKeys has one row for each rule that a JWK must meet, and for each bound its
-// two sides.
+// TestKeys has one row for each rule of a JWK, and the two sides of each bound.
 func TestKeys(t *testing.T) {
 	good, curve, edward := &rsa1().PublicKey, &p256().PublicKey, edwards().Public().(ed25519.PublicKey)
 	lowOrderKey := func(i int, sign byte) string {
@@ -206,7 +205,7 @@ func TestKeys(t *testing.T) {
 	allRSA := Asymmetric[:6]
 	rows := []struct {
 		why, text  string
-		algorithms []string // nil if the key is not used
+		algorithms []string // nil if the Set ignores the key
 		err        string
 	}{
 		{"RSA", jwkText("k", good, nil), allRSA, ""},
@@ -303,7 +302,7 @@ func TestKeysOfGo(t *testing.T) {
 	}
 }
 
-// TestLowOrderForgery shows why keys of low order are rejected: one signature fits
+// TestLowOrderForgery shows the reason to reject keys of low order: one signature fits
 // every text.
 func TestLowOrderForgery(t *testing.T) {
 	identity := make([]byte, 32)

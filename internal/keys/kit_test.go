@@ -29,7 +29,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// Each kind of key is made once per process.
+// Each process makes each kind of key once.
 var (
 	rsa1    = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 	p256    = sync.OnceValue(func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
@@ -105,7 +105,7 @@ func privateFor(alg string) any {
 	return rsa1()
 }
 
-// signatureOf signs a text as an algorithm does.
+// signatureOf signs a text with an algorithm.
 func signatureOf(alg string, key any, text string) []byte {
 	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[alg[2:min(5, len(alg))]]
 	digest := func() []byte { h := hash.New(); h.Write([]byte(text)); return h.Sum(nil) }
@@ -127,7 +127,7 @@ func signatureOf(alg string, key any, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// input returns the part of a token that is signed.
+// input returns the signed part of a token.
 func input(id, alg string) string {
 	header := map[string]string{"alg": alg}
 	if id != "" {
@@ -146,11 +146,11 @@ func signed(id, alg string, key any) jwt.Message {
 	return messageOf(text, signatureOf(alg, key, text))
 }
 
-// ed returns a token that is signed with the Ed25519 key of edJWKS.
+// ed returns a token with a signature of the Ed25519 key of edJWKS.
 func ed(id string) jwt.Message { return signed(id, "EdDSA", edwards()) }
 
-// An issuer serves a document without a network. Its fields are changed only while
-// no request is under way.
+// An issuer serves a document without a network. A test changes its fields only while no
+// request is under way.
 type issuer struct {
 	document string
 	status   int

@@ -54,8 +54,8 @@ func parsePublicKey(text string) (*PublicKey, error) {
 	return j.Key()
 }
 
-// TestPublicKey: a JWK gives the key that it was made of, with its algorithms, and no
-// other key or algorithm verifies.
+// TestPublicKey: a JWK gives its original key, with its algorithms. No other key or
+// algorithm verifies.
 func TestPublicKey(t *testing.T) {
 	t.Parallel()
 	const input = "header.claims"
@@ -86,7 +86,7 @@ func fitting(alg string) []string {
 	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 }
 
-// TestBadPublicKeys: the keys of a program and of a client are checked alike.
+// TestBadPublicKeys: the checks are the same for a program's keys and a client's.
 func TestBadPublicKeys(t *testing.T) {
 	t.Parallel()
 	for why, public := range map[string]crypto.PublicKey{
@@ -133,7 +133,7 @@ func TestBadPublicKeys(t *testing.T) {
 			t.Errorf("%s: %v, want %s", why, err, tt.want)
 		}
 	}
-	// The greatest exponent that is accepted has 31 bits.
+	// The greatest accepted exponent has 31 bits.
 	for e, want := range map[string]bool{"f____w": true, "gAAAAQ": false, "AQABAAE": false, "AAEAAQ": false} {
 		if _, err := parsePublicKey(jwkText("", rsa1().Public(), change{"e": e})); (err == nil) != want {
 			t.Errorf("e is %s: %v", e, err)
@@ -141,7 +141,7 @@ func TestBadPublicKeys(t *testing.T) {
 	}
 }
 
-// TestSigner: the signatures of a Signer are those of its algorithm.
+// TestSigner: the signatures of a Signer verify with its algorithm.
 func TestSigner(t *testing.T) {
 	t.Parallel()
 	for _, alg := range []string{"RS256", "RS384", "PS256", "ES256"} {

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 )
 
-// TestFirstFetch: a Set fetches when it is first asked, once for all callers.
+// TestFirstFetch: a Set fetches at the first call, single-flight for all callers.
 func TestFirstFetch(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
 		is.delay = time.Second
@@ -70,7 +70,8 @@ func TestWarm(t *testing.T) {
 	expect(t, "given keys", must(Shared(secret)).Warm(t.Context()), nil)
 }
 
-// TestBackground refreshes keys that are due, while callers use the old ones.
+// TestBackground refreshes stale keys in the background. Callers use the old ones
+// meanwhile.
 func TestBackground(t *testing.T) {
 	rotated := edJWKS("b", "c")
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -109,8 +110,8 @@ func verify(t *testing.T, set *Set, id string, want *fault.Fault) {
 	expect(t, "kid "+id, err, want)
 }
 
-// TestMalformedSignature: it is rejected before keys are looked for, so that it causes no
-// fetch.
+// TestMalformedSignature: a Set rejects a malformed signature before it looks for keys, so
+// it sends no fetch.
 func TestMalformedSignature(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
 		for _, signature := range []string{"AB", "A", "!AAA", "AAAA="} {
@@ -170,8 +171,8 @@ func TestNotYet(t *testing.T) {
 	})
 }
 
-// TestFetchFailures has one row for each reason why a document is not used. The
-// keys that are held stay in use.
+// TestFetchFailures has one row for each reason to reject a document. The cached keys stay
+// in use.
 func TestFetchFailures(t *testing.T) {
 	good := edJWKS("a", "b")
 	for why, row := range map[string]struct {
@@ -209,7 +210,7 @@ func TestFetchFailures(t *testing.T) {
 	}
 }
 
-// TestSourceURL: the address can be unknown or unusable.
+// TestSourceURL: the URL can be unknown or unusable.
 func TestSourceURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is, noMetadata := &issuer{}, errors.New("no metadata")
@@ -226,7 +227,7 @@ func TestSourceURL(t *testing.T) {
 	})
 }
 
-// TestUnusableKeys: the others are used, and the log says why.
+// TestUnusableKeys: the Set uses the other keys, and the log has the reason.
 func TestUnusableKeys(t *testing.T) {
 	document := jwks(`{"kty":"LWE","kid":"strange"}`, jwkText("a", edwards().Public(), nil))
 	synctest.Test(t, func(t *testing.T) {
@@ -241,7 +242,7 @@ func TestUnusableKeys(t *testing.T) {
 	})
 }
 
-// TestTooManyKeys: the first hundred are used.
+// TestTooManyKeys: the Set uses the first hundred.
 func TestTooManyKeys(t *testing.T) {
 	for _, n := range []int{maxKeys, maxKeys + 1} {
 		var ids []string
@@ -298,8 +299,7 @@ func TestRotationKeepsKeys(t *testing.T) {
 	})
 }
 
-// TestRefresh: it fetches also while keys are fresh, and a fetch that began before
-// does not count.
+// TestRefresh fetches also while keys are fresh. A fetch that began before does not count.
 func TestRefresh(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
 		is.delay = time.Second
@@ -318,8 +318,8 @@ func TestRefresh(t *testing.T) {
 	expect(t, "given keys", must(Shared(secret)).Refresh(t.Context()), nil)
 }
 
-// TestUnknownKeyID: an unknown kid causes a fetch, and after a rotation finds its
-// key. The kid of nobody is looked for once in 30 seconds.
+// TestUnknownKeyID: an unknown kid causes a fetch, and after a rotation finds its key. A
+// forged kid causes a fetch once in 30 seconds.
 func TestUnknownKeyID(t *testing.T) {
 	rotated := edJWKS("b", "c")
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -346,8 +346,8 @@ func TestUnknownKeyID(t *testing.T) {
 	})
 }
 
-// TestThrottle: made-up kids cause two fetches at once and one more in each 30
-// seconds. Known kids are not concerned, nor is the tenant.
+// TestThrottle: forged kids cause two fetches at once and one more in each 30 seconds. The
+// limit is for neither known kids nor the tenant.
 func TestThrottle(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
 		verify(t, set, "a", nil)
@@ -379,8 +379,8 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
-// TestRefund: fetches that fail use up nothing, so that a rotation after an outage
-// is found at once.
+// TestRefund: failed fetches use up nothing, so the Set finds a rotation right after an
+// outage.
 func TestRefund(t *testing.T) {
 	rotated := edJWKS("c")
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -400,11 +400,11 @@ func TestRefund(t *testing.T) {
 		verify(t, set, "forged", fault.UnknownKey)
 		n := len(is.requests)
 		verify(t, set, "forged again", fault.UnknownKey)
-		is.expectFetches(t, n) // both have been paid for
+		is.expectFetches(t, n) // both fetches count
 	})
 }
 
-// TestUnknownKeyIDOfOldKeys: with keys that are due, an unknown kid is an outage.
+// TestUnknownKeyIDOfOldKeys: an unknown kid is an outage while the keys are stale.
 func TestUnknownKeyIDOfOldKeys(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
 		verify(t, set, "a", nil)
@@ -432,8 +432,8 @@ func TestUnknownKeyIDOfOldKeys(t *testing.T) {
 	})
 }
 
-// TestJoinedFetch: callers with unknown kids share one fetch, and keys that came
-// while a caller was on its way are looked at first.
+// TestJoinedFetch: callers with unknown kids share one fetch. A caller first looks at keys
+// that came while it waited.
 func TestJoinedFetch(t *testing.T) {
 	rotated := edJWKS("c", "d")
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -459,8 +459,8 @@ func TestJoinedFetch(t *testing.T) {
 	})
 }
 
-// TestTokensOfTheTenant: a fetch that was under way when a token came counts only
-// if it found the kid.
+// TestTokensOfTheTenant: a fetch that was under way when a token came counts only if it
+// found the kid.
 func TestTokensOfTheTenant(t *testing.T) {
 	rotated := edJWKS("c")
 	for _, row := range []struct {
@@ -556,8 +556,8 @@ func TestConfirm(t *testing.T) {
 	expect(t, "keys without a kid", nameless.Confirm(t.Context(), anothers), fault.Keys)
 }
 
-// TestConfirmOfKeyWithoutID: without a kid nothing tells that the fetch under way has
-// the key, so the next one decides.
+// TestConfirmOfKeyWithoutID: a missing kid cannot prove that the fetch under way has the
+// key, so the next fetch decides.
 func TestConfirmOfKeyWithoutID(t *testing.T) {
 	document := jwks(jwkText("", edwards().Public(), nil))
 	synctest.Test(t, func(t *testing.T) {
@@ -573,7 +573,7 @@ func TestConfirmOfKeyWithoutID(t *testing.T) {
 	})
 }
 
-// TestConfirmIsThrottled: a wrong signature can be confirmed twice in a row.
+// TestConfirmIsThrottled: Confirm checks two wrong signatures in a row.
 func TestConfirmIsThrottled(t *testing.T) {
 	forged := signed("a", "EdDSA", newEdwards())
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -589,8 +589,7 @@ func TestConfirmIsThrottled(t *testing.T) {
 	})
 }
 
-// TestMissedIDs: what was looked for in vain is forgotten with the keys, and takes
-// bounded memory.
+// TestMissedIDs: the record of unknown kids ends with the keys, and takes bounded memory.
 func TestMissedIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var u unknownKeys
@@ -628,7 +627,7 @@ func TestMissedIDs(t *testing.T) {
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := unknownKeys{ofAnybody: bucket.New(1, time.Hour), ofTenant: bucket.New(1, time.Hour)}
-		u.done(false) // nothing was paid
+		u.done(false) // the fetch had no cost
 		if !u.take(u.ofAnybody) || u.take(u.ofAnybody) {
 			t.Fatal("the bucket has not one fetch")
 		}
@@ -679,9 +678,9 @@ func TestBelievedFor(t *testing.T) {
 	}
 }
 
-// TestStaleCache: a cache keeps the keys and ignores the request's no-cache. A new key
-// is found as soon as the cache may not answer with the old keys any more. Until then,
-// its kid causes one fetch.
+// TestStaleCache: an HTTP cache keeps the keys and ignores the request's no-cache. A Set
+// finds a new key once the cache may no longer answer with the old ones. Until then, the
+// new kid causes one fetch.
 func TestStaleCache(t *testing.T) {
 	for _, tt := range []struct {
 		age  string
@@ -707,7 +706,7 @@ func TestStaleCache(t *testing.T) {
 	}
 }
 
-// TestStaleCacheFlood: answers that may not be kept at all do not loosen the limit for
+// TestStaleCacheFlood: answers without permission to cache do not loosen the limit for
 // unknown kids.
 func TestStaleCacheFlood(t *testing.T) {
 	inBubble(t, func(t *testing.T, is *issuer, set *Set) {
@@ -720,8 +719,8 @@ func TestStaleCacheFlood(t *testing.T) {
 	})
 }
 
-// TestSlowIssuer: the time of the client counts, for the fetch and for those who wait
-// for an unknown kid. Without one, a caller waits three seconds.
+// TestSlowIssuer: the client's timeout counts, for the fetch and for callers that wait for
+// an unknown kid. A caller without one waits three seconds.
 func TestSlowIssuer(t *testing.T) {
 	document := edJWKS("a", "b")
 	for _, tt := range []struct {
@@ -747,7 +746,7 @@ func TestSlowIssuer(t *testing.T) {
 			if took := time.Since(begin); took != tt.waited {
 				t.Errorf("timeout %v, delay %v: waited %v", tt.timeout, tt.delay, took)
 			}
-			time.Sleep(time.Minute) // for a fetch that nobody waits for
+			time.Sleep(time.Minute) // for a fetch without waiting callers
 		})
 	}
 }
@@ -780,8 +779,8 @@ func TestUnavailable(t *testing.T) {
 	expect(t, "out of time", Unavailable(ctx, down), fault.Keys)
 }
 
-// TestDueAfter: four fifths of the time that the issuer gives, within bounds, and up
-// to a fifth of that later.
+// TestDueAfter: four fifths of the issuer's time, within bounds, and up to a fifth of that
+// later.
 func TestDueAfter(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"":                               due * 72 / 100,

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 )
 
-// A written line is one that a log has got.
+// A written line is one line of a log.
 type written struct {
 	level slog.Level
 	msg   string
@@ -41,7 +41,7 @@ func (s *sink) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// levels are the levels of the lines, and the sink is empty after it.
+// levels returns the levels of the lines, and empties the sink.
 func (s *sink) levels() string {
 	var all []string
 	for _, line := range s.lines {
@@ -56,7 +56,7 @@ func newSink(least slog.Level) (*sink, *slog.Logger) {
 	return s, logging.New(slog.New(s))
 }
 
-// expect fails the test if got is not what is wanted.
+// expect fails the test unless got equals the wanted value.
 func expect[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
@@ -93,12 +93,12 @@ func TestTextIsFitForALog(t *testing.T) {
 	}
 }
 
-// A valuer is a value that says late what it is.
+// A valuer resolves late to its value.
 type valuer struct{ v any }
 
 func (v valuer) LogValue() slog.Value { return slog.AnyValue(v.v) }
 
-// TestEveryTextIsClipped: in each form of attribute that a text can have.
+// TestEveryTextIsClipped has each form of attribute with a text.
 func TestEveryTextIsClipped(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 9_000)
@@ -222,7 +222,7 @@ func TestWarningIsLeftOut(t *testing.T) {
 	})
 }
 
-// TestDerivedLoggersShareTheMemory: With and WithGroup do not begin anew.
+// TestDerivedLoggersShareTheMemory: With and WithGroup do not start a new memory.
 func TestDerivedLoggersShareTheMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestDerivedLoggersShareTheMemory(t *testing.T) {
 	})
 }
 
-// TestWarningsToldApartAreBounded: 256, and all others count as one.
+// TestWarningsToldApartAreBounded: 256 warnings count apart, and all others as one.
 func TestWarningsToldApartAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,8 +275,8 @@ func write(ctx context.Context, log *slog.Logger, level slog.Level, op, reason s
 	return reference, true
 }
 
-// TestReferenceIsInTheLog: in a log of level Debug each line has its own reference. Else
-// a line that is left out has the reference of the line before it.
+// TestReferenceIsInTheLog: each line of a log of level Debug has its own reference. In
+// another log, an omitted line has the reference of the line before it.
 func TestReferenceIsInTheLog(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -291,7 +291,7 @@ func TestReferenceIsInTheLog(t *testing.T) {
 		{"errors", slog.LevelInfo, slog.LevelError, "ERROR ERROR ERROR ERROR ERROR ERROR", "abcdef"},
 		{"debug, all are written", slog.LevelDebug, slog.LevelDebug, "DEBUG DEBUG DEBUG DEBUG DEBUG DEBUG", "abcdef"},
 		{"debug", slog.LevelInfo, slog.LevelDebug, "", "------"},
-		// The log decides by itself whether it takes a line of another level.
+		// The log alone decides about a line of another level.
 		{"informations", slog.LevelInfo, slog.LevelInfo, "INFO INFO INFO INFO INFO INFO", "abcdef"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -336,8 +336,8 @@ func TestReferenceIsEasyToQuote(t *testing.T) {
 	}
 }
 
-// TestLineIsNotHeldBackTwice: a line whose level is decided does not count as a
-// warning with its message, and its texts are clipped.
+// TestLineIsNotHeldBackTwice: a line with a decided level does not count as a warning with
+// its message, and its texts are clipped.
 func TestLineIsNotHeldBackTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -351,7 +351,7 @@ func TestLineIsNotHeldBackTwice(t *testing.T) {
 	})
 }
 
-// TestLineOfAnyLog: a log that New has not made has no memory. Its texts are clipped.
+// TestLineOfAnyLog: a log that New did not make has no memory. Its texts are clipped.
 func TestLineOfAnyLog(t *testing.T) {
 	t.Parallel()
 	s := &sink{least: slog.LevelInfo}
@@ -380,7 +380,7 @@ func TestWithoutALogger(t *testing.T) {
 	expect(t, "size", len(s.lines[0].msg), 515)
 }
 
-// A failing handler has an error of its own.
+// A failing handler returns its own error.
 type failing struct{ slog.Handler }
 
 var errFull = errors.New("disk full")

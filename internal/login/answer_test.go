@@ -43,8 +43,8 @@ func TestAnswerIsReadByParameterName(t *testing.T) {
 	}
 }
 
-// TestAnswerIsRefused has a row for each parameter that is there twice (RFC 6749,
-// Section 3.1) or too long.
+// TestAnswerIsRefused has a row for each repeated parameter (RFC 6749, Section 3.1) and for
+// each long one.
 func TestAnswerIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, name := range answerParams {
@@ -58,7 +58,7 @@ func TestAnswerIsRefused(t *testing.T) {
 		_, err = ParseAnswer(url.Values{"state": {"s"}, name: {strings.Repeat("x", most)}})
 		expect(t, name+" as long as possible", err, refusal.Row{}, "")
 		tooLong := refusal.Parameters
-		if name == "error_description" { // it is cut in the log
+		if name == "error_description" { // the log has a part of it
 			tooLong = refusal.Row{}
 		}
 		_, err = ParseAnswer(url.Values{"state": {"s"}, name: {strings.Repeat("x", most+1)}})
@@ -70,9 +70,8 @@ func TestAnswerIsRefused(t *testing.T) {
 	expect(t, "empty state", err, refusal.MissingState, "")
 }
 
-// TestResponse has a row for each answer that belongs to a transaction and is not
-// accepted (RFC 9207, Section 2.4; OpenID Connect Core 1.0, Sections 3.1.2.6 and
-// 3.2.2.5; RFC 6749, Section 4.2.2).
+// TestResponse has a row for each rejected answer to a transaction (RFC 9207, Section 2.4;
+// OpenID Connect Core 1.0, Sections 3.1.2.6 and 3.2.2.5; RFC 6749, Section 4.2.2).
 func TestResponse(t *testing.T) {
 	t.Parallel()
 	denied, byTenant := refusal.Denied, refusal.ByTenant
@@ -139,7 +138,7 @@ func TestResponse(t *testing.T) {
 	}
 }
 
-// TestResponseHasWhatItsTypeNames sends everything and looks at what is taken.
+// TestResponseHasWhatItsTypeNames sends everything and checks the used part.
 func TestResponseHasWhatItsTypeNames(t *testing.T) {
 	t.Parallel()
 	values := change{

@@ -31,7 +31,7 @@ func TestAuthenticationRequest(t *testing.T) {
 		why, configured, asked string
 		edit                   func(*Config)
 		options                []authrequest.Option
-		want                   params // beside what every request has
+		want                   params // beside those of every request
 		pkce                   bool
 	}{
 		{"code", "code", "", nil, nil, params{"response_type": "code", "scope": "openid profile"}, true},
@@ -114,8 +114,8 @@ func TestTransactionHasWhatTheCallbackNeeds(t *testing.T) {
 	}
 }
 
-// TestSecretsOfALogin: state, nonce and verifier are new for each login, and the
-// verifier has the form of RFC 7636, Section 4.1.
+// TestSecretsOfALogin: state, nonce and verifier are new for each login. The verifier has
+// the form of RFC 7636, Section 4.1.
 func TestSecretsOfALogin(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code")
@@ -134,7 +134,7 @@ func TestSecretsOfALogin(t *testing.T) {
 	}
 }
 
-// TestBeginWithoutTenant: a login does not begin if its end is known to fail.
+// TestBeginWithoutTenant: a login that cannot end does not begin.
 func TestBeginWithoutTenant(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code", discovers)
@@ -155,8 +155,8 @@ func TestBeginWithoutTenant(t *testing.T) {
 	expect(t, "no metadata for a grant", err, refusal.TenantDown, "")
 }
 
-// TestForwardedAddressInABrowser: the tenant sees the address of the browser itself, and
-// the option would do nothing.
+// TestForwardedAddressInABrowser: the tenant sees the browser's own address, and the option
+// would have no effect.
 func TestForwardedAddressInABrowser(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code")
@@ -172,8 +172,8 @@ const par = "/oauth/par"
 
 func pushed(c *Config) { c.Pushed = true }
 
-// TestPushedRequest: the tenant gets the request and the credentials, and the browser
-// a reference (RFC 9126, Sections 2.1 and 4).
+// TestPushedRequest: the tenant gets the request and the credentials, and the browser a
+// reference (RFC 9126, Sections 2.1 and 4).
 func TestPushedRequest(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code", pushed)
@@ -197,8 +197,8 @@ func TestPushedRequest(t *testing.T) {
 	}
 }
 
-// TestPushedRequestIsRefused has a row for each answer that ends a login at its
-// beginning (RFC 9126, Sections 2.2 and 2.3).
+// TestPushedRequestIsRefused has a row for each answer that ends a login at its beginning
+// (RFC 9126, Sections 2.2 and 2.3).
 func TestPushedRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	byTenant, badClient := refusal.ByTenant, refusal.TenantAnswer
@@ -236,8 +236,8 @@ func TestPushedRequestIsRefused(t *testing.T) {
 	}
 }
 
-// TestPushedRequestsAreLimited: a stranger who begins logins does not use up the rate
-// limits of the tenant, and does not ask a tenant that wants a pause.
+// TestPushedRequestsAreLimited: an attacker who begins logins does not use up the rate
+// limits of the tenant. No request goes to a tenant that wants a pause.
 func TestPushedRequestsAreLimited(t *testing.T) {
 	t.Parallel()
 	const good = `{"request_uri":"urn:example:1"}`
@@ -291,8 +291,8 @@ func TestPushedRequestsAreLimited(t *testing.T) {
 	}
 }
 
-// TestCheckPage, TestCheckPlain and TestCheckImplicit have a row for each request
-// that cannot end where it is begun.
+// TestCheckPage, TestCheckPlain and TestCheckImplicit have a row for each request that
+// cannot end at its own route.
 func TestCheckPage(t *testing.T) {
 	t.Parallel()
 	popup := func(tokens ...string) authrequest.Option { return authrequest.PopUp("https://app.example", tokens...) }
@@ -350,13 +350,13 @@ func TestCheckImplicit(t *testing.T) {
 	}
 }
 
-// asks returns an authentication that a function decides.
+// asks returns an authentication that a function answers.
 func asks(f func(context.Context) (clientauth.Method, error)) func(*Config) {
 	return isAuth(clientauth.Method{Name: "function", Current: f})
 }
 
-// TestPrepareGetsCredentialsForACode: nothing is asked for that the answer does not
-// need, and a failure leaves the answer as good as before.
+// TestPrepareGetsCredentialsForACode: a login asks for nothing beyond the needs of the
+// answer. A failure leaves the answer usable.
 func TestPrepareGetsCredentialsForACode(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -78,7 +78,7 @@ func TestTokenRequest(t *testing.T) {
 	}
 }
 
-// TestTokenResponse has a row for each answer to a code. A code is sent once (RFC
+// TestTokenResponse has a row for each answer to a code. The flow sends a code once (RFC
 // 6749, Sections 5.1 and 5.2; OpenID Connect Core 1.0, Section 3.1.3.3).
 func TestTokenResponse(t *testing.T) {
 	t.Parallel()
@@ -160,7 +160,7 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestAnswerThatIsCut: net/http reports a canceled request while the answer is read.
+// TestAnswerThatIsCut: net/http reports a canceled request during the read of the answer.
 func TestAnswerThatIsCut(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -178,17 +178,16 @@ func TestAnswerThatIsCut(t *testing.T) {
 	}
 }
 
-// An idTokenRow is an ID token that a login does not accept.
+// An idTokenRow is an ID token that a login rejects.
 type idTokenRow struct {
 	why   string
 	token idToken
-	want  *fault.Fault // nil if it is accepted
+	want  *fault.Fault // nil if the login accepts it
 	cause string
 }
 
 // idTokenRows are for every login with an ID token (OpenID Connect Core 1.0, Section
-// 3.1.3.7). The login has asked for an authentication of the last hour, and for the
-// acr urn:mfa.
+// 3.1.3.7). The login demands an authentication of the last hour, and the acr urn:mfa.
 var idTokenRows = []idTokenRow{
 	{"good", idToken{}, nil, ""},
 	{"other iss", idToken{claims: change{"iss": "https://other.example/"}}, fault.Issuer, ""},
@@ -208,18 +207,18 @@ var idTokenRows = []idTokenRow{
 	{"an access token", idToken{header: change{"typ": "at+jwt"}}, fault.Type, ""},
 }
 
-// hashRows are for an ID token that comes with the access token "access" (OpenID
-// Connect Core 1.0, Sections 3.1.3.8, 3.2.2.9 and 3.3.2.9).
+// hashRows are for an ID token that comes with the access token "access" (OpenID Connect
+// Core 1.0, Sections 3.1.3.8, 3.2.2.9 and 3.3.2.9).
 var hashRows = []idTokenRow{
 	{"hash of another access token", idToken{claims: change{"at_hash": hashOf("other")}}, fault.Hash, ""},
 	{"hash and more", idToken{claims: change{"at_hash": hashOf("access") + "AAAA"}}, fault.Hash, ""},
 	{"empty hash", idToken{claims: change{"at_hash": ""}}, fault.Hash, ""},
 }
 
-// strong is what the logins of idTokenRows ask for.
+// strong is the demand of the logins of idTokenRows.
 var strong = []authrequest.Option{authrequest.MaxAge(time.Hour), authrequest.ACR(true, "urn:mfa")}
 
-// met returns a change to the claims that strong asks for, and a further change.
+// met returns a change to the claims that strong demands, and a further change.
 func met(c change) change {
 	claims := change{"auth_time": began, "acr": "urn:mfa", "at_hash": hashOf("access")}
 	maps.Copy(claims, c)
@@ -240,7 +239,7 @@ func TestIDTokenOfACode(t *testing.T) {
 	}
 }
 
-// expectFault expects the refusal of a login because of a fault, nil for none.
+// expectFault expects the rejection of a login because of a fault, nil for none.
 func expectFault(t *testing.T, why string, err error, want *fault.Fault, cause string) {
 	t.Helper()
 	if want == nil {
@@ -277,7 +276,7 @@ func TestIDTokenOfTheImplicitFlow(t *testing.T) {
 	}
 }
 
-// TestIDTokenOfTheHybridFlow: a code whose ID token is not accepted is not sent
+// TestIDTokenOfTheHybridFlow: the flow does not send a code with a rejected ID token
 // (OpenID Connect Core 1.0, Sections 3.3.2.8 to 3.3.2.12).
 func TestIDTokenOfTheHybridFlow(t *testing.T) {
 	t.Parallel()
@@ -319,8 +318,8 @@ func TestIDTokenOfTheHybridFlow(t *testing.T) {
 	}
 }
 
-// TestSecondIDToken has a row for each second ID token of the Hybrid Flow that does
-// not fit (OpenID Connect Core 1.0, Sections 3.3.3.5 to 3.3.3.9).
+// TestSecondIDToken has a row for each second ID token of the Hybrid Flow that does not fit
+// (OpenID Connect Core 1.0, Sections 3.3.3.5 to 3.3.3.9).
 func TestSecondIDToken(t *testing.T) {
 	t.Parallel()
 	for _, row := range append(slices.Concat(idTokenRows, hashRows),
@@ -340,8 +339,8 @@ func TestSecondIDToken(t *testing.T) {
 	}
 }
 
-// TestIDTokensOfTwoIssuers: today one login has one issuer, which each ID token is
-// compared with. The rule holds without that too.
+// TestIDTokensOfTwoIssuers: today one login has one issuer, and each ID token must have it.
+// The rule holds without that too.
 func TestIDTokensOfTwoIssuers(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code id_token")
@@ -356,7 +355,7 @@ func TestIDTokensOfTwoIssuers(t *testing.T) {
 	expect(t, "other issuer", err, badIDToken(fault.Claim), "of different users")
 }
 
-// TestOtherTypes has a login of each response type that the tests above do not have.
+// TestOtherTypes has a login of each response type without a test above.
 func TestOtherTypes(t *testing.T) {
 	t.Parallel()
 	front := change{"access_token": "front", "token_type": "Bearer", "expires_in": "600"}
@@ -393,8 +392,8 @@ func TestOtherTypes(t *testing.T) {
 	}
 }
 
-// TestAuthenticationAfterTheBeginning: a max_age of 0 is compared with the beginning
-// of the login, and every other one with the time of the answer.
+// TestAuthenticationAfterTheBeginning: a max_age of 0 counts from the beginning of the
+// login, and every other one from the time of the answer.
 func TestAuthenticationAfterTheBeginning(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -414,9 +413,8 @@ func TestAuthenticationAfterTheBeginning(t *testing.T) {
 	}
 }
 
-// TestRefusedAnswerIsNotRedeemed: the checks of the answer come before the code is
-// sent. Otherwise the code would go to a tenant that is not the one that made it (RFC
-// 9207, Section 2.4).
+// TestRefusedAnswerIsNotRedeemed: the checks of the answer come before the flow sends the
+// code. Otherwise the code of one tenant would go to another (RFC 9207, Section 2.4).
 func TestRefusedAnswerIsNotRedeemed(t *testing.T) {
 	t.Parallel()
 	promises := withMetadata(func(m *discovery.Metadata) { m.IssuerInResponse = true })
@@ -445,8 +443,8 @@ func TestRefusedAnswerIsNotRedeemed(t *testing.T) {
 	}
 }
 
-// TestCodesAreLimited: a stranger who makes up codes does not use up the rate limits
-// of the tenant. People who log in are not counted.
+// TestCodesAreLimited: an attacker who forges codes does not use up the rate limits of the
+// tenant. Successful logins do not count.
 func TestCodesAreLimited(t *testing.T) {
 	t.Parallel()
 	prepare := func(e *env, tr *transaction.Transaction) (*Pending, error) {
@@ -491,8 +489,8 @@ func TestCodesAreLimited(t *testing.T) {
 	})
 }
 
-// TestForgedKidsDoNotDelayARotation: unknown kids of ID tokens that came through the
-// browser are limited, and those from the token endpoint have a limit of their own.
+// TestForgedKidsDoNotDelayARotation: unknown kids of ID tokens through the browser are
+// limited. Those from the token endpoint have a separate limit.
 func TestForgedKidsDoNotDelayARotation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -523,8 +521,8 @@ func TestForgedKidsDoNotDelayARotation(t *testing.T) {
 	})
 }
 
-// TestOrganization has a row for each organization that is not the one of the login,
-// with and without Config.CheckOrganization.
+// TestOrganization has a row for each organization other than the login's, with and without
+// Config.CheckOrganization.
 func TestOrganization(t *testing.T) {
 	t.Parallel()
 	forbidden := errors.New("not this one")
@@ -534,7 +532,7 @@ func TestOrganization(t *testing.T) {
 		check      bool
 		want       *fault.Fault
 		cause      string
-		checked    string // id that was checked
+		checked    string // checked id
 	}{
 		{"none", "", nil, false, nil, "", ""},
 		{"not asked for", "", change{"org_id": "org_a"}, false, nil, "", ""},
@@ -584,8 +582,8 @@ func TestOrganization(t *testing.T) {
 	}
 }
 
-// TestOrganizationOfAFrontToken: the check is for ID tokens of every flow. The
-// response type token has none, and nothing to check.
+// TestOrganizationOfAFrontToken: the check is for ID tokens of every flow. The response
+// type token has none.
 func TestOrganizationOfAFrontToken(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "id_token")
@@ -594,8 +592,7 @@ func TestOrganizationOfAFrontToken(t *testing.T) {
 	expect(t, "other organization", err, badIDToken(fault.Organization), "org_id is")
 }
 
-// TestGranted has a row for each answer to a token request without a browser that is
-// not accepted.
+// TestGranted has a row for each rejected answer to a token request without a browser.
 func TestGranted(t *testing.T) {
 	t.Parallel()
 	const now = began + 500
@@ -664,7 +661,7 @@ func TestGranted(t *testing.T) {
 	}
 }
 
-// TestClaimsAreSelectedOnce: a function of the application may be slow, or may count.
+// TestClaimsAreSelectedOnce: an application's function can be slow, or can count its calls.
 func TestClaimsAreSelectedOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0

@@ -70,7 +70,7 @@ func jwks(kid string) string {
 	}})))
 }
 
-// A change replaces members of a JSON object, and removes those that are nil.
+// A change replaces members of a JSON object, and removes nil members.
 type change map[string]any
 
 // with returns the members after a change.
@@ -82,7 +82,7 @@ func with(members, c change) change {
 	return changed
 }
 
-// An idToken is an ID token that the tenant can sign.
+// An idToken is an ID token for the tenant's signature.
 type idToken struct {
 	claims, header change
 	key            ed25519.PrivateKey // nil for a key of the issuer
@@ -122,7 +122,7 @@ func gives(c change) answerOf {
 	return says(200, string(must(json.Marshal(with(change{"access_token": "access", "token_type": "Bearer", "expires_in": 600}, c)))))
 }
 
-// A request is one that the tenant has got.
+// A request is one request at the tenant.
 type request struct {
 	path   string
 	header http.Header
@@ -229,12 +229,12 @@ func newEnv(t *testing.T, responseType string, edits ...func(*Config)) *env {
 	return e
 }
 
-// withMetadata changes what is known of the tenant without a request.
+// withMetadata changes the known metadata of the tenant without a request.
 func withMetadata(edit func(*discovery.Metadata)) func(*Config) {
 	return func(c *Config) { edit(c.Client.Tenant.Static) }
 }
 
-// discovers makes the tenant one of which everything is looked up.
+// discovers turns the tenant into one that needs discovery for everything.
 func discovers(c *Config) { c.Client.Tenant.Static = nil }
 
 func isAuth(a clientauth.Method) func(*Config) { return func(c *Config) { c.Client.Auth = a } }
@@ -253,7 +253,7 @@ func (e *env) begin(options ...authrequest.Option) (*url.URL, *transaction.Trans
 	return must(url.Parse(authURL)), t
 }
 
-// complete does what a callback does with an answer.
+// complete does a callback's work with an answer.
 func (e *env) complete(t *transaction.Transaction, values url.Values) (Result, error) {
 	e.Helper()
 	a, err := ParseAnswer(values)
@@ -267,8 +267,8 @@ func (e *env) complete(t *transaction.Transaction, values url.Values) (Result, e
 	return p.Complete(e.Context())
 }
 
-// answerTo is a good answer to a login with the given values beside its state. The
-// changes replace values, or remove them with nil.
+// answerTo is a good answer to a login with the given values beside its state. The changes
+// replace values, or remove them with nil.
 func answerTo(t *transaction.Transaction, c change) url.Values {
 	values := url.Values{}
 	for name, value := range with(change{"state": t.State}, c) {
@@ -277,10 +277,10 @@ func answerTo(t *transaction.Transaction, c change) url.Values {
 	return values
 }
 
-// badIDToken is the refusal of a login because of its ID token.
+// badIDToken is the rejection of a login because of its ID token.
 func badIDToken(f *fault.Fault) refusal.Row {
 	row := refusal.IDToken
-	switch f { // the person, or the owner of the site, can do something about these
+	switch f { // the user, or the site's administrator, can act on these
 	case fault.Organization:
 		row = refusal.Row{Status: 403, Code: "access_denied", Description: "your account is not a member of the organization that you tried to log in to"}
 	case fault.AuthTime, fault.ACR:
@@ -290,8 +290,8 @@ func badIDToken(f *fault.Fault) refusal.Row {
 	return row
 }
 
-// expect compares the row of a refusal, the zero row for none, and looks for a text
-// in its cause.
+// expect compares the row of a refusal, the zero row for none, and looks for a text in its
+// cause.
 func expect(t *testing.T, why string, err error, want refusal.Row, cause string) *refusal.Refusal {
 	t.Helper()
 	if want == (refusal.Row{}) {

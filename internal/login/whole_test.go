@@ -11,8 +11,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 )
 
-// TestALoginFromBeginningToEnd is the way of a browser: a cookie that is kept, an
-// answer that finds it, and tokens.
+// TestALoginFromBeginningToEnd is the way of a browser: a stored cookie, an answer that
+// finds it, and tokens.
 func TestALoginFromBeginningToEnd(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "code")

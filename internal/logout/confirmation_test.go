@@ -8,8 +8,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// TestConfirmations: a value is good for its session, its cookie, its secret and
-// its time, and for nothing else.
+// TestConfirmations: a value is good for its session, its cookie, its secret and its time,
+// and for nothing else.
 func TestConfirmations(t *testing.T) {
 	t.Parallel()
 	keyring := func(secret string) seal.Keyring {

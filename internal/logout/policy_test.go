@@ -23,14 +23,14 @@ const (
 	oidc   = "https://acme.auth0.example/oidc/logout"
 )
 
-// A fixture is a policy of a tenant of Auth0 with an end_session_endpoint, and one
-// logout of somebody who was logged in.
+// A fixture is a policy of a tenant of Auth0 with an end_session_endpoint, and one logout
+// of a logged-in user.
 type fixture struct {
 	policy   Policy
 	logout   Logout
 	endpoint string
 	down     error
-	asked    int // times that the tenant was asked for its endpoint
+	asked    int // number of requests to the tenant for its endpoint
 	log      bytes.Buffer
 }
 
@@ -62,7 +62,7 @@ func param(name string, values ...string) func(*fixture) {
 	return func(f *fixture) { f.logout.SetParam(name, values) }
 }
 
-// TestURL has a row for each branch of the decision where the browser goes.
+// TestURL has a row for each destination of the browser.
 func TestURL(t *testing.T) {
 	t.Parallel()
 	const (
@@ -86,7 +86,7 @@ func TestURL(t *testing.T) {
 		why  string
 		edit []func(*fixture)
 		want string
-		log  string // in the log; nothing else may be there
+		log  string // in the log; it must be the only line
 	}{
 		{"local", []func(*fixture){endpoint("local")}, home, ""},
 		{"local, identity provider", []func(*fixture){endpoint("local"), federated}, home, ""},
@@ -147,7 +147,7 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// TestURLSize: a URL of more than 4 KiB would be refused, so the ID token is left out.
+// TestURLSize: servers reject a URL of more than 4 KiB, so the URL omits the ID token.
 func TestURLSize(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -170,8 +170,8 @@ func TestURLSize(t *testing.T) {
 	}
 }
 
-// TestReturnURL: a return URL of the options is on the application's origin or
-// listed, one from the browser is listed.
+// TestReturnURL: a return URL of the options is on the application's origin or listed. A
+// return URL from the browser is listed.
 func TestReturnURL(t *testing.T) {
 	t.Parallel()
 	listed := []string{"https://www.example/bye", "https://app.example/other", "https://app.example/x?y=1"}
@@ -211,7 +211,7 @@ func TestReturnURL(t *testing.T) {
 		if got := strings.Contains(f.log.String(), warning); got != tt.warns {
 			t.Errorf("%s: log %q", tt.why, f.log.String())
 		}
-		// The same URL is what the tenant gets.
+		// The tenant gets the same URL.
 		f.policy.Endpoint = V2
 		target, err := f.policy.URL(t.Context(), f.logout)
 		if u, parseErr := url.Parse(target); err != nil || parseErr != nil || u.Query().Get("returnTo") != tt.want {
@@ -222,8 +222,8 @@ func TestReturnURL(t *testing.T) {
 	if got := f.policy.ReturnURL(f.logout); got != home {
 		t.Errorf("no list: %s", got)
 	}
-	// A login may return to another origin of the application; a logout only if the
-	// URL is listed too.
+	// A login may return to another origin of the application. A logout may only if the URL
+	// is listed too.
 	const admin = "https://admin.example/"
 	f.policy.Paths.Origins = []string{"https://admin.example"}
 	for _, edit := range []func(){func() { f.logout.Asked = admin }, func() { f.logout.ReturnTo = admin }} {
@@ -278,7 +278,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestHintsDoNotPrint: an ID token is not in a log that shows a logout.
+// TestHintsDoNotPrint: a formatted logout does not show the ID token.
 func TestHintsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	f := newFixture()

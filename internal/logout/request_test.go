@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSetParamRefuses: each value that an option must not set is a mistake.
+// TestSetParamRefuses: each forbidden value in an option is a mistake.
 func TestSetParamRefuses(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"client_id", "post_logout_redirect_uri", "returnTo", "federated", ""} {
@@ -31,7 +31,7 @@ func TestSetParamRefuses(t *testing.T) {
 	}
 }
 
-// TestFail: each mistake is in the error, the second value of a parameter too.
+// TestFail: each mistake is in the error, also the second value of a parameter.
 func TestFail(t *testing.T) {
 	t.Parallel()
 	var r Request

@@ -48,7 +48,7 @@ func TestCache(t *testing.T) {
 			t.Errorf("Find, %s: %d, %v", tt.why, got, ok)
 		}
 	}
-	// Another text at the same place is not the same.
+	// Another text at the same place is another text.
 	if got, ok := c.Get(1, d); ok {
 		t.Errorf("Get of another text = %d", got)
 	}
@@ -56,7 +56,7 @@ func TestCache(t *testing.T) {
 	if _, ok := c.Get(1, a); ok || c.Has(1) {
 		t.Error("the oldest of three is in a cache of two")
 	}
-	c.Put(3, d, 4) // the same again is not one more
+	c.Put(3, d, 4) // the same text adds none
 	if got, _ := c.Get(3, d); got != 4 {
 		t.Errorf("Get = %d, want the newer value", got)
 	}
@@ -85,7 +85,7 @@ func TestPlaceOf(t *testing.T) {
 	}
 }
 
-// TestBounded: a hundred thousand texts take no more places than there are.
+// TestBounded: a hundred thousand texts take the available places and no more.
 func TestBounded(t *testing.T) {
 	c := New[int](1000)
 	if len(c.pairs) != 500 {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTypes: a text is decoded once into each type, and again after an error.
+// TestTypes: the memo decodes a text once into each type, and again after an error.
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	var d Types

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// TestKept: which key goes on after a login was kept, for every change of the setting,
-// and whether its tokens can still be used.
+// TestKept: the key of a stored login, for every change of the setting, and whether its
+// tokens stay usable.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	first, second := must(Of(newECKey())), must(Of(newECKey()))
@@ -74,7 +74,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestWhoseKey: each login has a key of its own, or all have the one of the application.
+// TestWhoseKey: each login has its own key, or all have the application's key.
 func TestWhoseKey(t *testing.T) {
 	t.Parallel()
 	per, one, off := NewKeys(true, Key{}, clock), NewKeys(false, must(Of(newECKey())), clock), NewKeys(false, Key{}, clock)
@@ -98,7 +98,7 @@ func TestWhoseKey(t *testing.T) {
 	}
 }
 
-// TestAlgorithms: the metadata say which keys are of use.
+// TestAlgorithms: the metadata name the usable keys.
 func TestAlgorithms(t *testing.T) {
 	t.Parallel()
 	ec, rsaKey := must(Of(newECKey())), must(Of(must(rsa.GenerateKey(rand.Reader, 2048))))

@@ -38,7 +38,7 @@ func newECKey() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(
 // newKey returns a key of an application, with the clock of the tests.
 func newKey() Key { return NewKeys(false, must(Of(newECKey())), clock).ForLogin() }
 
-// A proof is a proof that a server has received.
+// A proof is one proof at a server.
 type proof struct {
 	Jti, Htm, Htu, Ath, Nonce string
 	Iat                       int64
@@ -89,8 +89,7 @@ type answer struct {
 	unnamed bool // the response does not name its request
 }
 
-// A server answers requests in turn, the last answer for all that follow, and remembers
-// them.
+// A server answers requests in turn, the last answer for all that follow, and records them.
 type server struct {
 	t        *testing.T
 	answers  []answer
@@ -152,7 +151,7 @@ func tokenWantsNonce(nonce string) answer {
 
 var good = answer{status: 200, body: `{"a":1}`}
 
-// refused reports an error that is not a refusal of a row whose cause has a text.
+// refused fails the test unless an error is a refusal of a row and its cause has a text.
 func refused(t *testing.T, why string, err error, row refusal.Row, cause string) {
 	t.Helper()
 	e, ok := err.(*refusal.Refusal)
@@ -161,7 +160,7 @@ func refused(t *testing.T, why string, err error, row refusal.Row, cause string)
 	}
 }
 
-// connected tells the trace of a request of a connection.
+// connected reports a connection to the trace of a request.
 func connected(r *http.Request) {
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.GotConn != nil {
 		trace.GotConn(httptrace.GotConnInfo{})

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestNonces: the newest nonce of a server counts, and of too many servers the one that
-// was silent for longest is forgotten.
+// TestNonces: the newest nonce of a server counts. A full cache evicts the server that was
+// silent for longest.
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	var n nonces
@@ -60,7 +60,7 @@ func TestNonceForm(t *testing.T) {
 	}
 }
 
-// TestOrigins: scheme, host and port tell origins apart, however they are written.
+// TestOrigins: scheme, host and port identify an origin in any spelling.
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -75,7 +75,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// TestChallenges: the error code of the challenge DPoP is found among others, and that of
+// TestChallenges reads the error code of the challenge DPoP among others. The code of
 // another scheme does not count.
 func TestChallenges(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// formRequests returns requests to a token endpoint, each with the number of its turn.
+// formRequests returns requests to a token endpoint, each with its number.
 func formRequests(n *int) func() (*http.Request, error) {
 	return func() (*http.Request, error) {
 		*n++
@@ -22,8 +22,8 @@ func formRequests(n *int) func() (*http.Request, error) {
 	}
 }
 
-// TestTokenRequests: which answers of a token endpoint are worth another request, and what
-// each request carries.
+// TestTokenRequests: the answers of a token endpoint that lead to another request, and the
+// content of each request.
 func TestTokenRequests(t *testing.T) {
 	t.Parallel()
 	says := func(status int, body string, nonce ...string) answer {
@@ -73,8 +73,8 @@ func TestTokenRequests(t *testing.T) {
 	}
 }
 
-// TestNonceOfTokenEndpoint: the next request has the newest nonce, also of an answer that
-// was good, and for another key of the application.
+// TestNonceOfTokenEndpoint: the next request has the newest nonce, also after a good
+// answer, and for another key of the application.
 func TestNonceOfTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	ok := good
@@ -91,7 +91,8 @@ func TestNonceOfTokenEndpoint(t *testing.T) {
 	}
 }
 
-// TestTokenRequestsFail: nothing is sent without a request, or without a signature.
+// TestTokenRequestsFail: the client sends nothing without a request, or without a
+// signature.
 func TestTokenRequestsFail(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
@@ -143,8 +144,8 @@ func bound(key Key, base http.RoundTripper) Transport {
 	return Transport{Base: base, Credential: func() (Credential, error) { return Credential{"the-token", key}, nil }}
 }
 
-// TestTransport: which answers of an API are worth another request, and what each request
-// carries.
+// TestTransport: the answers of an API that lead to another request, and the content of
+// each request.
 func TestTransport(t *testing.T) {
 	t.Parallel()
 	says := func(status int, challenge string, nonce string) answer {
@@ -211,7 +212,7 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// TestTargets: the URL in a proof is the one that the server knows.
+// TestTargets: the URL in a proof is the server's own URL.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ target, host, want string }{
@@ -250,7 +251,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestRefusedRequests: nothing is sent, and the body is closed.
+// TestRefusedRequests: the transport sends nothing, and closes the body.
 func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
 	redirected := func(from string, named bool) func(*http.Request) {
@@ -269,7 +270,7 @@ func TestRefusedRequests(t *testing.T) {
 		name, target string
 		edit         func(*http.Request)
 		want         refusal.Row
-		bearer       refusal.Row // for a bearer token, zero if that is sent
+		bearer       refusal.Row // for a bearer token, zero if the transport sends it
 	}{
 		{"good", "https://api.example/", same, refusal.Row{}, refusal.Row{}},
 		{"http on this machine", "http://127.0.0.1:4000/", same, refusal.Row{}, refusal.Row{}},
@@ -311,8 +312,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// TestTransportFails: errors of the source and of the network reach the caller as they
-// are, and a request without a signature is not sent.
+// TestTransportFails: errors of the source and of the network reach the caller unchanged.
+// The transport does not send a request without a signature.
 func TestTransportFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
@@ -355,7 +356,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestRedirects: package net/http follows a redirect on the origin with another proof, and
-// none to another origin, also if a transport does not name the requests of its responses.
+// none to another origin. A transport need not name the requests of its responses.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	to := func(location string, unnamed bool) answer {
@@ -387,8 +388,8 @@ func TestRedirects(t *testing.T) {
 }
 
 // TestRequestOfResponse: the response names the request of the caller, which has no token.
-// So a redirect is compared with what the caller has asked for, also if a transport has
-// been led to another origin itself.
+// A redirect is therefore compared with the caller's request, also if a transport itself
+// was led to another origin.
 func TestRequestOfResponse(t *testing.T) {
 	t.Parallel()
 	for kind, key := range map[string]Key{"bound": newKey(), "bearer": {}} {
@@ -412,7 +413,7 @@ func TestRequestOfResponse(t *testing.T) {
 	}
 }
 
-// TestBareTransports: a transport of an application may leave out the body, or everything.
+// TestBareTransports: an application's transport may leave out the body, or everything.
 func TestBareTransports(t *testing.T) {
 	t.Parallel()
 	for kind, key := range map[string]Key{"bound": newKey(), "bearer": {}} {
@@ -449,9 +450,8 @@ type closing struct {
 
 func (c *closing) Close() error { c.closed = true; return nil }
 
-// TestSentTwice: an API reads a request and closes the connection, which was used before.
-// Package net/http sends a GET again, with the proof that the API has seen. It does not
-// send a POST again.
+// TestSentTwice: an API reads a request and closes the connection after an earlier use.
+// Package net/http sends a GET again, with the used proof. It does not send a POST again.
 func TestSentTwice(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

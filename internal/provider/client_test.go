@@ -44,8 +44,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestAskEachTime: the function of the application is asked before each request, and
-// what it returns is checked.
+// TestAskEachTime: the client calls the application's function before each request, and
+// checks its result.
 func TestAskEachTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestAskEachTime(t *testing.T) {
 	})
 }
 
-// TestTargets: where a request goes, by the method and by what the tenant publishes.
+// TestTargets: the URL of a request, by the method and by the tenant's metadata.
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	all := discovery.Metadata{
@@ -162,7 +162,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestEndpoints: the tenant's endpoints, and why there are none.
+// TestEndpoints: the tenant's endpoints, and the reason for a missing one.
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	down := errors.New("no document")
@@ -201,7 +201,7 @@ func TestEndpoints(t *testing.T) {
 	checkRefused(t, "a key that does not sign", err, refusal.NoCredential, "the key does not sign")
 }
 
-// TestBeside: endpoints that no standard names are below the issuer.
+// TestBeside: endpoints without a standard name are below the issuer.
 func TestBeside(t *testing.T) {
 	t.Parallel()
 	for iss, want := range map[string]string{"https://tenant.example/": "https://tenant.example/a/b",
@@ -212,7 +212,7 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// TestForms: what a request with a form carries.
+// TestForms: the content of a request with a form.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestForms(t *testing.T) {
 	})
 }
 
-// TestRevokeErrors: a token that may still be good is an error.
+// TestRevokeErrors: a token that can still be good is an error.
 func TestRevokeErrors(t *testing.T) {
 	t.Parallel()
 	c, _ := newClient(t, 503, `{"error":"temporarily_unavailable"}`)
@@ -283,7 +283,7 @@ func TestBasic(t *testing.T) {
 	}
 }
 
-// TestEncode: a form is sent as package url writes it, and the credentials are the client's.
+// TestEncode: a form has the text of package url, and the credentials are the client's.
 func TestEncode(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

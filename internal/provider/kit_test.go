@@ -25,7 +25,7 @@ const issuer = "https://tenant.example/"
 // at is the time of the injected clock.
 var at = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// A tenant answers all requests in the same way, and remembers them.
+// A tenant gives all requests the same answer, and records them.
 type tenant struct {
 	t        *testing.T
 	requests []*http.Request // with the form parsed, or the body in the header "Body"
@@ -71,14 +71,15 @@ func newClient(t *testing.T, status int, body string) (*Client, *tenant) {
 	return c, s
 }
 
-// document returns a discovery document that was fetched, or cannot be.
+// document returns a discovery document, fetched or unavailable.
 func document(m discovery.Metadata, err error) *cached.Value[discovery.Metadata] {
 	return cached.New(func(context.Context) (discovery.Metadata, cached.Life, error) {
 		return m, cached.Life{Due: time.Hour, Stale: time.Hour}, err
 	}, cached.Policy{Timeout: time.Second, MinBackoff: time.Second, MaxBackoff: time.Second})
 }
 
-// checkRefused reports an error that is not a refusal of a row whose cause has a text.
+// checkRefused fails the test unless an error is a refusal of a row and its cause has a
+// text.
 func checkRefused(t *testing.T, why string, err error, row refusal.Row, cause string) {
 	t.Helper()
 	e, ok := err.(*refusal.Refusal)
@@ -103,7 +104,7 @@ func es256(t *testing.T) clientauth.Method {
 	return clientauth.WithKey(key, "ES256", "")
 }
 
-// unsigned returns a method whose key does not sign.
+// unsigned returns a method with a key that does not sign.
 func unsigned(t *testing.T) clientauth.Method {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -27,7 +27,7 @@ func proofKey(t *testing.T) prover.Key {
 	return key
 }
 
-// TestTokenTypes: which type of token is accepted, with a proof and without one.
+// TestTokenTypes: the accepted types of a token, with a proof and without one.
 func TestTokenTypes(t *testing.T) {
 	t.Parallel()
 	key := proofKey(t)
@@ -81,7 +81,7 @@ func TestTokenTypes(t *testing.T) {
 	}
 }
 
-// TestSecondTry: a request that is sent again, because the tenant wants a nonce, has other
+// TestSecondTry: the tenant wants a nonce, and the client repeats the request with other
 // credentials.
 func TestSecondTry(t *testing.T) {
 	t.Parallel()
@@ -108,7 +108,7 @@ func TestSecondTry(t *testing.T) {
 	}
 }
 
-// TestKeyOfNoUse: the metadata of the tenant say which proofs it accepts, before a request.
+// TestKeyOfNoUse: the metadata of the tenant name the accepted proofs, before a request.
 func TestKeyOfNoUse(t *testing.T) {
 	t.Parallel()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -130,7 +130,7 @@ func TestKeyOfNoUse(t *testing.T) {
 	}
 }
 
-// TestManagementAPI: which audience is the one of Auth0's Management API.
+// TestManagementAPI: the audience of Auth0's Management API.
 func TestManagementAPI(t *testing.T) {
 	t.Parallel()
 	c, _ := newClient(t, 200, "")

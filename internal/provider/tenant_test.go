@@ -75,8 +75,8 @@ func TestAuth0Layout(t *testing.T) {
 	}
 }
 
-// TestDiscovery: the document of another provider is fetched when it is first needed,
-// kept, and fetched again before it is too old.
+// TestDiscovery: the client fetches another provider's document at the first need, caches
+// it, and fetches it again before it is too old.
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestDiscovery(t *testing.T) {
 				t.Errorf("after %v: %d requests", tt.wait, len(s.requests))
 			}
 		}
-		// The old document is good for a day more.
+		// The stale document serves a day more.
 		s.status = 503
 		time.Sleep(24*time.Hour - time.Second)
 		if _, err := n.Endpoints(t.Context()); err != nil {
@@ -132,7 +132,7 @@ func TestDiscovery(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, "using_old_document=false") {
 			t.Errorf("log: %q", text)
 		}
-		// A provider that has been down for a while is asked once in half a minute.
+		// A provider that has been down for a while gets one request in half a minute.
 		ask := func() int {
 			before := len(s.requests)
 			for range 300 {
@@ -148,8 +148,8 @@ func TestDiscovery(t *testing.T) {
 	})
 }
 
-// TestDiscoveryOrigins: endpoints elsewhere are accepted on origins of the
-// configuration, which must be origins.
+// TestDiscoveryOrigins: endpoints elsewhere are accepted on origins of the configuration,
+// which must be origins.
 func TestDiscoveryOrigins(t *testing.T) {
 	t.Parallel()
 	var r reports
@@ -164,7 +164,7 @@ func TestDiscoveryOrigins(t *testing.T) {
 	}
 }
 
-// TestFirst: a document that is not there yet is fetched if First allows it.
+// TestFirst: the client fetches a missing document if First allows it.
 func TestFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

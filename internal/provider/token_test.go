@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// TestTokenRequest: what a token request carries, and what comes back.
+// TestTokenRequest: the content of a token request, and its result.
 func TestTokenRequest(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, 200, `{"access_token":"a","token_type":"bearer","expires_in":60,"refresh_token":"r","id_token":"i","scope":"x y",
@@ -51,8 +51,8 @@ func TestTokenRequest(t *testing.T) {
 	}
 }
 
-// TestRedeem: the request has the credentials that were made before, in the form or in
-// the header, and goes to the URL of them.
+// TestRedeem: the request has the prepared credentials, in the form or in the header, and
+// goes to their URL.
 func TestRedeem(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ method, form, password string }{
@@ -77,7 +77,7 @@ func TestRedeem(t *testing.T) {
 	}
 }
 
-// TestAnyToken: the header is sent, and a token may be of no use at an API.
+// TestAnyToken: the client sends the header. A token can be useless at an API.
 func TestAnyToken(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, 200, `{"access_token":"a","token_type":"N_A"}`)
@@ -94,8 +94,8 @@ func TestAnyToken(t *testing.T) {
 	}
 }
 
-// TestTokenResponses: what is a token response, for each grant, and which member makes
-// an answer unusable.
+// TestTokenResponses: the token responses of each grant, and the member that makes an
+// answer unusable.
 func TestTokenResponses(t *testing.T) {
 	t.Parallel()
 	const (
@@ -104,8 +104,8 @@ func TestTokenResponses(t *testing.T) {
 	)
 	for _, tt := range []struct {
 		body string
-		any  string // why AnyToken refuses it, empty if it does not
-		api  string // why Tokens and Redeem refuse it
+		any  string // why AnyToken rejects it, empty if it does not
+		api  string // why Tokens and Redeem reject it
 		life time.Duration
 	}{
 		{`{` + good + `}`, "", "", 5 * time.Minute},
@@ -183,7 +183,7 @@ func TestTokenResponses(t *testing.T) {
 			got.AccessToken != "" {
 			t.Errorf("%d: %v", status, err)
 		}
-		s.last() // it is not repeated
+		s.last() // the client sends one request
 	}
 	c, s := newClient(t, 200, "")
 	s.err = errors.New("no route")
@@ -193,7 +193,7 @@ func TestTokenResponses(t *testing.T) {
 	s.last()
 }
 
-// TestLife: a life that is unknown is five minutes, and no life is longer than a year.
+// TestLife: a token of unknown life serves five minutes, and no life is longer than a year.
 func TestLife(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * 60 * 60
@@ -205,14 +205,15 @@ func TestLife(t *testing.T) {
 		if got.Life() != want {
 			t.Errorf("%v: %v, want %v", seconds, got.Life(), want)
 		}
-		// Package oauth2 takes 0 for unknown, and the session asks for a new token then.
+		// Package oauth2 takes 0 for unknown. The session then asks for a new token.
 		if token := got.Token(at); token.ExpiresIn != max(1, int64(want.Seconds())) || !token.Expiry.Equal(at.Add(want)) {
 			t.Errorf("%v: %d, %v", seconds, token.ExpiresIn, token.Expiry)
 		}
 	}
 }
 
-// TestNoJSON: the error says what came instead of a token response, and quotes nothing.
+// TestNoJSON: the error describes the answer in place of a token response, and quotes
+// nothing.
 func TestNoJSON(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
@@ -230,8 +231,8 @@ func TestNoJSON(t *testing.T) {
 	}
 }
 
-// TestLateAnswer: the life of a token counts from the request, by the wall clock. The
-// tenant can have issued it long before the answer was read, if the process was frozen.
+// TestLateAnswer: the life of a token counts from the request, by the wall clock. A frozen
+// process can read the answer long after the tenant has issued it.
 func TestLateAnswer(t *testing.T) {
 	t.Parallel()
 	for took, want := range map[time.Duration]time.Duration{
@@ -248,8 +249,8 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
-// TestRepeatable: which requests package net/http may send again if their connection
-// was closed. A code or a refresh token is good for one use, and a message is sent once.
+// TestRepeatable: the requests that package net/http may send again after a closed
+// connection. A code or a refresh token is good for one use, and a message goes out once.
 func TestRepeatable(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -285,7 +286,7 @@ func TestRepeatable(t *testing.T) {
 	}
 }
 
-// TestGranted: without a scope in the answer, the scope that was asked for was granted.
+// TestGranted: an answer without a scope grants the requested one.
 func TestGranted(t *testing.T) {
 	t.Parallel()
 	less, none := "a", ""
@@ -329,7 +330,7 @@ func TestPostJSON(t *testing.T) {
 	}
 }
 
-// TestPostJSONErrors: everything but 200 is an error, and so is a body that is no JSON.
+// TestPostJSONErrors: everything but 200 is an error, and so is a body without JSON.
 func TestPostJSONErrors(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{201, 302, 400, 503} {
@@ -358,7 +359,7 @@ func TestPostJSONErrors(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestCredentialsFail: nothing is sent without credentials.
+// TestCredentialsFail: the client sends nothing without credentials.
 func TestCredentialsFail(t *testing.T) {
 	t.Parallel()
 	c, s := newClient(t, 200, `{}`)
@@ -374,7 +375,7 @@ func TestCredentialsFail(t *testing.T) {
 	}
 }
 
-// TestMembers: the members of an answer are those that encoding/json decodes.
+// TestMembers: the members of an answer equal those of encoding/json.
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -393,7 +394,7 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// FuzzMembers looks for a body of which membersOf and encoding/json make different things.
+// FuzzMembers looks for a body that membersOf and encoding/json read differently.
 func FuzzMembers(f *testing.F) {
 	for _, body := range []string{
 		`{"access_token":"a","expires_in":86400,"x":null,"b":true,"n":1.5e3}`, `{"a":"1","\u0061":"2"}`, `{"a":-0,"A":1e999}`,

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// takeAll takes requests until one is refused.
+// takeAll takes requests up to the first refusal.
 func takeAll(l *Limit) (n int, refused *refusal.Refusal) {
 	for n = 0; n < 10_000; n++ {
 		if err := l.Take(); err != nil {
@@ -24,8 +24,8 @@ func takeAll(l *Limit) (n int, refused *refusal.Refusal) {
 	return n, nil
 }
 
-// TestLimits: how many requests each limit allows at once, and how many in a second
-// after that.
+// TestLimits: the number of requests that each limit allows at once, and per second after
+// that.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -62,7 +62,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestRetryAfter: the refusal says when there is room for one request, in full seconds.
+// TestRetryAfter: the refusal has the wait for one request, in full seconds.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,8 +90,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestGiveBack: a request that was given back can be taken again, but no more than
-// that.
+// TestGiveBack: a request that was given back can be taken again, but no more than that.
 func TestGiveBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,7 +112,7 @@ func TestGiveBack(t *testing.T) {
 	})
 }
 
-// TestSettle: for how long a response makes the limit leave the tenant alone.
+// TestSettle: the time for which a response makes the limit leave the tenant alone.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -165,7 +164,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// TestTogether: requests of many goroutines are counted.
+// TestTogether counts the requests of many goroutines.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

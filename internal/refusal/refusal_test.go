@@ -29,7 +29,7 @@ func TestRefusal(t *testing.T) {
 	if r := Keys.Later(time.Minute, inside); r.Row != Keys || r.RetryAfter != time.Minute || r.Err != inside {
 		t.Errorf("later: %+v", r)
 	}
-	// A row is not changed by what is said of one case.
+	// An addition to one case does not change its row.
 	r := Scope.New()
 	r.Status, r.Scope = 500, "x"
 	if Scope.Status != 403 || Scope.New().Scope != "" {
@@ -37,7 +37,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// TestWaysToGoOn has a row for each kind of refusal: for which another account, or
+// TestWaysToGoOn has a row for each kind of refusal, and whether another account, or
 // another request, would help.
 func TestWaysToGoOn(t *testing.T) {
 	t.Parallel()

@@ -71,8 +71,8 @@ func TestTwoSessionsDoNotShare(t *testing.T) {
 	})
 }
 
-// TestCallerLeaves: a caller that leaves gets its own reason at once. The refresh goes on
-// without it, because a refresh token that was sent is used up.
+// TestCallerLeaves: a caller that leaves gets its own reason at once. The refresh continues
+// without it, because a sent refresh token is used up.
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, aged(0), func(e *env) {
@@ -93,7 +93,7 @@ func TestCallerLeaves(t *testing.T) {
 	})
 }
 
-// TestCallerLeavesWithAToken: the token of before is given if it is good for a moment.
+// TestCallerLeavesWithAToken: the caller gets the old token if it is good for a moment.
 func TestCallerLeavesWithAToken(t *testing.T) {
 	t.Parallel()
 	inMode(t, inStore, aged(10*time.Second), func(e *env) {
@@ -123,8 +123,8 @@ func TestHangingTenant(t *testing.T) {
 	})
 }
 
-// TestSlowTenant: the timeout that the program gives its client counts for a refresh,
-// and for a revocation.
+// TestSlowTenant: the timeout of the program's client counts for a refresh, and for a
+// revocation.
 func TestSlowTenant(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, aged(0), func(e *env) {

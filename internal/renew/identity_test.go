@@ -25,8 +25,8 @@ func hashOf(token string) string {
 
 func claim(name string, value any) func() claims { return func() claims { return claims{name: value} } }
 
-// TestRefreshedIDToken has a row for each ID token that a refresh can bring. Only the
-// proof that it is of somebody else costs the session its refresh token.
+// TestRefreshedIDToken has a row for each ID token of a refresh. Only proof of another user
+// costs the session its refresh token.
 func TestRefreshedIDToken(t *testing.T) {
 	t.Parallel()
 	var (
@@ -121,7 +121,7 @@ func TestRefreshedIDToken(t *testing.T) {
 					e.Errorf("%s: retry after %v", row.why, got.RetryAfter)
 				}
 			}
-			// Of an answer that was rejected, the refresh token alone is used.
+			// A rejected answer leaves its refresh token, and nothing else.
 			if r := e.kept(); r.RefreshToken != refresh || r.Refreshes != 1 || r.Tokens[0].Token != kept || !strings.Contains(r.Claims, name) {
 				e.Errorf("%s: %+v, %s", row.why, r, r.Claims)
 			}
@@ -140,7 +140,7 @@ func (e *env) keysAre(document string) {
 	e.set(func() { e.document = document })
 }
 
-// TestForgedNeedsNewKeys: one fetch comes before a token is called a forgery.
+// TestForgedNeedsNewKeys: one fetch comes before the verdict that a token is forged.
 func TestForgedNeedsNewKeys(t *testing.T) {
 	t.Parallel()
 	inMode(t, inCookies, aged(0), func(e *env) {
@@ -155,7 +155,7 @@ func TestForgedNeedsNewKeys(t *testing.T) {
 	})
 }
 
-// TestCanceledProof: a request that was canceled has found out nothing.
+// TestCanceledProof: a canceled request proves nothing.
 func TestCanceledProof(t *testing.T) {
 	t.Parallel()
 	inMode(t, inCookies, nil, func(e *env) {
@@ -171,8 +171,8 @@ func TestCanceledProof(t *testing.T) {
 	})
 }
 
-// TestIdentityKept: a session gets the newest claims, unless fewer were asked for. When
-// its first ID token was issued does not change.
+// TestIdentityKept: a session gets the newest claims, unless the refresh asked for fewer.
+// The issue time of its first ID token does not change.
 func TestIdentityKept(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -225,7 +225,7 @@ func TestIdentityKept(t *testing.T) {
 	})
 }
 
-// otherProvider has the endpoints come from a document that cannot be had.
+// otherProvider needs a discovery document, which is unavailable.
 func (e *env) otherProvider() {
 	down := errors.New("no document")
 	client := e.tokens.config.Client
@@ -238,8 +238,8 @@ func (e *env) otherProvider() {
 	e.set(func() { e.delay = 2 * time.Second }) // the document is too old when the answer comes
 }
 
-// TestNoEndpoints: without the issuer's document nothing is known about the ID token.
-// The refresh token that came with it is kept.
+// TestNoEndpoints: without the issuer's document, nothing is known about the ID token. The
+// session keeps the refresh token beside it.
 func TestNoEndpoints(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, aged(0), func(e *env) {
@@ -261,8 +261,7 @@ func TestNoEndpoints(t *testing.T) {
 	})
 }
 
-// TestContinue: what a second factor has brought is put into the session, if it is for
-// its user.
+// TestContinue: the session gets the result of a second factor, if it is for its user.
 func TestContinue(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -40,14 +40,14 @@ const (
 	leeway   = 60 * time.Second
 )
 
-// now is the clock that the engine is given. It is far from the machine's clock, so
-// that a test fails which reads the wrong one.
+// now is the engine's clock. It is far from the machine's clock, so that a test fails if it
+// reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
-// in returns a time as a record has it.
+// in returns a time in the form of a record.
 func in(d time.Duration) int64 { return now().Add(d).Unix() }
 
-// A buffer holds what is logged.
+// A buffer holds log lines.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -177,13 +177,13 @@ type env struct {
 	tokens    *Tokens
 	sessions  *session.Manager
 	stored    bool
-	elsewhere *session.Manager // of another process, which knows what is stored
+	elsewhere *session.Manager // of another process, which knows only the stored state
 	record    *session.Record  // as the next request has it
 	login     *httptest.ResponseRecorder
 	log       *buffer
 }
 
-// A mode is where sessions are.
+// A mode is the place of sessions.
 type mode struct {
 	name  string
 	store func() session.Store
@@ -197,7 +197,7 @@ var (
 	allModes     = []mode{inCookies, inStore, inPlainStore}
 )
 
-// inEachMode runs a test in fake time. Edit changes the session that it begins with.
+// inEachMode runs a test in fake time. Edit changes the session at its start.
 func inEachMode(t *testing.T, edit func(*session.Record), f func(*env)) {
 	t.Helper()
 	for _, m := range allModes {
@@ -273,15 +273,14 @@ func loginWith(change func(*jwt.Claims)) func(*session.Record) {
 	}
 }
 
-// copyOf returns a copy with tokens of its own.
+// copyOf returns a copy with separate tokens.
 func copyOf(r *session.Record) *session.Record {
 	copied := *r
 	copied.Tokens = slices.Clone(r.Tokens)
 	return &copied
 }
 
-// get asks for a token as a request does, and takes the changed session to the next
-// request.
+// get requests a token, and takes the changed session to the next request.
 func (e *env) get(w Wish) (session.Token, error) {
 	e.Helper()
 	token, newest, err := e.tokens.Get(e.Context(), e.record, w)
@@ -291,7 +290,7 @@ func (e *env) get(w Wish) (session.Token, error) {
 	return token, err
 }
 
-// kept returns the session as it is kept.
+// kept returns the stored session.
 func (e *env) kept() *session.Record {
 	e.Helper()
 	if !e.stored {
@@ -304,7 +303,7 @@ func (e *env) kept() *session.Record {
 	return stored
 }
 
-// logout ends the session, as another request does.
+// logout ends the session in another request.
 func (e *env) logout() {
 	if err := e.sessions.Destroy(context.Background(), e.login, cookie.Jar{}); err != nil {
 		e.Error(err)
@@ -319,7 +318,7 @@ func (e *env) expectToken(why string, token session.Token, err error, want strin
 	}
 }
 
-// expectRefusal compares the row of a refusal, whatever code the tenant has given it.
+// expectRefusal compares the row of a refusal, for any code of the tenant.
 func (e *env) expectRefusal(why string, err error, want refusal.Row) *refusal.Refusal {
 	e.Helper()
 	got, ok := errors.AsType[*refusal.Refusal](err)
@@ -380,7 +379,7 @@ var (
 	encKeys   = documentOf(jwkOf("k1", 1, "enc"), jwkOf("k2", 2, "sig"))
 )
 
-// A claims has what an ID token says. Nil removes a claim.
+// A claims has the claims of an ID token. Nil removes a claim.
 type claims map[string]any
 
 // idToken returns an ID token of ada for this client, with changes.
@@ -395,7 +394,7 @@ func idToken(signer ed25519.PrivateKey, header, changes claims) string {
 	return input + "." + b64(ed25519.Sign(signer, []byte(input)))
 }
 
-// accessTokenFor returns an access token of the form that APIs get.
+// accessTokenFor returns an access token for APIs.
 func accessTokenFor(audience any) string {
 	return b64([]byte(`{"alg":"EdDSA"}`)) + "." + b64([]byte(asJSON(map[string]any{"aud": audience}))) + "." + b64([]byte("signature"))
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// TestRefusedRefreshes: what the tenant has refused is not asked again for a while.
+// TestRefusedRefreshes: a rejected refresh is not repeated for a while.
 func TestRefusedRefreshes(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		why    string
 		answer answer
 		want   refusal.Row
-		hold   time.Duration // 0: each is asked
+		hold   time.Duration // 0: each request goes to the tenant
 		left   time.Duration // RetryAfter of the refusal, one second later
 	}{
 		{"denied", says(403, `{"error":"access_denied"}`, ""), refusal.SessionTokenExpired, time.Minute, 0},
@@ -71,7 +71,7 @@ func TestRefusedRefreshes(t *testing.T) {
 }
 
 // TestOtherBinding: the setting has changed since the login. If the tenant does not refresh
-// the tokens of before, the user logs in again, and the tenant is not asked at each request.
+// the old tokens, the user logs in again. The tenant does not get a request each time.
 func TestOtherBinding(t *testing.T) {
 	t.Parallel()
 	none := prover.NewKeys(false, prover.Key{}, now)
@@ -109,8 +109,8 @@ func TestOtherBinding(t *testing.T) {
 	}
 }
 
-// TestTokenOfNoUse: what replaces the refresh token is kept, although the access token
-// beside it is dropped. The API of another audience may have no bound tokens.
+// TestTokenOfNoUse: the session keeps the new refresh token, and drops the access token
+// beside it. The API of another audience may have no bound tokens.
 func TestTokenOfNoUse(t *testing.T) {
 	t.Parallel()
 	each, none := prover.NewKeys(true, prover.Key{}, now), prover.NewKeys(false, prover.Key{}, now)
@@ -182,7 +182,7 @@ func TestRejectedIDTokenIsRemembered(t *testing.T) {
 	}
 }
 
-// TestHolds: for how long each refusal is remembered.
+// TestHolds: the time for which each refusal is cached.
 func TestHolds(t *testing.T) {
 	t.Parallel()
 	rr, r := newRefusals(), &session.Record{}
@@ -220,7 +220,7 @@ func TestHolds(t *testing.T) {
 			t.Errorf("%s, status %d: kept: %v", row.row.Reason, row.status, kept)
 		}
 	}
-	// An error of another kind is not remembered.
+	// An error of another kind is not cached.
 	r.ID += "x"
 	rr.remember(r, Wish{}, errors.New("of another kind"))
 	if got := rr.recent(r, Wish{}); got != nil {

@@ -45,7 +45,7 @@ var (
 	vault = Wish{Connection: "photos"}
 )
 
-// TestGet has a row for each thing that can become of a wish.
+// TestGet has a row for each outcome of a wish.
 func TestGet(t *testing.T) {
 	t.Parallel()
 	photos := func(w Wish) Wish { w.Connection = "photos"; return w }
@@ -136,8 +136,8 @@ func TestGet(t *testing.T) {
 			if r := e.kept(); r.RefreshToken != row.refresh || r.Refreshes-before != row.changes {
 				e.Errorf("%s: refresh token %q after %d changes, want %q after %d", row.why, r.RefreshToken, r.Refreshes-before, row.refresh, row.changes)
 			}
-			// The login route looks at this: another login is needed after a refusal that says
-			// so, after the loss of the refresh token, and after a refusal of the tenant.
+			// The login route reads this. Another login is due after a refusal that says
+			// so, after the loss of the refresh token, and after a rejection by the tenant.
 			told := row.refusal == refusal.SessionTokenExpired || row.refresh == "" && row.changes > 0 || strings.Contains(row.why, "policy")
 			if r := e.kept(); r.LoginDue != told {
 				e.Errorf("%s: a login is due: %v", row.why, r.LoginDue)
@@ -147,7 +147,7 @@ func TestGet(t *testing.T) {
 			} else if strings.Contains(e.log.String(), "level=WARN") && row.token != "" {
 				e.Errorf("%s: a warning without need:\n%s", row.why, e.log)
 			}
-			// What was got is used from now on, and what was dropped is gone.
+			// New tokens serve from now on, and dropped ones do not.
 			if row.token == "new" {
 				w.Force = false
 				token, err = e.get(w)
@@ -158,7 +158,7 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// TestNoConnection: a tenant that cannot be reached has not refused anything.
+// TestNoConnection: an unreachable tenant has not rejected anything.
 func TestNoConnection(t *testing.T) {
 	t.Parallel()
 	for _, w := range []Wish{{}, vault} {
@@ -178,7 +178,7 @@ func TestNoConnection(t *testing.T) {
 	}
 }
 
-// TestBlocked: the refusal tells what the tenant has said.
+// TestBlocked: the refusal has the tenant's answer.
 func TestBlocked(t *testing.T) {
 	t.Parallel()
 	inMode(t, inStore, aged(0), func(e *env) {
@@ -191,8 +191,8 @@ func TestBlocked(t *testing.T) {
 	})
 }
 
-// TestSecondFactor: the refusal has the way to go on, for what was asked for, and the
-// next request asks anew.
+// TestSecondFactor: the refusal has the way to continue, for the same wish. The next
+// request asks the tenant again.
 func TestSecondFactor(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -217,8 +217,8 @@ func TestSecondFactor(t *testing.T) {
 	}
 }
 
-// TestNewerState: a request whose copy of the session is old gets what another request
-// has got meanwhile. A wish for a new token is fulfilled by it too.
+// TestNewerState: a request with an old copy of the session gets the result of another
+// request. That also fulfills a wish for a new token.
 func TestNewerState(t *testing.T) {
 	t.Parallel()
 	for _, w := range []Wish{{}, {Force: true}, vault, {Connection: "photos", Force: true}} {
@@ -231,7 +231,7 @@ func TestNewerState(t *testing.T) {
 			token, err = e.get(w)
 			e.expectToken("late", token, err, "new")
 			e.expectRequests("late", 1)
-			// It has got the newest state with it.
+			// The late request also has the newest state.
 			if e.kept().Refreshes != 1 || e.record.Refreshes != 1 {
 				e.Errorf("%+v", e.record)
 			}
@@ -244,7 +244,8 @@ func TestNewerState(t *testing.T) {
 	}
 }
 
-// TestNewestStateBesideAnError: the browser gets it also if this request fails.
+// TestNewestStateBesideAnError: the browser gets the newest state also if this request
+// fails.
 func TestNewestStateBesideAnError(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, nil, func(e *env) {
@@ -262,8 +263,7 @@ func TestNewestStateBesideAnError(t *testing.T) {
 	})
 }
 
-// TestForgottenMeanwhile: a token that was dropped is not given for an old copy of the
-// session.
+// TestForgottenMeanwhile: a dropped token does not serve an old copy of the session.
 func TestForgottenMeanwhile(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, vaulted(10*time.Second), func(e *env) {
@@ -278,8 +278,8 @@ func TestForgottenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestOtherProcess: in a store without leases another process can use the refresh token
-// at the same time. Its tokens count.
+// TestOtherProcess: in a store without leases another process can use the refresh token at
+// the same time. Its tokens count.
 func TestOtherProcess(t *testing.T) {
 	t.Parallel()
 	inMode(t, inPlainStore, aged(0), func(e *env) {
@@ -301,8 +301,7 @@ func TestOtherProcess(t *testing.T) {
 	})
 }
 
-// TestLogoutMeanwhile: a session that has ended gets no token, and the refresh token
-// that came too late is revoked.
+// TestLogoutMeanwhile: an ended session gets no token, and a late refresh token is revoked.
 func TestLogoutMeanwhile(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -327,7 +326,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 			if got := e.revocations(); got != row.revoked {
 				e.Errorf("%s: revoked %q, want %q", row.why, got, row.revoked)
 			}
-			// Nothing is asked for a session that has ended before.
+			// An ended session causes no request.
 			before := len(e.requests())
 			if _, _, err := e.tokens.Get(e.Context(), e.record, row.wish); len(e.requests()) != before && e.stored || !refusal.LoginRequired.IsOf(err) {
 				e.Errorf("%s: afterwards %v", row.why, err)
@@ -336,7 +335,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 	}
 }
 
-// A brokenStore can be read, and not written.
+// A brokenStore can be read, but not written.
 type brokenStore struct {
 	session.Store
 	mu     sync.Mutex
@@ -354,8 +353,8 @@ func (s *brokenStore) Commit(key string, value []byte, expiry time.Time) error {
 	return s.Store.Commit(key, value, expiry)
 }
 
-// TestStoreFails: the failure is returned, unless the token of before is good for a
-// moment. The tokens that could not be stored serve the next request.
+// TestStoreFails: the caller gets the failure, unless the old token is good for a moment.
+// The unstored tokens serve the next request.
 func TestStoreFails(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -413,7 +412,7 @@ func TestForget(t *testing.T) {
 	})
 }
 
-// TestRevoke: nobody waits for it, not even the request that has asked for it.
+// TestRevoke: no request waits for a revocation, not even its own.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	inMode(t, inCookies, nil, func(e *env) {
@@ -432,7 +431,7 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// TestRequests compares what is sent.
+// TestRequests compares the requests.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	client := url.Values{"client_id": {"client"}, "client_secret": {"the client's secret"}}
@@ -484,7 +483,7 @@ func TestRequests(t *testing.T) {
 }
 
 // TestNoteWithoutStore: a store that takes no writes does not hide that another login is
-// needed.
+// due.
 func TestNoteWithoutStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -511,7 +510,7 @@ func TestNoteWithoutStore(t *testing.T) {
 	})
 }
 
-// TestNoteLogin: the session remembers that another login is needed, and its tokens stay.
+// TestNoteLogin: the session records that another login is due, and its tokens stay.
 func TestNoteLogin(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, aged(time.Hour), func(e *env) {
@@ -534,8 +533,8 @@ func TestNoteLogin(t *testing.T) {
 	})
 }
 
-// TestMeets has a row for each session that the login route takes, or does not take, for
-// a login.
+// TestMeets has a row for each session that the login route accepts, or rejects, for a
+// login.
 func TestMeets(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

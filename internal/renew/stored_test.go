@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// TestFind: of the tokens of a session, the narrowest that does is chosen.
+// TestFind chooses the narrowest suitable token of a session.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1000, 0)
@@ -55,7 +55,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestFindVaultToken: a hint names another account than none.
+// TestFindVaultToken: a hint names another account than an empty hint.
 func TestFindVaultToken(t *testing.T) {
 	t.Parallel()
 	r := &session.Record{Vault: []session.Token{
@@ -75,8 +75,7 @@ func TestFindVaultToken(t *testing.T) {
 	}
 }
 
-// TestKeepToken: a token replaces the one that it is the successor of, and there are
-// eight at most.
+// TestKeepToken: a token replaces its predecessor, and there are eight at most.
 func TestKeepToken(t *testing.T) {
 	t.Parallel()
 	text := func(list []session.Token) string {
@@ -128,7 +127,7 @@ func TestKeepToken(t *testing.T) {
 	}
 }
 
-// TestAddVaultToken: there are eight at most, and the new one is among them.
+// TestAddVaultToken: there are eight at most, including the new one.
 func TestAddVaultToken(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ expiries, want string }{
@@ -152,7 +151,7 @@ func TestAddVaultToken(t *testing.T) {
 	}
 }
 
-// TestIsFor: a token that can be read names the API.
+// TestIsFor: a readable token names the API.
 func TestIsFor(t *testing.T) {
 	t.Parallel()
 	for token, want := range map[string]bool{
@@ -188,7 +187,7 @@ func TestOfLogin(t *testing.T) {
 }
 
 // TestChangedKey: a refresh with another key makes all access tokens of the session
-// useless, and none of them is used before.
+// useless. The engine does not use them before it either.
 func TestChangedKey(t *testing.T) {
 	t.Parallel()
 	old, key := ownKey(t), ownKey(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
-// TestVaultToken: each account has a token of its own, and a new one takes its place.
+// TestVaultToken: each account has one token, and a new one replaces it.
 func TestVaultToken(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, nil, func(e *env) {
@@ -39,7 +39,7 @@ func TestVaultToken(t *testing.T) {
 	})
 }
 
-// TestExchange is for an API that has an access token and no session.
+// TestExchange is for an API with an access token and no session.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	inMode(t, inCookies, nil, func(e *env) {

@@ -105,8 +105,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestZeroPolicy has no origins: only paths are taken, and an empty own origin
-// does not make every text an absolute URL of ours.
+// TestZeroPolicy has no origins: it accepts only paths. An empty own origin does not turn
+// every text into an absolute URL of ours.
 func TestZeroPolicy(t *testing.T) {
 	for target, want := range map[string]string{"/x": "/x", "x": "", "https://h/": "", "//h": ""} {
 		if got, _ := (Policy{}).Clean("", target); got != want {
@@ -115,8 +115,8 @@ func TestZeroPolicy(t *testing.T) {
 	}
 }
 
-// FuzzClean checks what every accepted target must be: a place that url.Parse
-// and a browser agree on, on our origin, off our routes, and stable.
+// FuzzClean checks the duties of every accepted target. Its place is the same for url.Parse
+// and a browser, on our origin, off our routes, and stable.
 func FuzzClean(f *testing.F) {
 	for _, tt := range targets {
 		f.Add(tt.target)

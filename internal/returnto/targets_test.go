@@ -2,8 +2,8 @@ package returnto
 
 import "strings"
 
-// targets are the texts that a login link may carry. Those that are allowed
-// have the result they are cleaned to; the empty result is a refusal.
+// targets are the texts of login links. An allowed text has its cleaned result; the empty
+// result is a refusal.
 var targets = []struct{ id, target, want string }{
 	// Targets on the site itself, and one on another listed origin.
 	{"ok-01", "/", "/"},
@@ -74,7 +74,7 @@ var targets = []struct{ id, target, want string }{
 	{"control-26", "/%0d/evil.example", ""},
 	{"control-27", "/a%0d%0aX-Injected:%201", ""},
 	{"control-28", "/\u0085/evil.example", ""},
-	// What the next decoder makes of it.
+	// The reading of the next decoder.
 	{"encoded-01", "/%2f/evil.example", ""},
 	{"encoded-02", "/%2fevil.example", ""},
 	{"encoded-04", "/%252fevil.example", ""},
@@ -119,7 +119,7 @@ var targets = []struct{ id, target, want string }{
 	{"relative-12", "..", ""},
 	{"relative-13", "", ""},
 	{"relative-14", "*", ""},
-	// Characters that look or normalise like others.
+	// Characters that look or normalize like others.
 	{"unicode-01", "/\u3002evil.example", ""},
 	{"unicode-02", "\u2044\u2044evil.example", ""},
 	{"unicode-03", "\uff0f\uff0fevil.example", ""},

@@ -45,20 +45,20 @@ var written = []struct {
 	{"overlong, escaped twice", func(r rune) string { return strings.ReplaceAll(escape(overlong(r)), "%", "%25") }},
 }
 
-// inPath are the places where a character can be; %s is it.
+// inPath are the places of a character; %s is the character.
 var inPath = []string{"/%s", "/%s/evil.example", "%s/evil.example", "/a%sb", "/a/..%s/b", "/a/%s", "/%s%s", "https://app.example.com%s/x", "https://app.example.com/%s",
 	"https://admin.example.com/%s/x", "https://%sapp.example.com/", "https%s//app.example.com/"}
 
 func at(place, text string) string { return strings.ReplaceAll(place, "%s", text) }
 
-// invisible are the properties of characters that nobody sees, or that change
-// what is seen of others.
+// invisible are the properties of invisible characters, and of those that change the look
+// of others.
 var invisible = []*unicode.RangeTable{unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp, unicode.Zs,
 	unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Bidi_Control, unicode.Join_Control, unicode.Pattern_White_Space}
 
-// TestPathHidesNoCharacter takes each character that has to be refused through
-// each place and each spelling. Of private and unassigned ones, of which there
-// are hundreds of thousands, it takes the ends of each range and some between.
+// TestPathHidesNoCharacter takes each character to reject through each place and each
+// spelling. There are hundreds of thousands of private and unassigned ones. Of these, it
+// takes the ends of each range and some between.
 func TestPathHidesNoCharacter(t *testing.T) {
 	assignedTo := setOf(unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf)
 	hidden := setOf(slices.Concat(invisible, []*unicode.RangeTable{lookalikes})...)
@@ -90,8 +90,7 @@ func TestPathHidesNoCharacter(t *testing.T) {
 	}
 }
 
-// TestPathSurrogatesAndOtherEscapes: what is no UTF-8, and an escape that some
-// servers read.
+// TestPathSurrogatesAndOtherEscapes: invalid UTF-8, and an escape that some servers decode.
 func TestPathSurrogatesAndOtherEscapes(t *testing.T) {
 	for _, text := range []string{
 		"%ED%A0%80", "%ED%BF%BF", "%ED%A0%BD%ED%B8%80", "%F4%90%80%80", "%FF", "%FE", "%C0", "%C1", "%80", "%BF", "%E9%80", "caf%E9%BF", "%C0%2e", "%C1%1C", "%E0@o", "%F0@@o", "%F8A", "%C0%AE%C0%AE", "%E9%E2%80%AE", "\xE9", "caf\xE9", "%E0%80%AF", "%F0%80%80%AF",
@@ -106,8 +105,8 @@ func TestPathSurrogatesAndOtherEscapes(t *testing.T) {
 	}
 }
 
-// TestOldEncodingPasses: the path of a link in ISO 8859-1, with a letter that stands
-// before ASCII or another letter. It passes as it is, also after another encoding.
+// TestOldEncodingPasses: the path of a link in ISO 8859-1, with a letter before ASCII or
+// before another letter. It passes unchanged, also after another encoding.
 func TestOldEncodingPasses(t *testing.T) {
 	passed := 0
 	for c := 0xC2; c <= 0xFD; c++ {
@@ -128,7 +127,7 @@ func TestOldEncodingPasses(t *testing.T) {
 	}
 }
 
-// TestASCIIDelimitersOverlong: a decoder that takes long forms would find a slash.
+// TestASCIIDelimitersOverlong: a decoder that accepts overlong forms would find a slash.
 func TestASCIIDelimitersOverlong(t *testing.T) {
 	for c := rune(0); c < 0x80; c++ {
 		for _, w := range written[5:] {
@@ -141,8 +140,8 @@ func TestASCIIDelimitersOverlong(t *testing.T) {
 	}
 }
 
-// TestOrdinaryTextPasses: letters, marks and digits of every script, and the
-// punctuation and symbols that are like none of ASCII, in path, query and fragment.
+// TestOrdinaryTextPasses: letters, marks and digits of every script, and the punctuation
+// and symbols unlike those of ASCII, in path, query and fragment.
 func TestOrdinaryTextPasses(t *testing.T) {
 	for name, script := range unicode.Scripts {
 		passed := 0
@@ -174,8 +173,8 @@ func TestOrdinaryTextPasses(t *testing.T) {
 	}
 }
 
-// setOf has true for each character of the tables. A look into it is cheaper than
-// unicode.In, for a test that takes all characters.
+// setOf has true for each character of the tables. A lookup is cheaper than unicode.In, for
+// a test of all characters.
 func setOf(tables ...*unicode.RangeTable) []bool {
 	set := make([]bool, unicode.MaxRune+2)
 	for _, table := range tables {
@@ -206,8 +205,8 @@ func each(table *unicode.RangeTable) func(yield func(rune) bool) {
 	}
 }
 
-// TestDataHidesNoCharacter: query and fragment are data, in which nothing is
-// refused but what misleads a reader.
+// TestDataHidesNoCharacter: query and fragment are data, which may contain all but
+// misleading characters.
 func TestDataHidesNoCharacter(t *testing.T) {
 	places := []string{"/x?%s", "/x?a=b%sc", "/x?%s=1&a", "/x#%s", "/x?a#b%s", "https://admin.example.com/?q=%s"}
 	hidden := []*unicode.RangeTable{unicode.Bidi_Control, unicode.Zl, unicode.Zp, unicode.Cf, unicode.Cc, unicode.Other_Default_Ignorable_Code_Point}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestBind: a value opens only with a keyring that is bound to the same texts, in
-// the same order and with the same borders.
+// TestBind: only a keyring with the same texts, in the same order and with the same
+// borders, opens a value.
 func TestBind(t *testing.T) {
 	k := ring(t, secretA)
 	bound := map[string]Keyring{
@@ -30,7 +30,7 @@ func TestBind(t *testing.T) {
 	}
 }
 
-// TestWatch counts the values that are sealed and opened.
+// TestWatch counts the sealed and the opened values.
 func TestWatch(t *testing.T) {
 	n := 0
 	k := ring(t, secretA).Watch(func() { n++ })

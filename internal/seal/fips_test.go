@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestVersions: every program opens both forms, and none of them as the other.
+// TestVersions: every program opens both forms, and neither as the other.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	k := ring(t, secretA)

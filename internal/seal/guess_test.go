@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestTypedSecretsAreRefused: each with the reason that the error must give.
+// TestTypedSecretsAreRefused has each secret with the reason in the error.
 func TestTypedSecretsAreRefused(t *testing.T) {
 	const few, again, run = "too few different", "repeated", "alphabet or a keyboard"
 	for secret, want := range map[string]string{
@@ -24,10 +24,10 @@ func TestTypedSecretsAreRefused(t *testing.T) {
 		strings.Repeat("0123456789abcdef", 5)[:70]:      again,
 		strings.Repeat("my-very-secret-", 3):            again,
 		"supersecretkey1supersecretkey2supersecretkey3": again,
-		"k3Qz!pV8wLm0Rt5Yb#Xck3Qz!pV8wLm0Rt5Yb#Xc":      again, // just twice
-		// Letters repeated, and just two thirds of the text.
+		"k3Qz!pV8wLm0Rt5Yb#Xck3Qz!pV8wLm0Rt5Yb#Xc":      again, // exactly twice
+		// Repeated letters, exactly two thirds of the text.
 		"abyz17abyz28abyz39abyz40abyz53abyz86": again,
-		// Just half of the characters follow the keyboard.
+		// Exactly half of the characters follow the keyboard.
 		"12qw12er12ty12ui12op12as12df12gh12jk":            run,
 		"Supersecret.SUPERSECRET.supersecret.SuperSecret": again,
 		"abcdefghijklmnopqrstuvwxyz0123456789":            run,

@@ -85,8 +85,7 @@ func TestBoundToPlace(t *testing.T) {
 	}
 }
 
-// TestEveryBit flips each bit of a sealed value of 1 KiB, and each character
-// of its text.
+// TestEveryBit flips each bit of a sealed value of 1 KiB, and each character of its text.
 func TestEveryBit(t *testing.T) {
 	k := ring(t, secretA)
 	value := k.Seal("session", "s", bytes.Repeat([]byte("0123456789abcdef"), 60))
@@ -201,9 +200,8 @@ func TestKeyringDoesNotPrint(t *testing.T) {
 	}
 }
 
-// golden and the values below were not sealed by this package, but by another program that
-// follows the package comment. If they no longer open, every session of every user ends
-// with the update.
+// golden and the values below come from another program that follows the package comment.
+// If they no longer open, every session of every user ends with the update.
 const (
 	golden       = "v3.3VbeQTeVHZySaBsDQW7BX3KW_d6RhdUtggSYyEi-rvA8SP0P"
 	goldenRandom = "v4.3VbeQTeVHZySaBsDQW7BX4hrRIKifjpRfTLwhSWGU91ELSMSPCarhYPBrH_lkT61"
@@ -220,8 +218,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestOtherVersions: values of earlier forms are rejected, and so are
-// those that may come.
+// TestOtherVersions: values of earlier forms are rejected, and so are future ones.
 func TestOtherVersions(t *testing.T) {
 	k := ring(t, secretA)
 	for _, value := range []string{
@@ -234,8 +231,8 @@ func TestOtherVersions(t *testing.T) {
 	}
 }
 
-// TestKeyOfEachMessage: the key is that of package hkdf, and another one for each part of
-// its derivation.
+// TestKeyOfEachMessage: the key equals the result of package hkdf. Each part of its
+// derivation changes the key.
 func TestKeyOfEachMessage(t *testing.T) {
 	random := bytes.Repeat([]byte{7}, randomSize)
 	keys := map[string]string{}
@@ -252,7 +249,7 @@ func TestKeyOfEachMessage(t *testing.T) {
 		var b buffer
 		of.keyring.setLabel(&b, of.version, of.purpose, of.name, of.random)
 		secret := of.keyring.secrets()[0]
-		for range 3 { // the second time with a hash that was used
+		for range 3 { // the second time with a used hash
 			key := string(secret.expand(b.key[:], b.info))
 			want, err := hkdf.Expand(sha256.New, secret.prk, string(b.info[:len(b.info)-1]), 32)
 			if err != nil || key != string(want) {
@@ -266,7 +263,7 @@ func TestKeyOfEachMessage(t *testing.T) {
 	}
 }
 
-// TestConcurrent: callers that share a keyring do not share memory.
+// TestConcurrent: callers of one keyring do not share memory.
 func TestConcurrent(t *testing.T) {
 	k := ring(t, secretB, secretA)
 	var all sync.WaitGroup
@@ -287,7 +284,7 @@ func TestConcurrent(t *testing.T) {
 	all.Wait()
 }
 
-// TestResultIsNotShared: the result of Open stays when the memory is used again.
+// TestResultIsNotShared: the result of Open stays after another call has used the memory.
 func TestResultIsNotShared(t *testing.T) {
 	k := ring(t, secretA)
 	first, _, _ := k.Open("p", "n", k.Seal("p", "n", []byte("first")))
@@ -297,7 +294,7 @@ func TestResultIsNotShared(t *testing.T) {
 	}
 }
 
-// TestMemoryIsCleared: no key and no plaintext stays in memory that is kept.
+// TestMemoryIsCleared: pooled memory has no key and no plaintext.
 func TestMemoryIsCleared(t *testing.T) {
 	k := ring(t, secretA)
 	value := k.Seal("p", "n", []byte("plaintext"))
@@ -315,13 +312,13 @@ func TestMemoryIsCleared(t *testing.T) {
 	}
 }
 
-// TestMemoryIsClearedOfAnySecret: the memory of a call has no plaintext after it, whichever of the
-// secrets has opened the value.
+// TestMemoryIsClearedOfAnySecret: the memory of a call has no plaintext after it, for any
+// secret that has opened the value.
 func TestMemoryIsClearedOfAnySecret(t *testing.T) {
 	plain := bytes.Repeat([]byte("plaintext"), 40)
 	for _, version := range []string{"v3.", "v4."} {
 		if version == "v3." && fips140.Enforced() {
-			continue // such a program seals only v4
+			continue // this program seals only v4
 		}
 		for _, secrets := range [][]string{{secretA}, {secretA, secretB}, {secretB, secretA}} {
 			k := ring(t, secrets...)

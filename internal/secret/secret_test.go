@@ -24,7 +24,7 @@ func TestBox(t *testing.T) {
 	}
 }
 
-// TestNothingPrints puts a Box wherever a program may have it.
+// TestNothingPrints puts a Box wherever a program can have it.
 func TestNothingPrints(t *testing.T) {
 	const canary = "CANARY-0123456789"
 	b := OfText(canary)

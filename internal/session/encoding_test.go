@@ -16,7 +16,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	fill(t, reflect.ValueOf(&full).Elem(), new(int))
 	full.Version = 1
 	for i := range full.Tokens {
-		full.Tokens[i].Type = "DPoP" // which the key says too
+		full.Tokens[i].Type = "DPoP" // the key implies it
 	}
 	awkward := full
 	awkward.Subject = "\x00\"\\/<>&\u2028\u00e9\U0001f511\n"
@@ -153,8 +153,8 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	}
 }
 
-// TestRecordOfOtherVersion: unknown names are ignored, and a value of another type is
-// not a session.
+// TestRecordOfOtherVersion: unknown names are ignored. A value of another type is not a
+// session.
 func TestRecordOfOtherVersion(t *testing.T) {
 	const known = `"v":1,"iss":"i","sub":"s","iat":1,"uat":1,"exp":2`
 	for text, ok := range map[string]bool{
@@ -186,8 +186,7 @@ func TestRecordOfOtherVersion(t *testing.T) {
 	}
 }
 
-// TestCutRecord: no beginning of a record is one, nor does its length reach behind
-// the end.
+// TestCutRecord: no prefix of a record is one, nor does its length reach behind the end.
 func TestCutRecord(t *testing.T) {
 	r := newRecord("one")
 	r.Claims = ""
@@ -213,18 +212,18 @@ func TestCutRecord(t *testing.T) {
 	}
 }
 
-// golden is the text of a session that an earlier version has written.
+// golden is a session's text from an earlier version.
 const golden = `{"v":1,"id":"one","iss":"https://tenant.example/","sub":"auth0|ada","iat":1000,"uat":2000,"exp":3000,` +
 	`"sid":"tenant's","id_iat":999,"auth_time":998,"acr":"gold","amr":["pwd","mfa"],"id_token":"a.b.c","refresh_token":"refresh",` +
 	`"tokens":[{"aud":"https://api.example/","asked":"openid a","scope":"openid","type":"Bearer","token":"access","exp":1500},{"type":"Bearer","token":"opaque","exp":0}],` +
 	`"vault":[{"con":"photos","hint":"ada","scope":"p","token":"third","exp":1600},{"con":"mail","token":"fourth","exp":0}],` +
 	`"data":{"a":"1","b":"\u003c2\u003e"},"org":"org_a","nonce":"n","rev":7,"ceil":9000}`
 
-// goldenSmall is one with nothing that can be left out.
+// goldenSmall is a session without optional fields.
 const goldenSmall = `{"v":1,"id":"","iss":"i","sub":"s","iat":0,"uat":0,"exp":0,"id_iat":0}`
 
-// TestGolden: sessions that earlier versions have written can be read, and are
-// written the same way. An instance of an earlier version reads them too.
+// TestGolden: this version reads the sessions of earlier versions, and writes them in the
+// same way. An instance of an earlier version reads them too.
 func TestGolden(t *testing.T) {
 	claims := `{"name":"Ada"}`
 	for text, want := range map[string]*Record{

@@ -60,7 +60,8 @@ func markStores() map[string]Store {
 	return map[string]Store{"raising": NewMemory(1000), "plain": plain(NewMemory(1000))}
 }
 
-// TestEndAtTenant has one row for each session that a logout token is for, and not.
+// TestEndAtTenant has one row for each session, with and without a match for a logout
+// token.
 func TestEndAtTenant(t *testing.T) {
 	for kind := range markStores() {
 		for _, row := range []struct {
@@ -108,8 +109,8 @@ func TestEndAtTenant(t *testing.T) {
 	}
 }
 
-// TestLogoutTokenAgain: a token that was seen writes nothing, unless its mark is
-// missing or lower.
+// TestLogoutTokenAgain: a repeated token writes nothing, unless its mark is missing or
+// lower.
 func TestLogoutTokenAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -135,11 +136,11 @@ func TestLogoutTokenAgain(t *testing.T) {
 		end("two", now, writes)
 		time.Sleep(time.Hour)
 		last = time.Now().Add(time.Hour)
-		end("one", now, writes) // the token is forgotten
+		end("one", now, writes) // the token is no longer recorded
 	})
 }
 
-// TestEndAtTenantFails: the answer to the tenant is an error, so that it comes again.
+// TestEndAtTenantFails: the tenant gets an error, so that it repeats the request.
 func TestEndAtTenantFails(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	for _, ops := range [][]string{{"FindAllCtx"}, {"RaiseCtx"}} {
@@ -170,15 +171,15 @@ func TestEndAtTenantFails(t *testing.T) {
 	}
 }
 
-// TestCoverFails: without an answer of the store nothing is known. A mark that was
-// read counts all the same.
+// TestCoverFails: nothing is known without an answer of the store. A mark that was read
+// still counts.
 func TestCoverFails(t *testing.T) {
 	s := newFake()
 	m, _ := newManager(func(c *Config) { c.Revocations = plain(s) })
 	r := newRecord("one")
 	r.sid = "sid"
 	b := begin(t, m, r)
-	// An older mark makes a plain store be asked for the keys of the tree.
+	// An older mark makes the Manager ask a plain store for the keys of the tree.
 	if err := m.DestroyAt(t.Context(), issuer, "ada", "sid", "jti", r.issuedAt-1, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestCoverFails(t *testing.T) {
 	expectRefusal(t, "the marks", m.Load(t.Context(), b.jar()).Err, refusal.Store)
 }
 
-// TestMarksExpire: a mark lives as long as a session that it can be for.
+// TestMarksExpire: a mark lives as long as any session that it can end.
 func TestMarksExpire(t *testing.T) {
 	for kind := range markStores() {
 		inBubble(t, func(t *testing.T) {
@@ -235,8 +236,8 @@ func TestWithoutMarks(t *testing.T) {
 	})
 }
 
-// TestEndUser: sessions that began until now end, also those that a canceled
-// request ends. Later ones do not.
+// TestEndUser: sessions that began until now end, also in a canceled request. Later ones do
+// not.
 func TestEndUser(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		if s == nil {
@@ -259,15 +260,15 @@ func TestEndUser(t *testing.T) {
 	})
 }
 
-// TestEndUserByClocks: the mark of a user is by the clock of an instance. Neither the
-// clock of the tenant nor a difference between instances lets a session live on that
-// began before, or ends one that begins later.
+// TestEndUserByClocks: the mark of a user is by the clock of an instance. The clock of the
+// tenant does not matter, nor does a difference between instances. An earlier session never
+// lives on, and a later one never ends.
 func TestEndUserByClocks(t *testing.T) {
 	for _, row := range []struct {
 		why   string
 		ahead time.Duration // the clock of the instance that ends the sessions
-		first func(*Record) // the session of before
-		next  func(*Record) // the session that begins later
+		first func(*Record) // the earlier session
+		next  func(*Record) // the later session
 		ended bool          // whether the later one is ended too
 	}{
 		{"same clocks", 0, nil, nil, false},

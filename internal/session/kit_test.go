@@ -60,8 +60,8 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// newManager returns a Manager of sessions in cookies, changed by change. Its
-// log goes to the second value.
+// newManager returns a Manager of sessions in cookies, changed by change. Its log goes to
+// the second value.
 func newManager(change func(*Config)) (*Manager, *logBuffer) {
 	log := &logBuffer{}
 	c := Config{
@@ -188,8 +188,8 @@ func inBubble(t *testing.T, f func(*testing.T)) {
 	synctest.Test(t, f)
 }
 
-// A fakeStore is a Memory behind a hook. A Manager calls it on goroutines, as it
-// does every store that is not a Memory.
+// A fakeStore is a Memory behind a hook. A Manager calls it on goroutines, like every store
+// other than a Memory.
 type fakeStore struct {
 	*Memory
 

@@ -272,8 +272,8 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 	})
 }
 
-// TestLoadOfCanceledRequest: a caller that leaves is not an outage. A store that says
-// so by itself is one.
+// TestLoadOfCanceledRequest: a caller that leaves is not an outage. A store with the same
+// error on its own is one.
 func TestLoadOfCanceledRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -292,8 +292,8 @@ func TestLoadOfCanceledRequest(t *testing.T) {
 	})
 }
 
-// TestMoveToStore: sessions in cookies are accepted until CookiesUntil, and move
-// into the store when they are written.
+// TestMoveToStore: the Manager accepts sessions in cookies until CookiesUntil, and moves
+// them into the store at a write.
 func TestMoveToStore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -322,8 +322,8 @@ func TestMoveToStore(t *testing.T) {
 	})
 }
 
-// TestMovedSessionEnds: a session that a request has moved into the store is ended by
-// its deletion there, also for that request.
+// TestMovedSessionEnds: a request has moved a session into the store. Its deletion there
+// ends the session, also for that request.
 func TestMovedSessionEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()

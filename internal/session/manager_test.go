@@ -180,8 +180,8 @@ func TestProlong(t *testing.T) {
 	})
 }
 
-// TestProlongAfterLogout: a request that was under way during a logout deletes the
-// cookie that it came with.
+// TestProlongAfterLogout: a request that was under way during a logout deletes its own
+// cookie.
 func TestProlongAfterLogout(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
@@ -220,7 +220,7 @@ func TestProlongFails(t *testing.T) {
 			s.on(row.hook)
 			w, begin := httptest.NewRecorder(), time.Now()
 			expectRefusal(t, why, m.prolong(w, b.request(), l), row.want)
-			// Giving the lease back can take a second more.
+			// The release of the lease can take a second more.
 			if took := time.Since(begin); took > 2*storeTimeout {
 				t.Errorf("%s: took %v", why, took)
 			}
@@ -240,7 +240,7 @@ func errIf(fails bool) error {
 	return nil
 }
 
-// refresh changes the tokens of a record, as a refresh does.
+// refresh changes the tokens of a record like a refresh.
 func refresh(token string) func(*Record) (bool, error) {
 	return func(r *Record) (bool, error) {
 		r.Tokens, r.RefreshToken = []Token{{Token: token}}, "refresh "+token
@@ -251,8 +251,8 @@ func refresh(token string) func(*Record) (bool, error) {
 
 func unchanged(*Record) (bool, error) { return false, nil }
 
-// TestChange: a change is applied to the newest state, and its error is returned. It is
-// kept if it says that it has changed something.
+// TestChange: a change applies to the newest state, and its error is returned. The Manager
+// keeps a change that reports one.
 func TestChange(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
@@ -398,10 +398,9 @@ func TestChangesTakeTurns(t *testing.T) {
 	})
 }
 
-// TestLongChange: another process does not take over while a change may still go on. A
-// client whose timeout the application has set can wait that long for the tenant. A
-// change without a limit holds a session for a limited time, because its process can
-// have ended.
+// TestLongChange: another process does not take over while a change can still continue. A
+// client with the application's timeout can wait that long for the tenant. A change without
+// a limit holds a session for a limited time, because its process can have ended.
 func TestLongChange(t *testing.T) {
 	for _, row := range []struct{ limit, takes, others time.Duration }{
 		{40 * time.Second, 30 * time.Second, 30 * time.Second},
@@ -437,8 +436,7 @@ func TestLongChange(t *testing.T) {
 	}
 }
 
-// TestLockEnds: a caller waits as long as its context allows, and leaves nothing
-// behind.
+// TestLockEnds: a caller waits as long as its context allows, and leaves nothing behind.
 func TestLockEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -509,8 +507,8 @@ func TestLeaseAttempts(t *testing.T) {
 	})
 }
 
-// TestTokensOutliveOutage: the process keeps new tokens that the store has not
-// taken, and writes them when the store can.
+// TestTokensOutliveOutage: the process keeps new tokens that the store has not taken, and
+// writes them after the outage.
 func TestTokensOutliveOutage(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -532,7 +530,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 		if r, err := m.Change(t.Context(), record, unchanged); err != nil || r.Tokens[0].Token != "second" {
 			t.Errorf("%+v, %v", r, err)
 		}
-		// Of two errors, the one that says that nothing was stored is returned.
+		// The error of the store comes before the error of the change.
 		_, err = m.Change(t.Context(), record, func(r *Record) (bool, error) { r.Data = nil; return true, errors.New("of the change") })
 		expectRefusal(t, "outage and error", err, refusal.StoreWrite)
 		if !strings.Contains(log.String(), "could still not be kept") {
@@ -552,8 +550,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 	})
 }
 
-// TestTokensOfOutageEndWithSession: tokens that the store has not taken do not
-// outlive the session.
+// TestTokensOfOutageEndWithSession: unstored tokens do not outlive the session.
 func TestTokensOfOutageEndWithSession(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -595,7 +592,7 @@ func TestLateTokensOfEndedSession(t *testing.T) {
 	})
 }
 
-// TestChangeFailsToRead: nothing is applied to a state that is not known.
+// TestChangeFailsToRead: no change applies to an unknown state.
 func TestChangeFailsToRead(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -608,7 +605,7 @@ func TestChangeFailsToRead(t *testing.T) {
 	})
 }
 
-// TestIsEnded: an error inside can come from a store, and does not count.
+// TestIsEnded: an inner error can come from a store, and does not count.
 func TestIsEnded(t *testing.T) {
 	err := errEnded()
 	expectRefusal(t, "ended", err, refusal.LoginRequired)
@@ -667,7 +664,7 @@ func TestSendTokens(t *testing.T) {
 	}
 }
 
-// TestCurrent has one row for each place where the session of a request can be.
+// TestCurrent has one row for each place of a request's session.
 func TestCurrent(t *testing.T) {
 	noSession := errors.New("no session")
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
@@ -766,7 +763,7 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestEndFails: the browser's cookie is deleted all the same.
+// TestEndFails: the response still deletes the browser's cookie.
 func TestEndFails(t *testing.T) {
 	for _, op := range []string{"RaiseCtx", "DeleteCtx"} {
 		s := newFake()
@@ -795,8 +792,8 @@ func TestIDs(t *testing.T) {
 	})
 }
 
-// TestCookieSize: a session that is too large for comfort loses the ID token and the
-// tokens that can be fetched again, and nothing else.
+// TestCookieSize: a session that is too large loses the ID token and the replaceable
+// tokens, and nothing else.
 func TestCookieSize(t *testing.T) {
 	full := func(size int) *Record {
 		r := newRecord("one")
@@ -814,7 +811,7 @@ func TestCookieSize(t *testing.T) {
 		if log.String() != "" {
 			t.Errorf("log: %s", log)
 		}
-		// Just at the limit, and just beyond.
+		// At the limit, and beyond.
 		size, over := 0, 0
 		for n := 3000; over == 0; n++ {
 			r := full(n)
@@ -888,8 +885,7 @@ func TestMergeData(t *testing.T) {
 	expectEqual(t, "the newest data", newest, data{"a": "1"})
 }
 
-// TestWithTokensOf takes the fields that a refresh changes from a newer record, and leaves
-// the rest.
+// TestWithTokensOf takes the fields of a refresh from a newer record, and leaves the rest.
 func TestWithTokensOf(t *testing.T) {
 	old, newer := newRecord("one"), newRecord("one")
 	old.Data, old.amr, old.touchedAt, old.authTime = map[string]string{"a": "1"}, []string{"pwd"}, 5, 10
@@ -948,7 +944,7 @@ func TestHeadersAreLocked(t *testing.T) {
 	}
 }
 
-// TestKeyLocks: each key has a lock for itself.
+// TestKeyLocks: each key has its own lock.
 func TestKeyLocks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var locks keyLocks

@@ -16,8 +16,8 @@ import (
 // ownTokens reports whether the process knows newer tokens of a session than a record.
 func ownTokens(m *Manager, r *Record) bool { return m.recent.addTo(r) != r }
 
-// TestRecentTokensReplaceOldest: the tokens of one session more than are kept
-// push out others, and are kept.
+// TestRecentTokensReplaceOldest: the tokens of one session beyond the limit push out
+// others, and stay.
 func TestRecentTokensReplaceOldest(t *testing.T) {
 	m := New(Config{Now: time.Now, Idle: time.Hour})
 	newest := func(i int) *Record {
@@ -41,8 +41,8 @@ func TestRecentTokensReplaceOldest(t *testing.T) {
 	}
 }
 
-// TestRecentTokensLetGo: what is kept is no part of the text of the old record, which
-// would stay in memory with its tokens.
+// TestRecentTokensLetGo: the kept tokens are no part of the text of the old record. That
+// text would stay in memory.
 func TestRecentTokensLetGo(t *testing.T) {
 	t.Parallel()
 	m := New(Config{Now: time.Now, Idle: time.Hour})
@@ -55,8 +55,8 @@ func TestRecentTokensLetGo(t *testing.T) {
 	}
 }
 
-// TestUndeliveredTokens: the response that should have carried new tokens could not. They
-// are kept until the browser shows them, and the next page brings them.
+// TestUndeliveredTokens: a response could not carry its new tokens. The process keeps them
+// until the browser shows them, and the next page brings them.
 func TestUndeliveredTokens(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, _ := newManager(nil)
@@ -66,7 +66,7 @@ func TestUndeliveredTokens(t *testing.T) {
 		if _, err := m.Change(t.Context(), old, refresh("second")); err != nil {
 			t.Fatal(err)
 		}
-		// For a minute, another response can be under way with them.
+		// Another response with them can be under way for a minute.
 		time.Sleep(time.Minute - time.Nanosecond)
 		if l := load(t, m, b, "one"); l.Record.RefreshToken != "refresh" {
 			t.Errorf("within a minute: %+v", l.Record)
@@ -76,13 +76,13 @@ func TestUndeliveredTokens(t *testing.T) {
 		if l.Record.RefreshToken != "refresh second" || l.Record.Tokens[0].Token != "second" {
 			t.Errorf("after a minute: %+v", l.Record)
 		}
-		// A request that must not write leaves them here.
+		// A request that must not write leaves the tokens here.
 		time.Sleep(idle - 3*time.Minute)
 		if l := load(t, m, b, "one"); l.Record.RefreshToken != "refresh second" {
 			t.Errorf("before the end of the session: %+v", l.Record)
 		}
 
-		// The next page has them, and is no use of the session by itself.
+		// The next page has the tokens, and alone is no use of the session.
 		w := httptest.NewRecorder()
 		m.limits.idle = 0
 		wrote, err := m.Touch(w, b.request(), l)
@@ -106,7 +106,7 @@ func TestUndeliveredTokens(t *testing.T) {
 	})
 }
 
-// TestDeliveredTokens are kept for a minute, for requests under way.
+// TestDeliveredTokens stay for a minute, for requests under way.
 func TestDeliveredTokens(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, _ := newManager(nil)
@@ -133,8 +133,8 @@ func TestDeliveredTokens(t *testing.T) {
 		if load(t, m, b, "one"); len(m.recent.known) > 0 {
 			t.Error("the entry still takes memory")
 		}
-		// A response without new tokens sets no cookie, one of a session whose tokens
-		// have not reached the browser does.
+		// A response without new tokens sets no cookie. A session whose tokens have not
+		// reached the browser is an exception.
 		w = httptest.NewRecorder()
 		if err := m.SendTokens(w, b.jar(), changed, changed); err != nil || len(w.Header()["Set-Cookie"]) > 0 {
 			t.Errorf("%v, %v", err, w.Header())
@@ -146,7 +146,7 @@ func TestDeliveredTokens(t *testing.T) {
 	})
 }
 
-// TestRecentTokensOfStore: with a store that works, tokens are kept for a minute.
+// TestRecentTokensOfStore: with a working store, tokens stay for a minute.
 func TestRecentTokensOfStore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, _ := newManager(withStore(NewMemory(10)))
@@ -166,7 +166,7 @@ func TestRecentTokensOfStore(t *testing.T) {
 	})
 }
 
-// TestRecentTokensOfEndedSession are forgotten by its logout.
+// TestRecentTokensOfEndedSession disappear at its logout.
 func TestRecentTokensOfEndedSession(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, _ *fakeStore) {
 		b := begin(t, m, newRecord("one"))
@@ -210,8 +210,8 @@ func TestRecentTokensAtOnce(t *testing.T) {
 	}
 }
 
-// TestUndeliveredTokensInParts: the parts of a cookie that a later response replaces are
-// deleted with it, also when the tokens come by a page.
+// TestUndeliveredTokensInParts: a page that brings the tokens replaces all parts of the
+// cookie.
 func TestUndeliveredTokensInParts(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, _ := newManager(nil)

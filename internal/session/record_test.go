@@ -46,8 +46,8 @@ func TestNewRecord(t *testing.T) {
 	})
 }
 
-// TestCeilingOfLogin: a session whose end has come does not begin. The time of the
-// tenant counts, if it can be one.
+// TestCeilingOfLogin: a session past its end does not begin. The time of the tenant counts,
+// if it is plausible.
 func TestCeilingOfLogin(t *testing.T) {
 	for _, row := range []struct {
 		issued  float64
@@ -70,8 +70,7 @@ func TestCeilingOfLogin(t *testing.T) {
 	}
 }
 
-// TestIsOf: the same subject of another issuer or in another organization is another
-// user.
+// TestIsOf: the same subject of another issuer or in another organization is another user.
 func TestIsOf(t *testing.T) {
 	r, _ := NewRecord(claimsOf(t, ada+`,"org_id":"org_a"`), 0, time.Now())
 	for more, want := range map[string]bool{
@@ -112,7 +111,7 @@ func TestSetIdentity(t *testing.T) {
 	}
 }
 
-// TestCheckRefreshed has a row for each ID token that a refresh can bring.
+// TestCheckRefreshed has a row for each ID token of a refresh.
 func TestCheckRefreshed(t *testing.T) {
 	const leeway = time.Minute
 	now := time.Unix(2000, 500_000_000)
@@ -158,7 +157,7 @@ func TestCheckRefreshed(t *testing.T) {
 }
 
 // TestFactsOfIDTokens: the newest ID token's claims about the authentication count, and
-// those that it omits stay. Another login begins with none.
+// omitted ones stay. Another login begins with none.
 func TestFactsOfIDTokens(t *testing.T) {
 	const first = ada + `,"auth_time":900,"acr":"gold","amr":["pwd","mfa"],"org_id":"org_a","org_name":"acme"`
 	for _, row := range []struct{ why, refreshed, want string }{
@@ -205,8 +204,8 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// TestRenewedID: a session goes on under another id, in its newest state, and the old
-// id is worth nothing.
+// TestRenewedID: a session continues under another id, in its newest state. The old id is
+// worthless.
 func TestRenewedID(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
@@ -245,8 +244,8 @@ func TestRenewedID(t *testing.T) {
 	})
 }
 
-// TestRenewedIDWithoutItsCookie: the old id is worth nothing also if the request did not
-// bring its cookie, as with a form that the tenant has posted.
+// TestRenewedIDWithoutItsCookie: the old id is worthless also if the request has no session
+// cookie, as with a form that the tenant has posted.
 func TestRenewedIDWithoutItsCookie(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, _ *fakeStore) {
 		old := begin(t, m, newRecord("one"))
@@ -264,7 +263,7 @@ func TestRenewedIDWithoutItsCookie(t *testing.T) {
 	})
 }
 
-// TestCommit: of two requests, each keeps the entries that it has changed.
+// TestCommit: two requests each keep their changed entries.
 func TestCommit(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		r := newRecord("one")
@@ -310,8 +309,7 @@ func TestCommit(t *testing.T) {
 	})
 }
 
-// TestDataFor: a login takes over the data of the same user's session, and no other
-// user's.
+// TestDataFor: a login takes over the data of the same user's session, and no other user's.
 func TestDataFor(t *testing.T) {
 	person, other := claimsOf(t, ada), claimsOf(t, `,"sub":"bob"`)
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
@@ -370,7 +368,8 @@ func TestCurrentHasEnded(t *testing.T) {
 	})
 }
 
-// TestBeginEndsWhatTheBrowserHad: also without an id that the caller knows.
+// TestBeginEndsWhatTheBrowserHad: a new session ends the browser's old one, also if the
+// caller knows no id.
 func TestBeginEndsWhatTheBrowserHad(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("old"))

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestMarkKeysCompare: of the keys that are read for one time, one was written
-// for another exactly if that is the same or later.
+// TestMarkKeysCompare: the keys of a session and the keys of a mark overlap exactly if the
+// mark is not earlier.
 func TestMarkKeysCompare(t *testing.T) {
 	what := revokedSubject("client", "https://tenant.example/", "ada")
 	times := []int64{0, 1, 2, 3, 1_790_000_000, 1_790_000_001, 1_790_000_060, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, maxMark - 1, maxMark}
@@ -120,7 +120,7 @@ func TestMemoryStoreDropsExpired(t *testing.T) {
 	}
 }
 
-// TestMarksOfAnyTime: no time makes a mark that does not work.
+// TestMarksOfAnyTime: no time makes an ineffective mark.
 func TestMarksOfAnyTime(t *testing.T) {
 	for _, store := range []Store{raisedStore{NewMemory(1000), t}, struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}
@@ -157,7 +157,7 @@ func (s raisedStore) RaiseCtx(ctx context.Context, key string, number int64, exp
 	return s.Memory.RaiseCtx(ctx, key, number, expiry)
 }
 
-// TestUnreadableMark is for everything, and stays so.
+// TestUnreadableMark: an unreadable mark ends every session, also after a lower mark.
 func TestUnreadableMark(t *testing.T) {
 	for _, store := range []Store{NewMemory(1000), struct{ Store }{NewMemory(1000)}} {
 		rv := &revocations{store: newBoundStore(store), life: time.Hour, now: time.Now}

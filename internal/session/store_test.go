@@ -20,7 +20,7 @@ type contextOnly struct {
 	contextStore
 }
 
-// TestStoreMethods: a store with a stronger method is called by that.
+// TestStoreMethods: the Manager calls the strongest method of a store.
 func TestStoreMethods(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	for _, row := range []struct {
@@ -103,8 +103,7 @@ func TestStoreValues(t *testing.T) {
 	}
 }
 
-// A liar returns values for other keys than it was asked for, or a value that was
-// not found.
+// A liar returns too few values, or a value that was not found.
 type liar struct{ *fakeStore }
 
 func (liar) FindAllCtx(context.Context, ...string) ([][]byte, error) { return [][]byte{nil}, nil }
@@ -123,8 +122,7 @@ func TestStoreLies(t *testing.T) {
 	}
 }
 
-// TestExpiryIsNotPast: no store gets a time that has passed, which some take for no
-// expiry.
+// TestExpiryIsNotPast: no store gets a past time, which some take for no expiry.
 func TestExpiryIsNotPast(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		now := time.Now()
@@ -193,8 +191,8 @@ func TestStoreIsBounded(t *testing.T) {
 	}
 }
 
-// TestStoreIsBusy: the number of calls under way is bounded, also of those whose caller
-// has left.
+// TestStoreIsBusy: the number of calls under way is bounded, also of those whose caller has
+// left.
 func TestStoreIsBusy(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -270,7 +268,7 @@ func TestLateLease(t *testing.T) {
 	})
 }
 
-// TestLease: one caller has it at a time. Without leases every caller may work.
+// TestLease: one caller has a lease at a time. Every caller can work without leases.
 func TestLease(t *testing.T) {
 	for _, row := range []struct {
 		s      Store
@@ -291,8 +289,8 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// TestReleaseAfterTheRequest: a lease is released also if the caller has left. A store
-// that hangs then does not delay other callers for long.
+// TestReleaseAfterTheRequest: the release of a lease follows also if the caller has left. A
+// store that hangs then does not delay other callers for long.
 func TestReleaseAfterTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
@@ -333,7 +331,7 @@ func TestStoreKeys(t *testing.T) {
 			}
 		}
 	}
-	// Sessions in the stores of today's users are found by it.
+	// These keys find the sessions in the stores of today's users.
 	if got := storeKey("session", "id"); got != "auth0:session:YQ6eg4RY6xkUSVerY2q9EJLJgAYmccFEHqhE48_VnzQ" {
 		t.Errorf("the key of a session is %s now", got)
 	}
@@ -360,8 +358,8 @@ func TestMemoryLimits(t *testing.T) {
 	}
 }
 
-// TestMemoryFull: without room a user's own oldest session makes room, and no other
-// user's does.
+// TestMemoryFull: a new session replaces its user's oldest one in a full Memory, and no
+// other user's.
 func TestMemoryFull(t *testing.T) {
 	m, later := NewMemory(20), time.Now().Add(time.Hour) // two per owner
 	commit := func(key, owner string) error {
@@ -373,7 +371,7 @@ func TestMemoryFull(t *testing.T) {
 		}
 	}
 	expectThere(t, m, map[string]bool{"a1": false, "a2": true, "a3": true})
-	commit("a2", "a") // now a3 is the one written longest ago
+	commit("a2", "a") // now a3 is the oldest
 	commit("a4", "a")
 	expectThere(t, m, map[string]bool{"a2": true, "a3": false, "a4": true})
 	m.UpdateCtx(t.Context(), "a2", []byte("v"), later)
@@ -447,8 +445,7 @@ func TestMemoryExpiry(t *testing.T) {
 	})
 }
 
-// TestMemoryExpiredOfSameKey: an entry that has expired and was not dropped yet is
-// replaced.
+// TestMemoryExpiredOfSameKey: a new entry replaces an expired one that was not dropped yet.
 func TestMemoryExpiredOfSameKey(t *testing.T) {
 	m, ctx := NewMemory(1000), t.Context()
 	past, later := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
@@ -486,8 +483,8 @@ func TestMemoryExpiredOfSameKey(t *testing.T) {
 	}
 }
 
-// TestMemoryMarks: marks keep the greater number and the later expiry, and have a
-// limit to themselves.
+// TestMemoryMarks: marks keep the greater number and the later expiry, and have a separate
+// limit.
 func TestMemoryMarks(t *testing.T) {
 	m, ctx, now := NewMemory(1), t.Context(), time.Now()
 	for _, row := range []struct {
@@ -530,7 +527,7 @@ func TestMemoryMarks(t *testing.T) {
 	}
 }
 
-// TestMemoryAdds: a key is added once until it expires, and these keys have their own
+// TestMemoryAdds: a key is added once until it expires, and these keys have a separate
 // limit.
 func TestMemoryAdds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -585,7 +582,7 @@ func TestMemoryIsNotShared(t *testing.T) {
 	}
 }
 
-// TestMemoryLeases: a lease ends by release or by time, and a later release does not end
+// TestMemoryLeases: a lease ends by release or by time. A later release does not end
 // another caller's.
 func TestMemoryLeases(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

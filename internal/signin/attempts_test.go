@@ -28,7 +28,7 @@ func failureOf(t *testing.T, err error) *transaction.Failure {
 	return f
 }
 
-// twice sends an answer twice: the second time while the first one is under way, with
+// twice sends an answer twice: the second time while the first request is under way, with
 // the cookies from before.
 func (e *env) twice(begun url.Values) (first, second result) {
 	started, resume := make(chan struct{}), make(chan struct{})
@@ -61,7 +61,7 @@ func (e *env) twice(begun url.Values) (first, second result) {
 	return first, second
 }
 
-// A recorder is a response that the browser of the env does not take cookies from.
+// A recorder is a response whose cookies do not reach the browser of the env.
 type recorder struct {
 	header http.Header
 	status int
@@ -71,8 +71,8 @@ func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) WriteHeader(status int)      { w.status = status }
 func (w *recorder) Write(p []byte) (int, error) { return len(p), nil }
 
-// TestCallbackTwice: the second request waits for the first one and goes where that
-// goes. It begins no session.
+// TestCallbackTwice: the second request waits for the first one and gets the same
+// destination. It begins no session.
 func TestCallbackTwice(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -84,7 +84,7 @@ func TestCallbackTwice(t *testing.T) {
 	})
 }
 
-// TestCallbackTwiceRefused: both say the same.
+// TestCallbackTwiceRefused: both requests get the same refusal.
 func TestCallbackTwiceRefused(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -99,8 +99,8 @@ func TestCallbackTwiceRefused(t *testing.T) {
 	}, refuses(refusal.AfterLogin.Because("not today")))
 }
 
-// TestCallbackTwiceInTrouble: if nothing was decided for the first request, the second
-// one tries itself.
+// TestCallbackTwiceInTrouble: the second request tries itself if the first one ended
+// without a decision.
 func TestCallbackTwiceInTrouble(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -118,7 +118,7 @@ func TestCallbackTwiceInTrouble(t *testing.T) {
 	}))
 }
 
-// TestWaitingCallbackIsGivenUp: nobody waits for a browser that has gone.
+// TestWaitingCallbackIsGivenUp: no request waits for a browser that has left.
 func TestWaitingCallbackIsGivenUp(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -132,7 +132,7 @@ func TestWaitingCallbackIsGivenUp(t *testing.T) {
 		if _, err := as.begin(r.WithContext(ctx), "state"); err == nil || rowOf(err) != refusal.Canceled {
 			t.Errorf("%v", err)
 		}
-		// The first one has panicked or not: it ends, and others can begin.
+		// The first request ends, after a panic or not, and others can begin.
 		as.end("state", outcome{err: errors.New("x")})
 		if o, err := as.begin(r, "state"); o != nil || err != nil {
 			t.Errorf("%v, %v", o, err)
@@ -161,8 +161,8 @@ func TestPanicInTheCallback(t *testing.T) {
 	}))
 }
 
-// TestSucceededLogins: what has succeeded is known for ten minutes, by the session that
-// it has begun, and not without a limit.
+// TestSucceededLogins: a successful login is cached for ten minutes, by its session. The
+// cache has a limit.
 func TestSucceededLogins(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -191,7 +191,7 @@ func TestSucceededLogins(t *testing.T) {
 		if as.succeeded("0", "session of 0") != "" {
 			t.Error("it is known for more than ten minutes")
 		}
-		succeed("0") // as if it were new
+		succeed("0") // like a new one
 		for i := range 1023 {
 			succeed(fmt.Sprint("later ", i))
 		}
@@ -201,8 +201,7 @@ func TestSucceededLogins(t *testing.T) {
 	})
 }
 
-// TestPopupTwice: the page of the second response tells the opener too, without a
-// token.
+// TestPopupTwice: the page of the second response tells the opener too, without a token.
 func TestPopupTwice(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -214,7 +213,7 @@ func TestPopupTwice(t *testing.T) {
 			begun := e.begin("returnTo=/after", authrequest.PopUp(origin, row.tokens...))
 			cookies := e.cookies
 			e.answer(begun, nil)
-			e.cookies = cookies // of a request that was sent before the answer
+			e.cookies = cookies // of a request before the answer
 			got := e.answer(begun, nil)
 			if got.Code != row.status || got.changes != "" || !strings.Contains(got.Body.String(), row.want) || strings.Contains(got.Body.String(), `"access"`) {
 				t.Errorf("%q: %d, cookies %q, %s", row.tokens, got.Code, got.changes, got.Body)

@@ -18,15 +18,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
-// badIDToken is the refusal of a login because of its ID token.
+// badIDToken is the rejection of a login because of its ID token.
 func badIDToken(f *fault.Fault) refusal.Row {
 	row := refusal.IDToken
 	row.Reason = f.Reason
 	return row
 }
 
-// TestAnswerIsReadFromOnePlace: the query for one response mode and the form for the
-// other, with one method.
+// TestAnswerIsReadFromOnePlace: the query for one response mode and the form for the other,
+// with one method.
 func TestAnswerIsReadFromOnePlace(t *testing.T) {
 	t.Parallel()
 	form := url.Values{"state": {"s"}}
@@ -59,8 +59,7 @@ func TestAnswerIsReadFromOnePlace(t *testing.T) {
 	}
 }
 
-// TestSessionOfALogin: the session has what the tenant has said of the person, and the
-// tokens.
+// TestSessionOfALogin: the session has the tenant's claims about the user, and the tokens.
 func TestSessionOfALogin(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -95,8 +94,8 @@ func TestSessionOfALogin(t *testing.T) {
 	})
 }
 
-// TestWhatASessionKeeps: the application chooses the claims, and whether the ID token is
-// kept.
+// TestWhatASessionKeeps: the application chooses the claims, and whether the session keeps
+// the ID token.
 func TestWhatASessionKeeps(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -114,8 +113,7 @@ func TestWhatASessionKeeps(t *testing.T) {
 	}, func(c *Config) { c.KeepIDToken, c.KeepClaim = true, func(name string) bool { return name == "role" } })
 }
 
-// TestLoginWithoutAccessToken: with an answer that is an ID token only, the session has
-// no token.
+// TestLoginWithoutAccessToken: the session of an ID token alone has no token.
 func TestLoginWithoutAccessToken(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -146,7 +144,7 @@ func TestAnswerThatCanComeAgain(t *testing.T) {
 	})
 }
 
-// expectFailure looks for what an error has interrupted.
+// expectFailure looks for the interrupted login of an error.
 func expectFailure(t *testing.T, why string, err error, returnTo, state string) {
 	t.Helper()
 	if f, ok := errors.AsType[*transaction.Failure](err); !ok || f.ReturnTo != returnTo || string(f.AppState) != state {
@@ -154,8 +152,8 @@ func expectFailure(t *testing.T, why string, err error, returnTo, state string) 
 	}
 }
 
-// TestFailedLogin has a row for each way in which a login fails at its end. If it is
-// refused, its transaction is used up. The session that the browser had goes on.
+// TestFailedLogin has a row for each failure at the end of a login. A rejected login uses
+// up its transaction. The browser's old session continues.
 func TestFailedLogin(t *testing.T) {
 	t.Parallel()
 	denied, code := refusal.Denied, refusal.Code
@@ -168,7 +166,7 @@ func TestFailedLogin(t *testing.T) {
 		edit           func(*Config)
 		want           refusal.Row
 		cause          string
-		kept           bool // nothing is decided, and the transaction is as before
+		kept           bool // no decision, and the transaction stays
 	}{
 		{why: "tenant says no", answer: change{"error": "access_denied"}, want: denied, cause: "access_denied"},
 		{why: "other issuer", answer: change{"iss": "https://evil.example/"}, want: refusal.Issuer, cause: "evil.example"},
@@ -213,14 +211,14 @@ func TestFailedLogin(t *testing.T) {
 				if row.kept {
 					return
 				}
-				// The page is loaded again: it says the same, and the tenant is not asked.
+				// The reloaded page has the same refusal, and the tenant gets no request.
 				requests := len(e.forms)
 				e.claims, e.tokens, e.down, e.AfterLogin = nil, nil, false, nil
 				e.Routes = New(e.Config)
 				again := e.answer(begun, row.answer)
 				expect(t, "again", again.err, row.want, "was rejected before")
 				expectFailure(t, "again", again.err, "/after", `"cart"`)
-				// No other answer is accepted either.
+				// The callback accepts no other answer either.
 				again = e.answer(begun, nil)
 				expect(t, "a good answer", again.err, row.want, "was rejected before")
 				if len(e.forms) != requests || again.changes != "" {
@@ -234,8 +232,8 @@ func TestFailedLogin(t *testing.T) {
 	}
 }
 
-// TestStoreDownAtTheCallback: the session cannot be kept, and the browser gets no
-// cookie of one.
+// TestStoreDownAtTheCallback: the store cannot keep the session, and the browser gets no
+// session cookie.
 func TestStoreDownAtTheCallback(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -246,15 +244,15 @@ func TestStoreDownAtTheCallback(t *testing.T) {
 		e.store.fail(errors.New("down"))
 		got := e.answer(begun, nil)
 		expect(t, "store", got.err, refusal.StoreWrite, "down")
-		// The transaction stays, so that the next page knows what was asked for.
+		// The transaction stays, so that the next page knows its options.
 		if got.changes != "txn" {
 			t.Errorf("cookies %q", got.changes)
 		}
 	})
 }
 
-// TestReturnURLWithoutRoom: a login whose return URL did not fit leads to the page
-// without its query, and else to the first page of its site.
+// TestReturnURLWithoutRoom: a login leads to the first page of its site if its return URL
+// did not fit, not even without the query.
 func TestReturnURLWithoutRoom(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {

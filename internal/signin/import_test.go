@@ -33,8 +33,8 @@ func old() Imported {
 	}
 }
 
-// TestImport: the session has what the other system has had. It began when the person
-// logged in there.
+// TestImport: the session has the data of the other system. It began when the user logged
+// in there.
 func TestImport(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -60,7 +60,7 @@ func TestImport(t *testing.T) {
 	})
 }
 
-// TestImportedFacts: the claims of the old ID token say how the person authenticated.
+// TestImportedFacts: the claims of the old ID token describe the authentication.
 func TestImportedFacts(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -77,8 +77,8 @@ func TestImportedFacts(t *testing.T) {
 	})
 }
 
-// TestImportedTokens has a row for each set of tokens that another system can have. An
-// access token of which it is not known how long it is good is one to renew.
+// TestImportedTokens has a row for each set of tokens of another system. An access token of
+// unknown life is due for a refresh.
 func TestImportedTokens(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -113,7 +113,7 @@ func TestImportedTokens(t *testing.T) {
 				}}
 			}
 			if row.access == "" {
-				want = []session.Token{{Audience: api, Asked: "openid email"}} // has expired
+				want = []session.Token{{Audience: api, Asked: "openid email"}} // expired
 			}
 			if err != nil || got.RefreshToken != row.refresh || !slices.Equal(got.Tokens, want) {
 				t.Errorf("%s: %+v, %v", row.why, got, err)
@@ -125,8 +125,8 @@ func TestImportedTokens(t *testing.T) {
 	}
 }
 
-// TestImportOfBoundTokens: what follows a bound token is bound too, if the application has
-// keys. The access token itself is not used.
+// TestImportOfBoundTokens: the successor of a bound token is bound too, if the application
+// has keys. The session does not use the access token itself.
 func TestImportOfBoundTokens(t *testing.T) {
 	t.Parallel()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -143,7 +143,7 @@ func TestImportOfBoundTokens(t *testing.T) {
 		why, kind, refresh string
 		keys               *prover.Keys
 		of                 prover.Key // that the token has
-		want               string     // the key of the session, or how it begins
+		want               string     // the key of the session, or its beginning
 	}{
 		{"key of the application", "DPoP", "refresh", fixed, prover.Key{}, given.Kept()},
 		{"another spelling", "dpop", "refresh", fixed, prover.Key{}, given.Kept()},
@@ -169,7 +169,7 @@ func TestImportOfBoundTokens(t *testing.T) {
 	}
 }
 
-// TestImportRefusals has a row for each session that does not go on here. The browser
+// TestImportRefusals has a row for each session that does not continue here. The browser
 // gets no cookie of it.
 func TestImportRefusals(t *testing.T) {
 	t.Parallel()
@@ -221,8 +221,8 @@ func TestImportEndsTheSessionBefore(t *testing.T) {
 	})
 }
 
-// TestLogoutOfAnImportedSession: the tenant ends the sessions that it began before the
-// logout. This one began with the login at the other system.
+// TestLogoutOfAnImportedSession: the tenant ends the sessions from before the logout. This
+// one began with the login at the other system.
 func TestLogoutOfAnImportedSession(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {

@@ -45,8 +45,8 @@ const (
 	api      = "https://api.example/"
 )
 
-// now is the clock that the engine is given. It is far from the machine's clock, so
-// that a test fails which reads the wrong one.
+// now is the engine's clock. It is far from the machine's clock, so that a test fails if it
+// reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
 func must[T any](v T, err error) T {
@@ -60,7 +60,7 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 var key = ed25519.NewKeyFromSeed([]byte("a seed for tests, of 32 bytes ..."[:32]))
 
-// A change replaces members of a JSON object, and removes those that are nil.
+// A change replaces members of a JSON object, and removes nil members.
 type change map[string]any
 
 // with returns the members after changes.
@@ -116,8 +116,8 @@ func (te *tenant) signed(c change) string {
 	return text + "." + b64(ed25519.Sign(key, []byte(text)))
 }
 
-// A store can be down. A call that nobody waits for any more can be under way while
-// the test changes it.
+// A store can be down. A call without a waiting caller can be under way while the test
+// changes the store.
 type store struct {
 	session.Store
 	mu  sync.Mutex
@@ -231,8 +231,7 @@ func newEnv(t testing.TB, st *store, edits ...func(*Config)) *env {
 	return e
 }
 
-// rowOf returns the row of an error. For an unknown error it returns the row of a
-// mistake.
+// rowOf returns the row of an error. An unknown error has the row of a mistake.
 func rowOf(err error) refusal.Row {
 	if r, ok := errors.AsType[*refusal.Refusal](err); ok {
 		return r.Row
@@ -246,7 +245,7 @@ func withHosts(c *Config) {
 	withSite(c, site.Config{BaseURL: origin, BaseURLs: []string{"https://other.example"}})
 }
 
-// withHome sets the path to which a login leads by default.
+// withHome sets the default destination of a login.
 func withHome(path string) func(*Config) {
 	return func(c *Config) { withSite(c, site.Config{BaseURL: origin, DefaultReturnTo: path}) }
 }
@@ -299,7 +298,7 @@ func (e *env) request(method, target string, form url.Values, header ...string) 
 	return r
 }
 
-// A result is what a route has made of a request.
+// A result is the answer of a route to a request.
 type result struct {
 	*httptest.ResponseRecorder
 	err     error
@@ -308,16 +307,15 @@ type result struct {
 
 func (r result) location() string { return r.Header().Get("Location") }
 
-// do has a route answer a request as the front does, and the browser take its
-// cookies.
+// do has a route answer a request as the front does, and the browser take its cookies.
 func (e *env) do(route func(http.ResponseWriter, *http.Request) error, r *http.Request) result {
 	w := httptest.NewRecorder()
 	err := route(w, e.Visits.WithJar(r))
 	return result{w, err, e.take(w)}
 }
 
-// take does what the Set-Cookie lines of a response say. It returns their names in
-// short, with a minus for those that delete.
+// take applies the Set-Cookie lines of a response. It returns their short names, with a
+// minus for deletions.
 func (e *env) take(w *httptest.ResponseRecorder) string {
 	var changes []string
 	for _, c := range w.Result().Cookies() {
@@ -389,7 +387,7 @@ func (e *env) answer(begun url.Values, c change) result {
 	return e.do(e.Callback, r)
 }
 
-// logIn has the person of the tenant log in, and returns the session.
+// logIn has the user of the tenant log in, and returns the session.
 func (e *env) logIn() *session.Record {
 	e.Helper()
 	if got := e.answer(e.begin(""), nil); got.err != nil {
@@ -405,7 +403,7 @@ func (e *env) logIn() *session.Record {
 // session returns the session of the browser.
 func (e *env) session() (*session.Record, error) { return e.Visits.Record(e.request("GET", "/", nil)) }
 
-// kept returns the transaction that the browser has for a login.
+// kept returns the browser's transaction for a login.
 func (e *env) kept(begun url.Values) *transaction.Transaction {
 	e.Helper()
 	t, err := e.Transactions.Find(e.Visits.Jar(e.request("GET", "/", nil)), begun.Get("state"), e.Flow.ResponseType)
@@ -431,7 +429,7 @@ func expect(t *testing.T, why string, err error, want refusal.Row, cause string)
 	}
 }
 
-// expectPage compares where a browser is sent, and what its cookies become.
+// expectPage compares the destination of a browser, and the changes of its cookies.
 func (e *env) expectPage(why string, got result, status int, location, changes string) {
 	e.Helper()
 	if got.err != nil || got.Code != status || got.location() != location || got.changes != changes {

@@ -17,8 +17,8 @@ import (
 // tooLarge are scopes for which a transaction has no room.
 var tooLarge = authrequest.Scopes(strings.Repeat("x", 3500))
 
-// TestLoginRequest has a row for each way in which the login route answers a browser
-// that has no session.
+// TestLoginRequest has a row for each answer of the login route to a browser without a
+// session.
 func TestLoginRequest(t *testing.T) {
 	t.Parallel()
 	withoutCode := func(c *Config) { c.Flow.ResponseType = "id_token" }
@@ -99,8 +99,8 @@ func edits(edit func(*Config)) []func(*Config) {
 	return []func(*Config){edit}
 }
 
-// TestLoginOptions: the options of the handler go over those of the link, and those
-// over the ones of every login.
+// TestLoginOptions: the options of the handler override those of the link, and those
+// override the options of every login.
 func TestLoginOptions(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -147,8 +147,8 @@ func TestReturnURLOfALogin(t *testing.T) {
 	}, withHome("/home"))
 }
 
-// TestLoggedIn: a browser with a session is sent on, unless the login asks for what
-// only the tenant can do.
+// TestLoggedIn: a browser with a session is sent on, unless only the tenant can meet the
+// login's options.
 func TestLoggedIn(t *testing.T) {
 	t.Parallel()
 	ada := change{"org_id": "org_1", "org_name": "acme"}
@@ -158,7 +158,7 @@ func TestLoggedIn(t *testing.T) {
 		claims     change
 		option     authrequest.Option
 		edit       func(*Config)
-		want       string // where the browser goes, empty for the tenant
+		want       string // the destination, empty for the tenant
 	}{
 		{why: "nothing asked", want: "/"},
 		{why: "return URL", query: "returnTo=/after", want: "/after"},
@@ -195,8 +195,8 @@ func TestLoggedIn(t *testing.T) {
 	}
 }
 
-// TestLoggedInWithTokens: a session whose tokens do not do what the login asks for is
-// sent to the tenant, and a session whose tokens do is not.
+// TestLoggedInWithTokens: a session without sufficient tokens for the login goes to the
+// tenant, and a session with them does not.
 func TestLoggedInWithTokens(t *testing.T) {
 	t.Parallel()
 	offline := func(c *Config) { c.Flow.Scopes = []string{"openid", "offline_access"} }
@@ -244,7 +244,7 @@ func TestLoggedInWithTokens(t *testing.T) {
 			}, edits(row.edit)...)
 		})
 	}
-	// A login that brings no token asks for none.
+	// A login without a token in its answer asks for none.
 	run(t, func(e *env) {
 		e.logIn()
 		got := e.do(e.route(), e.request("GET", "/auth/login?returnTo=/after", nil))
@@ -252,8 +252,8 @@ func TestLoggedInWithTokens(t *testing.T) {
 	}, withFormPost)
 }
 
-// TestLoginWithoutStore: if the store is down, nobody is taken for logged in, and a
-// login begins.
+// TestLoginWithoutStore: a login begins while the store is down, and no user counts as
+// logged in.
 func TestLoginWithoutStore(t *testing.T) {
 	t.Parallel()
 	t.Run("store", func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestCheck(t *testing.T) {
 	})
 }
 
-// TestLink: a link in an e-mail goes on with a login that this browser has begun.
+// TestLink: a link in an email continues a login of the same browser.
 func TestLink(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// given returns what the page of a pop-up gives to its script.
+// given returns the data of a pop-up's page for its script.
 func given(t *testing.T, page string) (text string) {
 	t.Helper()
 	_, text, found := strings.Cut(page, `<script type="application/json" id="given">`)
@@ -21,8 +21,8 @@ func given(t *testing.T, page string) (text string) {
 	return text
 }
 
-// TestPopup: the page gives its opener the outcome, and the tokens that the login was
-// begun with. A message that has a token, or goes to another origin, is not broadcast.
+// TestPopup: the page gives its opener the outcome, and the tokens that the login asked
+// for. A message with a token, or to another origin, is not broadcast.
 func TestPopup(t *testing.T) {
 	t.Parallel()
 	const other = "https://other.example"
@@ -67,8 +67,8 @@ func TestPopup(t *testing.T) {
 	}
 }
 
-// TestFailedPopup: the opener gets a word for the failure and no token, and the page has
-// its status and a link to log in.
+// TestFailedPopup: the opener gets a word for the failure and no token. The page has its
+// status and a link to log in.
 func TestFailedPopup(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -112,7 +112,7 @@ func TestFailedPopup(t *testing.T) {
 			}, edits(row.edit)...)
 		})
 	}
-	run(t, func(e *env) { // the opener is told of an outage too, and the same answer can succeed
+	run(t, func(e *env) { // the opener also learns of an outage, and the same answer can succeed
 		begun := e.begin("", authrequest.PopUp(origin))
 		known := e.Flow.Client.Tenant.Static
 		e.Flow.Client.Tenant.Static, e.down = nil, true

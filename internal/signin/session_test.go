@@ -16,8 +16,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// TestAfterLogin: the application sees a login before its session begins, and changes
-// where it leads.
+// TestAfterLogin: the application sees a login before its session begins, and changes its
+// destination.
 func TestAfterLogin(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ why, asked, choice, want string }{
@@ -67,8 +67,8 @@ func TestAfterLoginGetsTheContext(t *testing.T) {
 	})
 }
 
-// TestDataOfTheSessionBefore survives a login of the same person to the same
-// organization, and no other.
+// TestDataOfTheSessionBefore survives a login of the same user to the same organization,
+// and no other.
 func TestDataOfTheSessionBefore(t *testing.T) {
 	t.Parallel()
 	count := func(l *login.Accepted) error {
@@ -105,7 +105,7 @@ func TestDataOfTheSessionBefore(t *testing.T) {
 			}, withHook(count))
 		})
 	}
-	// The subject is the same in these.
+	// These have the same subject.
 	note := func(l *login.Accepted) error { l.Data[l.Identity.Claims.OrgID] += "x"; return nil }
 	for _, row := range []struct{ before, after change }{
 		{acme, change{"org_id": "org_2"}}, {acme, nil}, {nil, acme},
@@ -123,8 +123,7 @@ func TestDataOfTheSessionBefore(t *testing.T) {
 	}
 }
 
-// TestSessionBefore: a login ends the session that the browser had, for every copy of
-// its cookie.
+// TestSessionBefore: a login ends the browser's old session, for every copy of its cookie.
 func TestSessionBefore(t *testing.T) {
 	t.Parallel()
 	for _, edit := range []func(*Config){func(*Config) {}, withFormPost} {
@@ -143,9 +142,9 @@ func TestSessionBefore(t *testing.T) {
 	}
 }
 
-// TestSessionBeforeWithoutItsCookie: with a form of the tenant, the browser does not
-// send the cookies of the session. Those that the new session does not replace are
-// deleted, and its data survives if the store has it.
+// TestSessionBeforeWithoutItsCookie: the browser sends no session cookies with a form of
+// the tenant. The new session deletes those that it does not replace. The data survives if
+// the store has it.
 func TestSessionBeforeWithoutItsCookie(t *testing.T) {
 	t.Parallel()
 	large := func(l *login.Accepted) error {
@@ -173,7 +172,7 @@ func TestSessionBeforeWithoutItsCookie(t *testing.T) {
 	}, withFormPost, withHook(large))
 }
 
-// accepted is a login that did not come through the callback.
+// accepted is a login without the callback.
 func (e *env) accepted() *login.Accepted {
 	e.Helper()
 	e.nonce = nil
@@ -195,8 +194,8 @@ func (e *env) start(target string, l *login.Accepted) result {
 	return e.do(func(w http.ResponseWriter, r *http.Request) error { return e.Start(w, r, l) }, e.request("POST", target, nil))
 }
 
-// TestStart begins the session of a login in the place of the one that there was. It
-// does not count as lost, because the request was made with the browser's cookies.
+// TestStart begins the session of a login in the place of the old one. It does not count as
+// lost, because the request had the browser's cookies.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -268,8 +267,8 @@ func (e *env) continued(id string, c change) *login.Accepted {
 	}
 }
 
-// TestContinuedRefresh: the session goes on under a new id, with the tokens that the
-// second factor has brought. AfterLogin is not asked, because it is no login.
+// TestContinuedRefresh: the session continues under a new id, with the tokens of the second
+// factor. The engine does not call AfterLogin, because this is not a login.
 func TestContinuedRefresh(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -294,8 +293,8 @@ func TestContinuedRefresh(t *testing.T) {
 	}, withSilent)
 }
 
-// TestContinuedRefreshFails has a row for each reason for which a session does not go
-// on. It stays as it was.
+// TestContinuedRefreshFails has a row for each reason that keeps a session from continuing.
+// The session stays unchanged.
 func TestContinuedRefreshFails(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -16,7 +16,7 @@ import (
 // page are the headers of a browser that navigates.
 var page = []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
 
-// silently does what the middleware does for a page that anybody may see.
+// silently does the middleware's work for a public page.
 func (e *env) silently(r *http.Request) (answered bool, got result) {
 	got = e.do(func(w http.ResponseWriter, r *http.Request) error {
 		r, _ = e.Visits.Load(w, r)
@@ -26,8 +26,8 @@ func (e *env) silently(r *http.Request) (answered bool, got result) {
 	return answered, got
 }
 
-// TestSilentLogin: the browser goes to the tenant, which must not ask anything, and
-// comes back to the page. While it is under way, and for five minutes, none is tried.
+// TestSilentLogin: the browser goes to the tenant, which must not ask the user, and comes
+// back to the page. No other one begins while it is under way, and for five minutes.
 func TestSilentLogin(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -42,12 +42,12 @@ func TestSilentLogin(t *testing.T) {
 		if answered, got := e.silently(e.request("GET", "/page", nil, page...)); answered || got.changes != "" {
 			t.Errorf("a second one: %v, cookies %q", answered, got.changes)
 		}
-		// The next can be tried as soon as this session is over.
+		// The next one can begin right after this session.
 		e.expectPage("callback", e.answer(asked, nil), 303, "/page?a=b", "-txn session session_tries -session_silent")
 	}, withSilent)
 }
 
-// TestMaySilently has a row for each request for which no silent login is tried.
+// TestMaySilently has a row for each request without a silent login.
 func TestMaySilently(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -73,13 +73,13 @@ func TestMaySilently(t *testing.T) {
 	}
 }
 
-// TestSilentLoginAndSession: none is tried with a session, or if it is not known
-// whether there is one, or for a request with an access token.
+// TestSilentLoginAndSession: no silent login begins with a session, with an unknown session
+// state, or with an access token in the request.
 func TestSilentLoginAndSession(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
 		e.logIn()
-		// The session of a browser that has made a page request is not lost.
+		// The session of a page request is not lost.
 		if answered, got := e.silently(e.request("GET", "/page", nil, page...)); answered || got.changes != "-session_tries" {
 			t.Errorf("session: %v, cookies %q", answered, got.changes)
 		}
@@ -102,8 +102,8 @@ func TestSilentLoginAndSession(t *testing.T) {
 	}, withSilent)
 }
 
-// TestSilentLoginThatCannotBegin: everybody may see the page, so it is shown whatever
-// keeps the login from beginning. No other one is tried at once.
+// TestSilentLoginThatCannotBegin: the page is public, so it appears for any failure at the
+// beginning of the login. No other one follows at once.
 func TestSilentLoginThatCannotBegin(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -131,8 +131,8 @@ func TestSilentLoginThatCannotBegin(t *testing.T) {
 	}
 }
 
-// TestSilentLoginFails has a row for each way in which a silent login fails after it
-// has begun. Whatever it is, the person sees the page that was asked for.
+// TestSilentLoginFails has a row for each failure of a silent login after its beginning.
+// The user sees the requested page for each of them.
 func TestSilentLoginFails(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -176,7 +176,7 @@ func TestSilentLoginFails(t *testing.T) {
 			}
 		}, append([]func(*Config){withSilent}, edits(row.edit)...)...)
 	}
-	// The control: somebody who has asked to log in is told.
+	// The control: a visitor's own login shows the failure.
 	run(t, func(e *env) {
 		for _, code := range []string{"login_required", "access_denied", "server_error"} {
 			if got := e.answer(e.begin(""), change{"error": code}); got.err == nil || rowOf(got.err).Code != code {
@@ -197,8 +197,8 @@ func TestSilentLoginAfterItsTime(t *testing.T) {
 	}, withSilent)
 }
 
-// TestSilentLoginWithoutCookies: the browser ends at the page that was asked for,
-// whatever the answer is, and no other silent login is tried there.
+// TestSilentLoginWithoutCookies: the browser ends at the requested page for any answer, and
+// no other silent login begins there.
 func TestSilentLoginWithoutCookies(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{
@@ -224,8 +224,8 @@ func TestSilentLoginWithoutCookies(t *testing.T) {
 	}
 }
 
-// TestSilentLoginAgain: a callback of a silent login that is loaded again leads to the
-// page, with a session and without one.
+// TestSilentLoginAgain: a reloaded callback of a silent login leads to the page, with a
+// session and without one.
 func TestSilentLoginAgain(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -236,8 +236,7 @@ func TestSilentLoginAgain(t *testing.T) {
 	}, withSilent)
 }
 
-// TestPageInTheState: only the application can choose the page to which a silent login
-// leads.
+// TestPageInTheState: only the application can choose the destination of a silent login.
 func TestPageInTheState(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -245,7 +244,7 @@ func TestPageInTheState(t *testing.T) {
 		seal := func(purpose, page string) string { return "a." + ring.Seal(purpose, name, []byte(page)) }
 		for state, want := range map[string]string{
 			seal("silent page", "/page"): "/page?silent_login=failed",
-			// Also what was sealed is checked: an allowed origin can be taken back.
+			// The route also checks a sealed page: an allowed origin can be removed later.
 			seal("silent page", "https://evil.example/"): "/?silent_login=failed",
 			seal("silent page", "//evil.example/"):       "/?silent_login=failed",
 			seal("silent page", "/auth/logout"):          "/?silent_login=failed",
@@ -262,15 +261,15 @@ func TestPageInTheState(t *testing.T) {
 	}, withSilent)
 }
 
-// TestStray has a row for each answer that belongs to no login of the browser. Without
-// a state it is the same case as with an unknown one.
+// TestStray has a row for each answer without a login in the browser. A missing state is
+// the same case as an unknown one.
 func TestStray(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		why, target string
 		session     bool
 		storeDown   bool
-		want        string // where the browser is sent
+		want        string // the destination of the browser
 		refusal     refusal.Row
 		cause       string
 		warned      bool
@@ -320,8 +319,7 @@ func TestStray(t *testing.T) {
 	}
 }
 
-// TestStrayAtAnotherHost: an answer at a host that is not the application's is
-// refused, whoever is logged in.
+// TestStrayAtAnotherHost: an answer at a foreign host is rejected, for any logged-in user.
 func TestStrayAtAnotherHost(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -350,8 +348,8 @@ func TestStrayAtAnotherHost(t *testing.T) {
 	}, withSilent, withHosts)
 }
 
-// TestSilentLoginWithOptions: options of every login that need a person do not change
-// that the login is silent.
+// TestSilentLoginWithOptions: the options of every login can need the user. The login stays
+// silent.
 func TestSilentLoginWithOptions(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -363,7 +361,7 @@ func TestSilentLoginWithOptions(t *testing.T) {
 	}, withSilent, withOptions(authrequest.Prompt("login"), authrequest.PopUp(origin), authrequest.ReturnTo("/other")))
 }
 
-// TestPauseBetweenSilentLogins: another is tried after five minutes.
+// TestPauseBetweenSilentLogins: another one begins after five minutes.
 func TestPauseBetweenSilentLogins(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {

@@ -22,8 +22,8 @@ func params(list ...string) map[string]string {
 	return m
 }
 
-// TestTicket: the options of a ticket count more than those of the link, of the route
-// and of every login.
+// TestTicket: the options of a ticket override those of the link, of the route and of every
+// login.
 func TestTicket(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -47,8 +47,8 @@ func TestTicket(t *testing.T) {
 	}, withOptions(authrequest.Param("ext-every", "x"), authrequest.Organization("org_a")))
 }
 
-// TestTicketThatDoesNotOpen has a row for each refusal. The login is a plain one then,
-// and no error.
+// TestTicketThatDoesNotOpen has a row for each refusal. The login is then a plain one,
+// without an error.
 func TestTicketThatDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -93,8 +93,8 @@ func TestTicketThatDoesNotOpen(t *testing.T) {
 	})
 }
 
-// TestTicketAndSession: a ticket has conditions, so the tenant is asked also if
-// somebody is logged in. Without a good ticket nobody makes a detour.
+// TestTicketAndSession: a ticket has conditions, so the tenant gets a request also for a
+// logged-in user. A login without a good ticket makes no detour.
 func TestTicketAndSession(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -110,7 +110,7 @@ func TestTicketAndSession(t *testing.T) {
 	})
 }
 
-// TestTicketOfAForm: a posted form can have one too.
+// TestTicketOfAForm: a posted form can have a ticket too.
 func TestTicketOfAForm(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -122,8 +122,8 @@ func TestTicketOfAForm(t *testing.T) {
 	})
 }
 
-// TestTicketHasALimit: a ticket fits into a URL. What it leaves out first is what the
-// person misses least.
+// TestTicketHasALimit: a ticket fits into a URL. It first leaves out the options that the
+// user misses least.
 func TestTicketHasALimit(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 200)
@@ -168,7 +168,7 @@ func TestTicketHasALimit(t *testing.T) {
 	}
 }
 
-// TestLoginLinks has a row for each way to go on after a refusal.
+// TestLoginLinks has a row for each way to continue after a refusal.
 func TestLoginLinks(t *testing.T) {
 	t.Parallel()
 	saved := authrequest.Saved{Params: params("connection", "google", "login_hint", "ada"), ReturnTo: "/after"}
@@ -208,12 +208,12 @@ func TestLoginLinks(t *testing.T) {
 	}
 }
 
-// TestTicketAndStateOfTheApplication: the state of the application stays in the browser
-// whose login had it. A stranger can begin a login, have it refused, and send the link of
-// the error page to somebody else.
+// TestTicketAndStateOfTheApplication: the state of the application stays in the browser of
+// its login. An attacker can begin a login, make it fail, and send the link of the error
+// page to a victim.
 func TestTicketAndStateOfTheApplication(t *testing.T) {
 	t.Parallel()
-	large := strings.Repeat("x", 1000) // more than there is room for in a URL
+	large := strings.Repeat("x", 1000) // more than fits into a URL
 	for why, end := range map[string]func(*env, url.Values) result{
 		"refused": func(e *env, begun url.Values) result {
 			return e.answer(begun, change{"code": nil, "error": "access_denied"})
@@ -259,8 +259,8 @@ func TestTicketAndStateOfTheApplication(t *testing.T) {
 	}
 }
 
-// TestManyLoginsThatCannotBegin: the cookies of logins that could not begin push out
-// each other, and not the login that another tab has begun.
+// TestManyLoginsThatCannotBegin: the cookies of failed beginnings push out each other, and
+// not the login of another tab.
 func TestManyLoginsThatCannotBegin(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -280,8 +280,8 @@ func TestManyLoginsThatCannotBegin(t *testing.T) {
 	})
 }
 
-// TestLoginLinksToThePage: without a return URL, the login leads to the page that was
-// asked for. A form is not sent again, and the route of a login is not a page.
+// TestLoginLinksToThePage: a login without a return URL leads to the requested page. A form
+// is not sent again, and the route of a login is not a page.
 func TestLoginLinksToThePage(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -304,7 +304,7 @@ func TestLoginLinksToThePage(t *testing.T) {
 	})
 }
 
-// TestLoginThatCannotBegin: the error has a way to try again, with all options.
+// TestLoginThatCannotBegin: the error has a link to try again, with all options.
 func TestLoginThatCannotBeginAgain(t *testing.T) {
 	t.Parallel()
 	run(t, func(e *env) {
@@ -320,7 +320,7 @@ func TestLoginThatCannotBeginAgain(t *testing.T) {
 	})
 }
 
-// FuzzTicket: no text gives options, except what the application has sealed.
+// FuzzTicket: a text gives no options, unless the application has sealed it.
 func FuzzTicket(f *testing.F) {
 	e := newEnv(nil, nil)
 	good := e.Ticket(authrequest.Saved{Params: params("connection", "google")}, "", time.Hour)
@@ -334,8 +334,8 @@ func FuzzTicket(f *testing.F) {
 	})
 }
 
-// FuzzTicketOptions: whatever a ticket of another version has, it gives options that a
-// login can have, or none.
+// FuzzTicketOptions: a ticket of another version gives options that a login can have, or
+// none.
 func FuzzTicketOptions(f *testing.F) {
 	e := newEnv(nil, nil)
 	f.Add([]byte(`{"o":{"p":{"connection":"google","max_age":"60"},"w":["audience"],"s":["a"],"a":["b"],"c":true,"to":"/x"},"x":99999999999}`))

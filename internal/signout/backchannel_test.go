@@ -12,7 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// badToken is the refusal of a logout token with a fault.
+// badToken is the rejection of a logout token with a fault.
 func badToken(f *fault.Fault) refusal.Row {
 	row := refusal.LogoutToken
 	row.Reason = f.Reason
@@ -95,8 +95,7 @@ func TestBackchannelRefusals(t *testing.T) {
 	}
 }
 
-// TestBackchannelEnds has a row for each logout token that is good, and tells which
-// sessions end with it.
+// TestBackchannelEnds has a row for each good logout token, and its ended sessions.
 func TestBackchannelEnds(t *testing.T) {
 	t.Parallel()
 	people := []person{
@@ -120,7 +119,7 @@ func TestBackchannelEnds(t *testing.T) {
 		{"all of a person", func() change { return change{"sid": nil} }, "xxx...", "sub=auth0|ada one_session=false"},
 		{"all of another person", func() change { return change{"sid": nil, "sub": "auth0|bob"} }, "...x..", "sub=auth0|bob one_session=false"},
 		{"a session that nobody has", func() change { return change{"sid": "s9"} }, "......", "one_session=true"},
-		// A login within the second of the logout may have been before it.
+		// A login within the second of the logout can come before it.
 		{"part of a second later", func() change { return change{"sid": nil, "iat": at(0.5)} }, "xxx.x.", ""},
 		{"a second later", func() change { return change{"sid": nil, "iat": at(1)} }, "xxx.x.", ""},
 		{"before all", func() change { return change{"sid": nil, "iat": at(-1)} }, "......", ""},
@@ -147,7 +146,8 @@ func TestBackchannelEnds(t *testing.T) {
 				if logged := e.log.String(); !strings.Contains(logged, line) || !strings.Contains(logged, row.log) {
 					t.Errorf("the log is %s", e.log)
 				}
-				// The tenant may not have got the answer. The same again is good.
+				// The answer may not have reached the tenant. The same token is accepted
+				// again.
 				clear(e.store.writes)
 				if again := e.post(token); again.err != nil || again.Code != 200 || len(e.store.writes) != 0 {
 					t.Errorf("again: %d, %v, %d writes", again.Code, again.err, len(e.store.writes))
@@ -157,8 +157,7 @@ func TestBackchannelEnds(t *testing.T) {
 	}
 }
 
-// TestBackchannelMemory: the jti of a token is kept for as long as the token would be
-// accepted.
+// TestBackchannelMemory: the jti of a token stays recorded while the token is acceptable.
 func TestBackchannelMemory(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -191,7 +190,7 @@ func TestBackchannelMemory(t *testing.T) {
 	}
 }
 
-// TestStoreDownAtTheBackchannel: the tenant learns that nothing has ended, and can send
+// TestStoreDownAtTheBackchannel: the tenant learns that no session has ended, and can send
 // the token again.
 func TestStoreDownAtTheBackchannel(t *testing.T) {
 	t.Parallel()

@@ -45,8 +45,8 @@ const (
 	leeway   = 60 // seconds
 )
 
-// now is the clock that the engine is given. It is far from the machine's clock, so
-// that a test fails which reads the wrong one.
+// now is the engine's clock. It is far from the machine's clock, so that a test fails if it
+// reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
 func must[T any](v T, err error) T {
@@ -92,7 +92,7 @@ func (te *tenant) revocations() string {
 	return strings.Join(te.revoked, " ")
 }
 
-// A store can be down. It notes what it is given.
+// A store can be down. It records its writes.
 type store struct {
 	session.Store
 	mu     sync.Mutex
@@ -149,7 +149,7 @@ type env struct {
 	cookies []*http.Cookie // of the browser
 }
 
-// The places where sessions, and marks of ended ones, can be.
+// The places of sessions, and of marks of ended ones.
 const (
 	inCookies = "cookies"
 	inStore   = "store"
@@ -269,15 +269,15 @@ func (e *env) request(method, target string, form url.Values, header ...string) 
 	return r
 }
 
-// Headers of browsers: with a request of a page of the application, with one of a page
-// of another site, and with one that does not say where it comes from.
+// Headers of browsers: for a request from the application's own page, from a page of
+// another site, and without an origin.
 var (
 	ours    = []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Origin", origin}
 	theirs  = []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://evil.example"}
 	unknown = []string{"Accept", "text/html", "Origin", "null"}
 )
 
-// A result is what a route has made of a request.
+// A result is the answer of a route to a request.
 type result struct {
 	*httptest.ResponseRecorder
 	err     error
@@ -286,8 +286,7 @@ type result struct {
 
 func (r result) location() string { return r.Header().Get("Location") }
 
-// do has a route answer a request as the front does, and the browser take its
-// cookies.
+// do has a route answer a request as the front does, and the browser take its cookies.
 func (e *env) do(route func(http.ResponseWriter, *http.Request) error, r *http.Request) result {
 	w := httptest.NewRecorder()
 	err := route(w, e.Visits.WithJar(r))
@@ -299,8 +298,8 @@ func (e *env) logOut(r *http.Request) result {
 	return e.do(func(w http.ResponseWriter, r *http.Request) error { return e.Logout(w, r, &logout.Request{}) }, r)
 }
 
-// take does what the Set-Cookie lines of a response say. It returns their names in
-// short, with a minus for those that delete.
+// take applies the Set-Cookie lines of a response. It returns their short names, with a
+// minus for deletions.
 func (e *env) take(w *httptest.ResponseRecorder) string {
 	var changes []string
 	for _, c := range w.Result().Cookies() {
@@ -319,7 +318,7 @@ func (e *env) take(w *httptest.ResponseRecorder) string {
 	return strings.Join(changes, " ")
 }
 
-// A person has logged in.
+// A person is one logged-in user.
 type person struct {
 	subject, sid string
 	issued       float64 // after now, in seconds
@@ -327,8 +326,8 @@ type person struct {
 	idToken      string
 }
 
-// logIn begins a session in the browser. It returns the session, and the cookies that
-// the browser then has.
+// logIn begins a session in the browser. It returns the session, and the browser's cookies
+// after it.
 func (e *env) logIn(p person) (*session.Record, []*http.Cookie) {
 	e.Helper()
 	c := &jwt.Claims{Issuer: issuer, Subject: p.subject, SessionID: p.sid, IssuedAt: float64(now().Unix()) + p.issued}
@@ -347,7 +346,7 @@ func (e *env) logIn(p person) (*session.Record, []*http.Cookie) {
 
 var ada = person{subject: "auth0|ada", sid: "s1", refreshToken: "refresh"}
 
-// isLoggedIn reports whether cookies have a session that goes on.
+// isLoggedIn reports whether cookies have a live session.
 func (e *env) isLoggedIn(cookies []*http.Cookie) bool {
 	e.Helper()
 	defer func(before []*http.Cookie) { e.cookies = before }(e.cookies)
@@ -359,7 +358,7 @@ func (e *env) isLoggedIn(cookies []*http.Cookie) bool {
 	return err == nil
 }
 
-// A change replaces members of a JSON object, and removes those that are nil.
+// A change replaces members of a JSON object, and removes nil members.
 type change map[string]any
 
 // logoutToken returns a signed logout token (OpenID Connect Back-Channel Logout 1.0,

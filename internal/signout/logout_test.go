@@ -27,14 +27,13 @@ const (
 	without = "https://tenant.example/v2/logout?client_id=the-client-id&returnTo=" + back
 )
 
-// TestLogoutRequest has a row for each way in which the route answers somebody who is
-// logged in.
+// TestLogoutRequest has a row for each answer of the route to a logged-in user.
 func TestLogoutRequest(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		why, method, target string
 		header              []string
-		status              int // 303 for a logout, 200 for the page that asks
+		status              int // 303 for a logout, 200 for the confirmation page
 		refusal             refusal.Row
 		cause               string
 	}{
@@ -92,8 +91,8 @@ func TestLogoutRequest(t *testing.T) {
 	}
 }
 
-// TestLogoutWithoutSession: a request of the application goes to the tenant all the
-// same, where there may be a session. One that can come from anywhere does not.
+// TestLogoutWithoutSession: a request from the application still goes to the tenant, which
+// may have a session. A request of unknown origin does not.
 func TestLogoutWithoutSession(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -124,8 +123,8 @@ func TestLogoutWithoutSession(t *testing.T) {
 	}
 }
 
-// TestLogoutEndsLoginsUnderWay, and notes that a silent login was tried: otherwise the
-// next page would log the person in again.
+// TestLogoutEndsLoginsUnderWay, and records a silent login: otherwise the next page would
+// log the user in again.
 func TestLogoutEndsLoginsUnderWay(t *testing.T) {
 	t.Parallel()
 	for _, header := range [][]string{ours, unknown, theirs} {
@@ -145,8 +144,8 @@ func TestLogoutEndsLoginsUnderWay(t *testing.T) {
 	}
 }
 
-// TestReturnURLOfALogout: a value in the form goes over one in the query. A form that
-// cannot be read is no reason to stay logged in.
+// TestReturnURLOfALogout: a value in the form overrides one in the query. An unreadable
+// form is no reason to stay logged in.
 func TestReturnURLOfALogout(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -206,7 +205,7 @@ func TestHomeAfterALogout(t *testing.T) {
 	}, withHosts, func(c *Config) { c.Policy.ReturnURLs = nil })
 }
 
-// TestHintsOfALogout: the tenant is told which session to end, with the ID token if the
+// TestHintsOfALogout: the tenant learns the session to end, with the ID token if the
 // session has it.
 func TestHintsOfALogout(t *testing.T) {
 	t.Parallel()
@@ -267,8 +266,8 @@ func TestLogoutEndpointIsMissing(t *testing.T) {
 	})
 }
 
-// TestNewestRefreshTokenIsRevoked: another request may have got a newer one after this
-// one has read the session.
+// TestNewestRefreshTokenIsRevoked: another request can get a newer one after this one has
+// read the session.
 func TestNewestRefreshTokenIsRevoked(t *testing.T) {
 	t.Parallel()
 	inModes(t, allModes, func(e *env) {
@@ -290,8 +289,8 @@ func TestNewestRefreshTokenIsRevoked(t *testing.T) {
 	})
 }
 
-// TestStoreDownAtTheLogout: this browser forgets the session. The error says that a copy
-// of its cookie may be good, and the tenant is not asked to end its session.
+// TestStoreDownAtTheLogout: this browser loses the session. The error says that a copy of
+// its cookie may be good. The tenant does not end its session.
 func TestStoreDownAtTheLogout(t *testing.T) {
 	t.Parallel()
 	inModes(t, marking, func(e *env) {
@@ -305,7 +304,7 @@ func TestStoreDownAtTheLogout(t *testing.T) {
 	})
 }
 
-// TestStoreGoesDownDuringTheLogout: what was read of the session is used.
+// TestStoreGoesDownDuringTheLogout: the logout uses the loaded session.
 func TestStoreGoesDownDuringTheLogout(t *testing.T) {
 	t.Parallel()
 	inModes(t, marking, func(e *env) {
@@ -322,8 +321,8 @@ func TestStoreGoesDownDuringTheLogout(t *testing.T) {
 	})
 }
 
-// TestNobodyKnowsWhoAsks: if the store is down, it is not known whether there is a
-// session to ask about.
+// TestNobodyKnowsWhoAsks: while the store is down, it is unknown whether there is a session
+// to confirm.
 func TestNobodyKnowsWhoAsks(t *testing.T) {
 	t.Parallel()
 	inModes(t, marking, func(e *env) {
@@ -340,7 +339,7 @@ func TestNobodyKnowsWhoAsks(t *testing.T) {
 
 var field = regexp.MustCompile(`<input type="hidden" name="([a-zA-Z]+)" value="([^"]*)">`)
 
-// ask gets the page that asks, and returns the form that its button sends.
+// ask gets the confirmation page, and returns the form of its button.
 func (e *env) ask(method, target string) url.Values {
 	e.Helper()
 	got := e.logOut(e.request(method, target, nil, unknown...))
@@ -359,9 +358,9 @@ func (e *env) ask(method, target string) url.Values {
 	return form
 }
 
-// TestConfirmedLogout: the button of the page logs out, although the browser does not
-// say where the form comes from. Chromium applies the policy of the page to redirects,
-// so the answer is a page too.
+// TestConfirmedLogout: the button of the page logs the user out, although the browser does
+// not send the form's origin. Chromium applies the policy of the page to redirects, so the
+// answer is a page too.
 func TestConfirmedLogout(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ method, target, returnTo, want string }{
@@ -393,8 +392,8 @@ func TestConfirmedLogout(t *testing.T) {
 	}
 }
 
-// TestConfirmationIsNotGood has a row for each form that may not come from the page.
-// It is answered with the page, or as a form of another site.
+// TestConfirmationIsNotGood has a row for each form without a valid confirmation, and a
+// control. The answer is the page, or the answer to a form of another site.
 func TestConfirmationIsNotGood(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -448,7 +447,7 @@ func TestConfirmationIsNotGood(t *testing.T) {
 			})
 		})
 	}
-	// After the logout, the same form is one without a session.
+	// The same form after the logout has no session.
 	inModes(t, allModes, func(e *env) {
 		e.logIn(ada)
 		form := e.ask("GET", "/auth/logout")

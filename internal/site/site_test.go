@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// mistakes collects what New reports.
+// mistakes collects the reports of New.
 type mistakes []string
 
 func (m *mistakes) add(field, format string, args ...any) {
@@ -171,7 +171,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestMistakesAreReportedTogether: every base URL and every route is checked.
+// TestMistakesAreReportedTogether: New checks every base URL and every route.
 func TestMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	var m mistakes
@@ -189,8 +189,8 @@ func TestMistakesAreReportedTogether(t *testing.T) {
 	}
 }
 
-// TestBaseOfARequest: with one base URL no header counts, and with several the Host
-// does. X-Forwarded-Host is for trusted proxies.
+// TestBaseOfARequest: with one base URL no header counts, and with several the Host does.
+// X-Forwarded-Host is for trusted proxies.
 func TestBaseOfARequest(t *testing.T) {
 	t.Parallel()
 	proxied := two
@@ -271,7 +271,7 @@ func TestReturnTo(t *testing.T) {
 	c.ReturnToOrigins = []string{"https://admin.example"}
 	c.DefaultReturnTo = "/start"
 	for _, row := range []struct {
-		target, want string // want is empty if it is refused
+		target, want string // want is empty for a refusal
 	}{
 		{"/app/there?a=b", "/app/there?a=b"},
 		{"/elsewhere", "/elsewhere"},
@@ -315,9 +315,9 @@ func TestOriginsAreCopied(t *testing.T) {
 	}
 }
 
-// TestReturnFor: the base URL of the redirect URI counts, and the first one for a
-// redirect URI that is no longer configured. New reports base URLs with different
-// paths as a mistake, but this function works with them.
+// TestReturnFor: the base URL of the redirect URI counts, and the first one for a redirect
+// URI that is no longer configured. New reports base URLs with different paths as a
+// mistake, but this function works with them.
 func TestReturnFor(t *testing.T) {
 	t.Parallel()
 	c := Config{BaseURL: "https://a.example/one", BaseURLs: []string{"https://b.example/two"}, DefaultReturnTo: "/start"}
@@ -388,7 +388,7 @@ func TestCheckRedirectURI(t *testing.T) {
 	}
 }
 
-// TestCheckHost: an answer counts at the base URL at which its login was begun.
+// TestCheckHost: an answer counts at the base URL of its login's beginning.
 func TestCheckHost(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -428,14 +428,14 @@ func TestLoginURL(t *testing.T) {
 	}
 }
 
-// TestHere: the path is the one that was asked for, whatever a handler has made of the
-// URL. It begins with one slash, because a browser takes two for a host.
+// TestHere: the path is the requested one, even if a handler has changed the URL. It begins
+// with one slash, because two slashes begin a host in a browser.
 func TestHere(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		why, base string
 		asked     string // of the request line
-		url       string // that the handler sees; empty if it is the same
+		url       string // the handler's path; empty if it is the same
 		want      string
 	}{
 		{"root", "/app", "/", "", "/app/"},
@@ -480,8 +480,8 @@ func TestHere(t *testing.T) {
 	}
 }
 
-// TestOtherHost: only a request to another host than the one base URL is sent there, at
-// most once, and the log names both.
+// TestOtherHost: a request to another host than the one base URL is sent there, at most
+// once. The log names both.
 func TestOtherHost(t *testing.T) {
 	t.Parallel()
 	one := Config{BaseURL: "https://app.example:8443/app"}
@@ -526,7 +526,7 @@ func TestOtherHost(t *testing.T) {
 			}
 		}
 	}
-	// With several base URLs nobody can tell which is meant.
+	// Several base URLs leave the choice open.
 	c := one
 	c.BaseURLs, c.Log = []string{"https://b.example/app"}, slog.New(slog.DiscardHandler)
 	s := New(c, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
@@ -537,8 +537,8 @@ func TestOtherHost(t *testing.T) {
 	}
 }
 
-// TestLoginFor: the login leads back to what the person asked for, or to the page that
-// is open while a script or a form makes its request.
+// TestLoginFor: the login leads back to the requested page. After a request of a script or
+// a form, it leads to the open page.
 func TestLoginFor(t *testing.T) {
 	t.Parallel()
 	s := New(Config{BaseURL: "https://app.example/app", Log: slog.New(slog.DiscardHandler)}, func(field, format string, args ...any) { t.Errorf(field+format, args...) })
@@ -577,7 +577,7 @@ func TestLoginFor(t *testing.T) {
 	}
 }
 
-// TestLongTargets: of a target that is too long for a cookie, the page stays.
+// TestLongTargets: a target that is too long for a cookie keeps its page.
 func TestLongTargets(t *testing.T) {
 	t.Parallel()
 	s := New(Config{BaseURL: "https://app.example", Log: slog.New(slog.DiscardHandler)}, func(field, format string, args ...any) { t.Errorf(field+format, args...) })

@@ -81,7 +81,7 @@ func TestCharacters(t *testing.T) {
 	}
 }
 
-// TestToken68InEachPlace: several places are checked at once.
+// TestToken68InEachPlace: the check covers several places at once.
 func TestToken68InEachPlace(t *testing.T) {
 	t.Parallel()
 	for place := range 19 {

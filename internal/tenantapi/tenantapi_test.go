@@ -152,8 +152,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestRejectedToken: a token is replaced once, and for a missing scope only if it is
-// older than a minute.
+// TestRejectedToken: the client replaces a token once. After a missing scope, it does so
+// only if the token is older than a minute.
 func TestRejectedToken(t *testing.T) {
 	const missing = `{"errorCode":"insufficient_scope","message":"Insufficient scope, expected any of: a:b"}`
 	for _, tt := range []struct {
@@ -161,7 +161,7 @@ func TestRejectedToken(t *testing.T) {
 		age      time.Duration
 		status   int
 		body     string
-		good     int // the number of the first request that is accepted
+		good     int // the number of the first accepted request
 		renewErr error
 		requests int
 		ok       bool
@@ -268,8 +268,8 @@ func TestTimeLimit(t *testing.T) {
 	})
 }
 
-// TestOneRenewalForMany: of many requests with the token that the API rejects, one
-// renews it, at once or one after the other.
+// TestOneRenewalForMany: many requests have the token that the API rejects. One renews it,
+// at once or one after the other.
 func TestOneRenewalForMany(t *testing.T) {
 	api, s, tokens := newAPI(func(w http.ResponseWriter, r *http.Request, n int) {
 		if r.Header.Get("Authorization") == "Bearer t0" {
@@ -278,8 +278,8 @@ func TestOneRenewalForMany(t *testing.T) {
 		}
 		fmt.Fprint(w, `{}`)
 	})
-	// The second request was sent with the old token, and is answered after the first
-	// one has replaced it.
+	// The second request has the old token, and gets its answer after the first one has
+	// replaced it.
 	inner := s.answer
 	s.answer = func(w http.ResponseWriter, r *http.Request, n int) {
 		if n == 1 {
@@ -294,8 +294,8 @@ func TestOneRenewalForMany(t *testing.T) {
 	}
 }
 
-// TestPatience: a GET waits three seconds, or as long as the client of the program
-// allows. Others wait as long as the client does.
+// TestPatience: a GET waits three seconds, or as long as the client of the program allows.
+// Others wait as long as the client does.
 func TestPatience(t *testing.T) {
 	for _, tt := range []struct {
 		method  string

@@ -64,8 +64,8 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// TestLongAudience: the audience comes from the tenant's answer, which a browser may
-// have brought.
+// TestLongAudience: the audience comes from the tenant's answer, which an attacker can send
+// through a browser.
 func TestLongAudience(t *testing.T) {
 	t.Parallel()
 	advice, ok := UnknownAudience("access_denied", "Service not found: \n"+strings.Repeat("x", 5000))

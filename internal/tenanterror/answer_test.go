@@ -8,7 +8,7 @@ import (
 )
 
 // TestAnswer has a row for each sentence. The code decides status and reason, and the
-// description only what the person reads.
+// description only the text of the page.
 func TestAnswer(t *testing.T) {
 	t.Parallel()
 	const denied, failed = "authorization_denied", "authorization_error"
@@ -54,14 +54,14 @@ func TestAnswer(t *testing.T) {
 			t.Errorf("%s, %q: also %+v", row.code, row.description, got.Also)
 		}
 	}
-	// Whatever it says, it is clipped, and the code has a safe form.
+	// Every text is clipped, and the code has a safe form.
 	got := Answer("<script>"+strings.Repeat("x", 1000), strings.Repeat("ä", 1000))
 	if got.Code != "unknown_error" || len(got.Tenant.Code) != 64 || len(got.Tenant.Description) != 512 || len(got.Err.Error()) > 700 {
 		t.Errorf("%+v", got)
 	}
 }
 
-// TestWordsOfATenant: the refusal of a response has them too.
+// TestWordsOfATenant: the refusal of a response has the texts too.
 func TestWordsOfATenant(t *testing.T) {
 	t.Parallel()
 	got, _ := Meaning(Grant, Error{Status: 403, Code: "access_denied", Description: "no subscription"}).(*refusal.Refusal)

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 )
 
-// statuses are those that the tests try, one of each kind and its neighbours.
+// statuses has one status of each kind and its neighbors.
 var statuses = []int{302, 399, 400, 401, 402, 403, 404, 405, 428, 429, 430, 499, 500, 501, 502, 503}
 
 const (
@@ -29,8 +29,8 @@ const (
 	temporary = "429 500 502 503"
 )
 
-// meanings are the codes with a meaning, for the statuses with which they have it. The
-// code * stands for all codes that are not in other rows of the place.
+// meanings are the codes with a meaning, and their statuses. The code * stands for all
+// codes that are not in other rows of the place.
 var meanings = []struct{ place, code, statuses, reason string }{
 	{"pushed request", "invalid_client", "", ""},
 	{"pushed request", "unauthorized_client", "", ""},
@@ -91,7 +91,7 @@ var meanings = []struct{ place, code, statuses, reason string }{
 	{"grant", "bad.email", final, "bad_address"},
 	{"grant", "bad.phone_number", final, "bad_address"},
 
-	// At these places other codes mean what they mean for a grant.
+	// At these places other codes have the meaning of a grant's error.
 	{"client credentials", "access_denied", not401, "grant_not_allowed"},
 	{"token exchange", "invalid_request", final, "subject_token"},
 	{"token exchange", "invalid_grant", final, "subject_token"},
@@ -99,10 +99,10 @@ var meanings = []struct{ place, code, statuses, reason string }{
 	{"second factor", "invalid_grant", final, "mfa_expired"},
 }
 
-// likeGrant are the places where other codes mean what they mean for a grant.
+// likeGrant are the places where other codes have the meaning of a grant's error.
 var likeGrant = []string{"client credentials", "token exchange", "second factor", "userinfo"}
 
-// expected returns the reason of the refusal that a response means.
+// expected returns the reason of a response's refusal.
 func expected(place, code string, status int) string {
 	at := func(where, c string) (reason string, listed bool) {
 		for _, m := range meanings {
@@ -135,8 +135,8 @@ func expected(place, code string, status int) string {
 	return "tenant_answer"
 }
 
-// TestTable asks at every place for every code that has a meaning anywhere, with every
-// kind of status.
+// TestTable tries at every place every code that has a meaning anywhere, with every kind of
+// status.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	codes := map[string]bool{"": true, "server_error": true, "invalid_client": true}
@@ -183,7 +183,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestRefusal: what a refusal has of the response.
+// TestRefusal: the content of a refusal from the response.
 func TestRefusal(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -205,7 +205,7 @@ func TestRefusal(t *testing.T) {
 		{Grant, Error{Status: 400, Code: "authorization_pending", Wait: time.Second}, refusal.Pending, "authorization_pending",
 			time.Second, false},
 		{Grant, Error{Status: 429, Code: "slow_down", Wait: time.Minute}, refusal.Pending, "slow_down", time.Minute, false},
-		// Another login does not have to wait, and the caller learns that it is needed.
+		// Another login does not have to wait, and the caller learns that it is due.
 		{Refresh, Error{Status: 403, Code: "invalid_grant", Wait: time.Minute}, refusal.SessionTokenExpired, "login_required", 0, false},
 		{Refresh, Error{Status: 403, Code: "unauthorized", Wait: time.Minute}, refusal.SessionTokenExpired, "login_required", 0, true},
 		{TokenVault, Error{Status: 401, Code: "unauthorized"}, refusal.SessionTokenExpired, "login_required", 0, true},
@@ -236,7 +236,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// TestOtherErrors: errors that are no response of the tenant.
+// TestOtherErrors: errors other than a response of the tenant.
 func TestOtherErrors(t *testing.T) {
 	t.Parallel()
 	if err := Meaning(Grant, nil); err != nil {

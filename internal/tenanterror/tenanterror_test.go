@@ -37,8 +37,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestDemand: the demand has the token and the kinds of factors, as far as they are
-// there.
+// TestDemand: the demand has the token and the kinds of factors, if present.
 func TestDemand(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -63,7 +62,7 @@ func TestDemand(t *testing.T) {
 	}
 }
 
-// TestTokenDoesNotPrint: an error is logged.
+// TestTokenDoesNotPrint: a program can log the error.
 func TestTokenDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	e := Parse(403, nil, []byte(`{"error":"mfa_required","error_description":"Second factor.","mfa_token":"CANARY-0123456789"}`))
@@ -76,7 +75,7 @@ func TestTokenDoesNotPrint(t *testing.T) {
 	}
 }
 
-// TestOf: the response of the tenant is found in the errors of three packages.
+// TestOf finds the response of the tenant in the errors of three packages.
 func TestOf(t *testing.T) {
 	t.Parallel()
 	said := Error{Status: 403, Code: "invalid_grant", Description: "Wrong.", Wait: time.Minute}
@@ -114,8 +113,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// TestAsTenantAPI: packages that do not know the type find the response, its text, and
-// how long to wait.
+// TestAsTenantAPI: packages that do not know the type find the response, its text, and the
+// time to wait.
 func TestAsTenantAPI(t *testing.T) {
 	t.Parallel()
 	e := Error{Status: 429, Code: "too_many_requests", Description: "Slow down.", Wait: time.Minute}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// failing is a test whose failure is wanted.
+// failing is a test that has to fail.
 type failing struct {
 	testing.TB
 	said     string
@@ -48,7 +48,7 @@ func TestFindNothing(t *testing.T) {
 	}
 }
 
-// TestEndsEarly: a server that does not start is not waited for.
+// TestEndsEarly: the kit does not wait for a server that does not start.
 func TestEndsEarly(t *testing.T) {
 	start := time.Now()
 	said := fails(func(tb testing.TB) {
@@ -59,7 +59,7 @@ func TestEndsEarly(t *testing.T) {
 	}
 }
 
-// TestFreePort: no port comes twice, and none on which somebody listens.
+// TestFreePort: no port comes twice, and none with a listener.
 func TestFreePort(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {

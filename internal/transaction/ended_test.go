@@ -20,8 +20,8 @@ func refuse(ts *Jar, b *browser, tr *Transaction, ended Ended) (set []*http.Cook
 	return set
 }
 
-// TestRefusedTransaction: the browser keeps the refusal, what the person wanted and how
-// to try again, and nothing with which a login could be completed.
+// TestRefusedTransaction: the browser keeps the refusal, the user's options and the way to
+// try again. Nothing in it can complete a login.
 func TestRefusedTransaction(t *testing.T) {
 	t.Parallel()
 	e := newEnv()
@@ -55,7 +55,7 @@ func TestRefusedTransaction(t *testing.T) {
 	}
 }
 
-// TestLargeRefusal: a refusal of any size makes the cookie a little larger at most.
+// TestLargeRefusal: a refusal of any size makes the cookie only a little larger.
 func TestLargeRefusal(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 100, 10_000} {
@@ -76,8 +76,7 @@ func TestLargeRefusal(t *testing.T) {
 	}
 }
 
-// TestRestoredTransaction: a response that has dropped a transaction can keep it after
-// all.
+// TestRestoredTransaction: a response can drop a transaction and then still keep it.
 func TestRestoredTransaction(t *testing.T) {
 	t.Parallel()
 	e := newEnv()
@@ -97,8 +96,8 @@ func TestRestoredTransaction(t *testing.T) {
 	}
 }
 
-// TestRefusedLoginsMakeRoom: a login that was refused never pushes out one that can
-// still succeed, however old that is.
+// TestRefusedLoginsMakeRoom: a rejected login never pushes out one that can still succeed,
+// even an old one.
 func TestRefusedLoginsMakeRoom(t *testing.T) {
 	t.Parallel()
 	e := newEnv()
@@ -121,8 +120,8 @@ func TestRefusedLoginsMakeRoom(t *testing.T) {
 	}
 }
 
-// TestOptionsMakeRoomForTheReturnURL: of what is not needed, the options for another try
-// go first.
+// TestOptionsMakeRoomForTheReturnURL: a transaction drops the options for another try
+// before its return URL.
 func TestOptionsMakeRoomForTheReturnURL(t *testing.T) {
 	t.Parallel()
 	ts := newEnv().transactions

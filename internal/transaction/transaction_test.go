@@ -19,10 +19,10 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 )
 
-// A browser has cookies in the order in which it got them.
+// A browser has cookies in the order of their arrival.
 type browser struct{ cookies []*http.Cookie }
 
-// take does what the Set-Cookie lines of a response say, and returns them.
+// take applies the Set-Cookie lines of a response, and returns them.
 func (b *browser) take(w *httptest.ResponseRecorder) (set, deleted []*http.Cookie) {
 	for _, c := range w.Result().Cookies() {
 		at := slices.IndexFunc(b.cookies, func(o *http.Cookie) bool { return o.Name == c.Name })
@@ -43,7 +43,7 @@ func (b *browser) take(w *httptest.ResponseRecorder) (set, deleted []*http.Cooki
 	return set, deleted
 }
 
-// jar returns what an application reads of the browser's cookies.
+// jar returns the application's view of the browser's cookies.
 func (b *browser) jar(ts *Jar) cookie.Jar {
 	r := httptest.NewRequest("GET", "/", nil)
 	for _, c := range b.cookies {
@@ -139,8 +139,8 @@ func TestKeptTransactionIsFound(t *testing.T) {
 	expect(t, "dropped", err, refusal.NoTransaction, "no cookie for the state; it has 0 for others")
 }
 
-// TestNoTransaction has a row for each cookie that does not belong to an answer (RFC
-// 6749, Section 10.12).
+// TestNoTransaction has a row for each cookie without a matching answer (RFC 6749, Section
+// 10.12).
 func TestNoTransaction(t *testing.T) {
 	t.Parallel()
 	foreign := must(seal.New([]string{"another example of a secret for the tests"}))
@@ -197,7 +197,7 @@ func TestNoTransaction(t *testing.T) {
 		}
 		got, err := e.transactions.Open(row.seal(e.transactions), "the state", row.types...)
 		expect(t, row.why, err, want, row.cause)
-		// What has expired still says where the person wanted to go.
+		// An expired transaction still has the user's destination.
 		if (got != nil) != (err == nil || row.cause == "10m0s old") {
 			t.Errorf("%s: %+v, %v", row.why, got, err)
 		}
@@ -219,8 +219,8 @@ func TestTransactionOfAnotherBrowser(t *testing.T) {
 	expect(t, "other type", err, refusal.NoTransaction, "has the response type")
 }
 
-// TestSeveralCookiesOfOneName: a sibling host cannot end a login with a cookie that
-// does not open.
+// TestSeveralCookiesOfOneName: a sibling host cannot end a login with a cookie that does
+// not open.
 func TestSeveralCookiesOfOneName(t *testing.T) {
 	t.Parallel()
 	e := newEnv()
@@ -237,8 +237,8 @@ func TestSeveralCookiesOfOneName(t *testing.T) {
 	expect(t, "planted", err, refusal.NoTransaction, "does not open")
 }
 
-// TestLargeTransaction: the return URL is given up for a transaction that fits, and
-// the values of the application never are.
+// TestLargeTransaction: a transaction drops its return URL to fit, and never the values of
+// the application.
 func TestLargeTransaction(t *testing.T) {
 	t.Parallel()
 	e := newEnv()
@@ -296,14 +296,14 @@ func TestLimitOfATransaction(t *testing.T) {
 	expect(t, "one byte more", err, refusal.LoginOption, "the limit is")
 }
 
-// TestMakeRoom: the oldest logins go when there are too many of them or when they
-// are too large together. Cookies that do not open stay, and count.
+// TestMakeRoom: the oldest logins make room if there are too many or if they are too large
+// together. Cookies that do not open stay, and count.
 func TestMakeRoom(t *testing.T) {
 	t.Parallel()
 	const small, large = 0, 1100 // bytes of scope
 	for _, row := range []struct {
 		why     string
-		open    []int // when each of them was begun, in the order of the browser
+		open    []int // the start of each, in the order of the browser
 		sizes   []int
 		foreign int   // cookies that do not open, before the others
 		deleted []int // by their place in open
@@ -351,7 +351,7 @@ func TestMakeRoom(t *testing.T) {
 	}
 }
 
-// TestRoomIsExact: transactions that are together as large as the limit stay.
+// TestRoomIsExact: transactions with exactly the joint limit stay.
 func TestRoomIsExact(t *testing.T) {
 	t.Parallel()
 	e := newEnv()
@@ -361,7 +361,7 @@ func TestRoomIsExact(t *testing.T) {
 	}
 	for _, total := range []int{3500, 3501} {
 		held, kept := &Transaction{Version: 1, State: "held", IssuedAt: began}, &Transaction{Version: 1, State: "new", IssuedAt: began}
-		// Not every size is one of sealed texts, so both grow.
+		// Sealed texts do not have every size, so both grow.
 		for size(held, kept) != total {
 			if held.Scope += "s"; size(held, kept) > total {
 				held.Scope = ""
@@ -390,7 +390,7 @@ func TestForget(t *testing.T) {
 		own = append(own, "__Host-app_txn_"+id)
 		b.cookies = append(b.cookies, &http.Cookie{Name: own[i], Value: ts.Keyring.Seal("txn", id, []byte(text(tr)))})
 	}
-	for _, want := range [][]string{own[:7], own[7:]} { // eight are looked at, and one is foreign
+	for _, want := range [][]string{own[:7], own[7:]} { // Forget reads eight, and one is foreign
 		w := httptest.NewRecorder()
 		ts.Forget(w, b.jar(ts))
 		if _, deleted := b.take(w); !slices.Equal(names(deleted), want) {
@@ -424,7 +424,7 @@ func TestSessionCookies(t *testing.T) {
 	}
 }
 
-// TestNew: each transaction has values that nobody can guess, and knows its login.
+// TestNew: each transaction has unpredictable values, and knows its login.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	at := Place{RedirectURI: callback, ReturnTo: "/after", ResponseType: "code id_token"}
@@ -456,7 +456,7 @@ func TestResponseTypes(t *testing.T) {
 	}
 }
 
-// TestFailed: an error keeps its chain, and gets what it has interrupted.
+// TestFailed: an error keeps its chain, and gets the interrupted login.
 func TestFailed(t *testing.T) {
 	t.Parallel()
 	tr := &Transaction{Place: Place{ReturnTo: "/after"}, Kept: authrequest.Kept{AppState: json.RawMessage(`1`)}}
@@ -471,8 +471,8 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestDecode: the quick reading of a transaction comes to the result of encoding/json, or
-// leaves the transaction to it. It reads what most logins have.
+// TestDecode: the quick reader of a transaction gives the result of encoding/json, or
+// leaves the transaction to it. It reads the fields of most logins.
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	plain := full()

@@ -27,12 +27,12 @@ const (
 	absolute = 100 * time.Hour
 )
 
-// now is the clock that the engine is given. It is far from the machine's clock, so
-// that a test fails which reads the wrong one.
+// now is the engine's clock. It is far from the machine's clock, so that a test fails if it
+// reads the wrong one.
 func now() time.Time { return time.Now().Add(2000 * time.Hour) }
 
-// A store can be down. A call whose caller has left can be under way while the test
-// changes it.
+// A store can be down. A call whose caller has left can be under way while the test changes
+// the store.
 type store struct {
 	session.Store
 	mu                 sync.Mutex
@@ -93,7 +93,7 @@ func newEnv(t *testing.T, st *store) *env {
 	return e
 }
 
-// application returns the visits of an application whose sessions are in a cookie.
+// application returns the visits of an application with sessions in a cookie.
 func (e *env) application(name, client string) *Visits {
 	ring, err := seal.New([]string{"an example of a secret for the tests of visit"})
 	if err != nil {

@@ -42,8 +42,8 @@ func (e *env) losesLogins() (loses bool, changes string) {
 	return loses, changes
 }
 
-// TestThreeLostLogins: the third one in a minute is the last, and after the page that
-// says so the browser begins anew.
+// TestThreeLostLogins: the third one in a minute is the last. The browser starts anew after
+// the page about them.
 func TestThreeLostLogins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestLostLoginsOfAMinute(t *testing.T) {
 	}
 }
 
-// TestForgedMarks has a row for each cookie that is not a mark of this application. None
-// of them counts, and none is deleted.
+// TestForgedMarks has a row for each cookie other than a mark of this application. None of
+// them counts, and a foreign one is never deleted.
 func TestForgedMarks(t *testing.T) {
 	t.Parallel()
 	other, err := seal.New([]string{"a secret of somebody else, of some length"})
@@ -110,7 +110,7 @@ func TestForgedMarks(t *testing.T) {
 		ring := e.visits.Marks.Keyring
 		for _, row := range []struct {
 			why, tries, silent string
-			delete             bool // it is ours, and goes with the next session
+			delete             bool // ours, deleted with the next session
 		}{
 			{"not sealed", "v3.3-" + at, "v3." + at, false},
 			{"other secret", other.Seal("tries", triesName, []byte("3-"+at)), other.Seal("silent", silentName, []byte(at)), false},
@@ -150,7 +150,7 @@ func TestForgedMarks(t *testing.T) {
 	})
 }
 
-// TestSilentLogins: a silent login is not tried again for five minutes.
+// TestSilentLogins: the next silent login comes after five minutes.
 func TestSilentLogins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestSilentLogins(t *testing.T) {
 	})
 }
 
-// TestLoginEndsThePause: after a login and a logout a silent login can be tried.
+// TestLoginEndsThePause: a silent login can follow after a login and a logout.
 func TestLoginEndsThePause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -37,8 +37,8 @@ func TestRequestWithoutSession(t *testing.T) {
 	})
 }
 
-// TestRequestWithSession: a response to a request that uses the session is for one
-// visitor, and an image at least not for shared caches.
+// TestRequestWithSession: the response to a request that uses the session is for one
+// visitor. The response to an image is at least not for shared caches.
 func TestRequestWithSession(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -69,8 +69,7 @@ func TestRequestWithSession(t *testing.T) {
 	})
 }
 
-// TestSessionIsOver: the cookie of a session whose time is up is deleted by the next
-// page.
+// TestSessionIsOver: the next page deletes the cookie of an expired session.
 func TestSessionIsOver(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -88,8 +87,8 @@ func TestSessionIsOver(t *testing.T) {
 	})
 }
 
-// TestSessionIsProlonged: the response to a page writes a session that was not written
-// for a while.
+// TestSessionIsProlonged: the response to a page writes a session that was not written for
+// a while.
 func TestSessionIsProlonged(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -120,7 +119,7 @@ func TestSessionIsProlonged(t *testing.T) {
 	})
 }
 
-// TestStoreIsDown: no user is logged out, and the log says why no user is logged in.
+// TestStoreIsDown: an outage logs no user out, and is in the log.
 func TestStoreIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -160,8 +159,8 @@ func TestStoreIsDown(t *testing.T) {
 	})
 }
 
-// TestUpgrade has a row for each origin from which a request to upgrade can come (RFC
-// 6455, Sections 4.1 and 10.2).
+// TestUpgrade has a row for each origin of an upgrade request (RFC 6455, Sections 4.1 and
+// 10.2).
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	unknown := refusal.UnknownHost.New()
@@ -250,8 +249,8 @@ func TestRequestWithAnAccessToken(t *testing.T) {
 	})
 }
 
-// TestVisitOfNobody: a user whom the program has put into a context is not a session of an
-// application, and Load finds the one of the request.
+// TestVisitOfNobody: the program can put a user into a context. That user is not a session
+// of an application, and Load finds the session of the request.
 func TestVisitOfNobody(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -313,8 +312,8 @@ func TestCurrent(t *testing.T) {
 	})
 }
 
-// TestFindAgain: a session is read once for a request, and again for another request, for
-// other cookies and by another application.
+// TestFindAgain: Find reads a session once for a request, and again for another request,
+// for other cookies and by another application.
 func TestFindAgain(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -383,7 +382,7 @@ func TestCookiesAreReadOnce(t *testing.T) {
 	})
 }
 
-// TestLostLoginIsOver: a session that comes back takes away the mark.
+// TestLostLoginIsOver: a session that comes back clears the mark.
 func TestLostLoginIsOver(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
@@ -407,7 +406,7 @@ func TestLostLoginIsOver(t *testing.T) {
 	})
 }
 
-// TestLoadKeepsStricterHeaders: the header of a handler outside stays.
+// TestLoadKeepsStricterHeaders: the header of an outer handler stays.
 func TestLoadKeepsStricterHeaders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -423,8 +422,8 @@ func TestLoadKeepsStricterHeaders(t *testing.T) {
 	})
 }
 
-// TestContext: the context of a request has the visit where [context.WithValue] has it, the
-// values and the end of the context before, and prints nothing of them.
+// TestContext: the context of a request has the visit in the place of [context.WithValue].
+// It keeps the values and the end of the old context, and prints none of them.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {

@@ -22,9 +22,9 @@ func TestTableIsGenerated(t *testing.T) {
 	}
 }
 
-// TestNormalizationGivesNoDelimiter takes every character through the
-// normalization forms: one that becomes a delimiter is refused in a path, and one
-// that is refused does so, or is drawn like one, or is not to be seen.
+// TestNormalizationGivesNoDelimiter takes every character through the normalization forms.
+// A path rejects each character that becomes a delimiter. Every rejected one becomes a
+// delimiter, looks like one, or is invisible.
 func TestNormalizationGivesNoDelimiter(t *testing.T) {
 	invisible := []*unicode.RangeTable{unicode.C, unicode.Z, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector}
 	lookalikes := 0
