@@ -63,8 +63,8 @@ func anyProof(g *rand.Rand) string {
 	return p
 }
 
-// TestAnswersToAnyProof sends proofs and headers of an attacker. Every answer is whole: a status of
-// the table, challenges that parse, each scheme once, and nothing that the attacker has sent.
+// TestAnswersToAnyProof sends proofs and headers of an attacker. Every answer is whole: a status
+// of the table, challenges that parse, each scheme once, and no text of the attacker.
 func TestAnswersToAnyProof(t *testing.T) {
 	t.Parallel()
 	g := rand.New(rand.NewPCG(1, 2))
