@@ -89,8 +89,8 @@ func readPage(t *testing.T, page string) string {
 	return string(text)
 }
 
-// checkNames looks up everything that is in backticks on a page. It counts the names
-// that have a package or a receiver.
+// checkNames looks up every name in backticks on a page. It counts the names with a
+// package or a receiver.
 func (h *house) checkNames(page string) (names int, mistakes []string) {
 	page = fence.ReplaceAllString(page, "")
 	for _, found := range placed.FindAllStringSubmatch(page, -1) {
@@ -159,8 +159,8 @@ func (h *house) object(name string) types.Object {
 	return object
 }
 
-// checkTables compares the packages in the first cells of tables with those that
-// there are.
+// checkTables compares the packages in the first cells of tables with those of the
+// module.
 func (h *house) checkTables(page string) (mistakes []string) {
 	var above []string // and the packages of this row
 	for _, cell := range first.FindAllStringSubmatch(page, -1) {

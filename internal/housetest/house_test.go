@@ -31,7 +31,7 @@ import (
 
 const module = "github.com/seed-15d5a55c/auth0"
 
-// A listed package is what `go list` says of one.
+// A listed package has the fields of `go list`.
 type listed struct {
 	ImportPath string
 	Dir        string
@@ -414,8 +414,7 @@ func TestWidths(t *testing.T) {
 
 const maxWidth = 60
 
-// tooWide has bounds of packages that are wider than they should be. They may only
-// be lowered.
+// tooWide has bounds of packages that are too wide. They may only be lowered.
 var tooWide = map[string]int{}
 
 // TestReceivers bounds the methods of one type in every package but the root, whose
@@ -456,8 +455,7 @@ func TestReceivers(t *testing.T) {
 
 const maxMethods = 45
 
-// tooMany has bounds of types that have more methods than they should. They may
-// only be lowered.
+// tooMany has bounds of types with too many methods. They may only be lowered.
 var tooMany = map[string]int{}
 
 // TestAliases rejects an exported alias of a type of an internal package: its

@@ -147,8 +147,8 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// TestHelloWithoutVariables: the program names everything that is missing, and the way to
-// run it without an account.
+// TestHelloWithoutVariables: the program names every missing variable, and the way to run
+// it without an account.
 func TestHelloWithoutVariables(t *testing.T) {
 	t.Parallel()
 	output, err := command("hello").CombinedOutput()
