@@ -476,7 +476,7 @@ func TestKeysOfAnotherDomain(t *testing.T) {
 	}
 }
 
-// TestConfigIsTheCallers: changes to its slices after New have no effect.
+// TestConfigIsTheCallers: changes to the caller's slices after New have no effect.
 func TestConfigIsTheCallers(t *testing.T) {
 	t.Parallel()
 	cfg := testkit.GoodConfig()
