@@ -91,8 +91,7 @@ func TestCustomConnection(t *testing.T) {
 			t.Errorf("redirect: %d %s", resp.Status, resp.Body)
 		}
 		photos = ""
-		// A user who has logged in has connected no account yet. The second time, the
-		// browser has a session there.
+		// A login alone connects no account.
 		if b.Page("/photos"); !strings.Contains(path, "popup") {
 			if !errors.Is(failed, auth0.ErrNotConnected) {
 				t.Errorf("a login alone: %v, photos %q", failed, photos)

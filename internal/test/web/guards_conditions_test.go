@@ -527,7 +527,7 @@ func TestStepUpTickets(t *testing.T) {
 }
 
 // TestRequireOrganization: a user with a session of another organization logs in to
-// this one, if the guard knows its id.
+// this one, if the guard names no other.
 func TestRequireOrganization(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
