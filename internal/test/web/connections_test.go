@@ -126,8 +126,8 @@ func TestConnectionsAreCached(t *testing.T) {
 	})
 }
 
-// TestConnectionsStale: while the tenant does not answer, or limits requests, the
-// API serves the last list for a day, and the log has the cause.
+// TestConnectionsStale: while the tenant does not answer, or limits requests,
+// GetConnections returns the last list for a day, and the log has the cause.
 func TestConnectionsStale(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{429, 500, 403} {

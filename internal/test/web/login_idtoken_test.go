@@ -294,7 +294,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 		}
 		for i := range 100 {
 			e.Tenant.EditIDToken(testkit.Header("kid", fmt.Sprint("made-up-", i)))
-			// Once no more fetch is allowed, the key is unknown.
+			// Without another fetch, the library cannot know whether the key exists.
 			want := map[string]int{"unknown_kid": http.StatusBadRequest, "keys_unavailable": http.StatusServiceUnavailable}
 			if reason, status := loginReason(e); status != want[reason] || (i == 0) != (reason == "unknown_kid") {
 				t.Fatalf("unknown kid %d: %d %q", i, status, reason)

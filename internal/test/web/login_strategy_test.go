@@ -449,7 +449,7 @@ func TestReturnTo(t *testing.T) {
 }
 
 // TestAlreadyLoggedIn: a user with a session is redirected without the tenant,
-// unless the link asks for a login.
+// unless the link needs the tenant.
 func TestAlreadyLoggedIn(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true; c.Audience = testkit.Audience })

@@ -182,7 +182,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 			}
 		}
 	}
-	// A request of unknown origin without a session leads to no log line.
+	// A request of unknown origin without a session never leads to the tenant.
 	for why, tt := range unknownOrigins {
 		if resp := testkit.SignedIn(t).Browser().Do(tt.method, "/auth/logout", nil, tt.header...); resp.Status != 303 || resp.Header.Get("Location") != testkit.AppURL {
 			t.Errorf("%s: %d to %q", why, resp.Status, resp.Header.Get("Location"))

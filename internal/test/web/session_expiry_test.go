@@ -168,7 +168,7 @@ func TestSessionExpiryAndRefresh(t *testing.T) {
 	})
 }
 
-// TestSessionExpiryWithoutLimits: the session has no timeout of the configuration.
+// TestSessionExpiryWithoutLimits: the claim also counts without an idle timeout.
 func TestSessionExpiryWithoutLimits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
