@@ -141,7 +141,7 @@ func (h *house) named(name string) *checked {
 	return nil
 }
 
-// object returns what a name with dots stands for: a declaration of a package, then
+// object returns the object of a name with dots: a declaration of a package, then
 // a field or a method of it. A name without a package is one of the root.
 func (h *house) object(name string) types.Object {
 	parts := strings.Split(name, ".")

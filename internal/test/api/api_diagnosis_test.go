@@ -73,7 +73,7 @@ func TestMistakesOfClients(t *testing.T) {
 	f.ExpectWhole(t, f.API.RequireAuth(f), testkit.RequestWith("Bearer "+good), testkit.AnswerOK)
 }
 
-// TestMistakesOfPrograms is the same for API.Verify, whose caller has taken the token
+// TestMistakesOfPrograms is the same for API.Verify, whose caller has read the token
 // out of a request.
 func TestMistakesOfPrograms(t *testing.T) {
 	t.Parallel()
@@ -132,7 +132,7 @@ func TestOptionalAuthWithoutAToken(t *testing.T) {
 	}
 }
 
-// TestCausesOfGuards: the log says what a valid token lacks.
+// TestCausesOfGuards: the log names the scope or claim that a valid token lacks.
 func TestCausesOfGuards(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)

@@ -1750,7 +1750,7 @@ type tokenGenerator struct {
 
 func oneOf[T any](g *tokenGenerator, list ...T) T { return list[g.rand.IntN(len(list))] }
 
-// text is a JSON string with the marker and something that hurts when quoted
+// text is a JSON string with the marker and characters that hurt when quoted
 // carelessly.
 func (g *tokenGenerator) text() string {
 	return `"` + g.marker + oneOf(g, "", `\"`, `\\`, `\r\n`, `\u0000`, `, error=\"x`, "\u00e9", `\u2028`, `\"; x=`) + `"`

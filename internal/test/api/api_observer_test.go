@@ -212,7 +212,7 @@ func TestKeyEvents(t *testing.T) {
 		expect("failed", 2)
 		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(2 * time.Second)
-		f.StatusOf(t.Context(), token) // keys that are due cost a forged id nothing
+		f.StatusOf(t.Context(), token) // a refresh that is due costs a forged id nothing
 		expect("fetched", 2)
 		f.StatusOf(t.Context(), testkit.Unverifiable("x1"))
 		expect("fetched", 2)

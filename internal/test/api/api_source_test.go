@@ -42,7 +42,7 @@ func (s *spy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.token, _ = auth0.TokenFrom(r.Context())
 	body, err := io.ReadAll(r.Body)
 	s.body, s.bodyErr = string(body), err
-	w.Header().Del("Cache-Control") // what is expected of answers else has none
+	w.Header().Del("Cache-Control") // the expected answers have none
 	s.next.ServeHTTP(w, r)
 }
 

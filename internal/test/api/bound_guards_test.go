@@ -360,7 +360,7 @@ func TestTokenOrSession(t *testing.T) {
 		authorization string
 		proof         string
 		status        int
-		principal     string // and what a guard inside says
+		principal     string // the principal of a guard inside
 	}{
 		{"token", auth0.BindingAllowed, nil, "DPoP " + holder.token, proofs(), 200, "token"},
 		{"token beside a session", auth0.BindingAllowed, session, "DPoP " + holder.token, proofs(), 200, "token"},

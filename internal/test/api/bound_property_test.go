@@ -16,7 +16,7 @@ import (
 // marker is in every text that an attacker chooses here, and in no answer.
 const marker = `EvIl`
 
-// texts are what an attacker would like to see in a header.
+// texts are those that an attacker would like to see in a header.
 var texts = []string{
 	marker, `x" ` + marker + `="1`, marker + "\r\nSet-Cookie: " + marker + "=1", marker + `, Bearer realm="` + marker + `"`, `\"` + marker, marker + "\x00", "\u00e9" + marker, strings.Repeat(marker, 50),
 }

@@ -70,7 +70,7 @@ func (n *faultyNet) count() int {
 	return n.requests
 }
 
-// inFaultyNet is testkit.InAPIBubble with such a network.
+// inFaultyNet is testkit.InAPIBubble with a faulty network.
 func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *faultyNet)) {
 	t.Helper()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -235,7 +235,7 @@ func TestNetworkFaults(t *testing.T) {
 					t.Errorf("Status: %+v, want an error and two keys", s)
 				}
 				n.set(nil)
-				time.Sleep(40 * time.Second) // the longest pause, and what a fetch may take
+				time.Sleep(40 * time.Second) // the longest pause, and the time limit of a fetch
 				f.ExpectToken(t, good, testkit.AnswerOK)
 				synctest.Wait()
 				if s := f.API.Status()[0]; s.Err != nil {

@@ -33,7 +33,7 @@ func inPatternBubble(t *testing.T, f func(*testing.T, *testkit.APIEnv)) {
 
 func issuerName(i int) string { return fmt.Sprintf("https://t%d.example/", i) }
 
-// unsignedBy is a token that nobody has signed.
+// unsignedBy is an unsigned token.
 func unsignedBy(issuer string) string {
 	return testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(time.Now()).Set("iss", strconv.Quote(issuer)).String(), testkit.Constant([]byte{1}))
 }

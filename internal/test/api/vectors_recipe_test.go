@@ -199,7 +199,7 @@ type tokenBuilder struct {
 	*recipeFile
 	key    string // that signs where a recipe names none
 	nonce  string // of the login, in place of the one in the file
-	token  string // what a proof is for
+	token  string // the token of a proof
 	unique int
 }
 

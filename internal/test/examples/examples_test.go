@@ -198,7 +198,7 @@ func (v visitor) shows(p page, path string, texts ...string) {
 	}
 }
 
-// links returns what a page refers to, without other sites.
+// links returns the references of a page, without other sites.
 func links(p page) (paths []string) {
 	for _, m := range regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(p.body, -1) {
 		if target := html.UnescapeString(m[1]); !strings.Contains(target, "://") {

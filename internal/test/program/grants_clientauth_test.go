@@ -129,7 +129,7 @@ func ways() []way {
 	}
 }
 
-var assertions sync.Map // jti, none of which may come twice
+var assertions sync.Map // each jti must be unique
 
 // checkAssertion reads an assertion without the help of any library.
 func checkAssertion(t *testing.T, raw, algorithm, kid, audience string) {

@@ -34,7 +34,7 @@ type sample struct {
 	Endpoint, When string
 	Status         json.RawMessage // a number, or a text where a browser is redirected
 	Headers        map[string]string
-	Body           json.RawMessage // an object, or a text that is no JSON
+	Body           json.RawMessage // an object, or a text that is not JSON
 }
 
 func (s sample) name() string { return s.Endpoint + ": " + s.When }
@@ -688,7 +688,7 @@ func TestSampledTokens(t *testing.T) {
 	}{
 		{"authorization_code_openid_offline", byLogin, nil, false, ""},
 		{"authorization_code_no_scope", byGrant, nil, true, ""},
-		{"authorization_code_no_scope", byLogin, nil, true, "tenant_answer"}, // who it is, nobody says
+		{"authorization_code_no_scope", byLogin, nil, true, "tenant_answer"}, // the answer names no user
 		{"client_credentials", byOwn, nil, false, ""},
 		{"client_credentials", byOwn, nil, true, ""},
 		{"client_credentials", byGrant, nil, true, ""},

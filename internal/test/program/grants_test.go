@@ -301,8 +301,7 @@ func TestStartSessionRefuses(t *testing.T) {
 	}
 }
 
-// TestFactors: every second factor, with the MFA sealed on the way as it is
-// between two pages.
+// TestFactors: every second factor, with the MFA sealed as between two pages.
 func TestFactors(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)

@@ -315,8 +315,7 @@ func TestConditionsWithoutSession(t *testing.T) {
 	}
 }
 
-// TestConditionsAheadOfTime: a prefetched request, for which no user waits, starts
-// no login.
+// TestConditionsAheadOfTime: a HEAD request or a prefetch starts no login.
 func TestConditionsAheadOfTime(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

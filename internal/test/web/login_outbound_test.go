@@ -203,8 +203,8 @@ func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
 	})
 }
 
-// TestUnknownOrganizationIsHeldBack: the error says when to come back, and does not
-// say that the application is at fault.
+// TestUnknownOrganizationIsHeldBack: the error says when to come back, and
+// names no missing scope.
 func TestUnknownOrganizationIsHeldBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -65,7 +65,7 @@ func TestPopupTokens(t *testing.T) {
 	}
 }
 
-// TestPopupOfAnotherOrigin is told by message only.
+// TestPopupOfAnotherOrigin: the opener gets a message only.
 func TestPopupOfAnotherOrigin(t *testing.T) {
 	t.Parallel()
 	p := testkit.ReadPopup(t, newPopupEnv(t, "https://www.example").Browser().Login("/auth/popup"))
@@ -137,7 +137,7 @@ func TestPopupErrors(t *testing.T) {
 func refuseEverybody(context.Context, *auth0.Login) error { return auth0.ErrForbidden }
 
 // TestPopupWithoutAccessToken: a token that the response type does not return
-// cannot be sent to the opener. New rejects the option before any login.
+// cannot be sent to the opener. The login route fails before any login.
 func TestPopupWithoutAccessToken(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.IDTokenOnly)

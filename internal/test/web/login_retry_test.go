@@ -114,7 +114,7 @@ func TestWayOutOfARefusal(t *testing.T) {
 	}
 }
 
-// TestWayOutOfAGuard: a page that a user may not see offers another account too.
+// TestWayOutOfAGuard: a page without access for the user offers another account too.
 func TestWayOutOfAGuard(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -300,7 +300,7 @@ func TestTimeToLogIn(t *testing.T) {
 }
 
 // TestCallbackTwiceAtOnce: both requests of one browser lead to the page, and the
-// tenant is asked once. The second response begins no session.
+// tenant is asked once. The second response starts no session.
 func TestCallbackTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -260,7 +260,7 @@ func TestBackchannelRequests(t *testing.T) {
 	if !b.LoggedIn() {
 		t.Error("logged out by one of them")
 	}
-	// The tenant has no cookies; those of a browser mean nothing.
+	// The tenant sends no cookies. A browser's cookies mean nothing.
 	r := b.Request(testkit.BackchannelPath)
 	r.Method, r.Body = "POST", io.NopCloser(strings.NewReader(one))
 	r.Header.Set("Content-Type", kind+"; charset=utf-8")
@@ -413,8 +413,8 @@ func TestBackchannelStoreFails(t *testing.T) {
 	}
 }
 
-// TestBackchannelWithoutStore: there is no route for it, and the log warns of one
-// that the program adds.
+// TestBackchannelWithoutStore: there is no route for it, and BackchannelLogoutHandler
+// logs an error.
 func TestBackchannelWithoutStore(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

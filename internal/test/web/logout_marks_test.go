@@ -442,8 +442,8 @@ func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 	})
 }
 
-// TestLogoutWritesOneMark: only a token that compares times needs more, of a store
-// that cannot compare.
+// TestLogoutWritesOneMark: only a back-channel logout writes more, to a store that
+// cannot compare times.
 func TestLogoutWritesOneMark(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

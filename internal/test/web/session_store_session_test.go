@@ -176,7 +176,8 @@ func TestStoreHasOneSession(t *testing.T) {
 }
 
 // TestPlantedSession: a cookie that an attacker has planted in the browser is not
-// that of the login after it.
+// the cookie of the login after it.
+
 func TestPlantedSession(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {

@@ -1278,7 +1278,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	}
 }
 
-// TestTwoProcesses share a store, and the refresh tokens rotate without overlap.
+// TestTwoProcesses: they share a store, and refresh tokens rotate without overlap.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
