@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestArchitecture holds ARCHITECTURE.md to the code: the names and files in
-// backticks exist where the page has them, its tables list every internal package and
-// no other, and a package imports only packages above it.
+// TestArchitecture holds ARCHITECTURE.md to the code. The names and files in
+// backticks exist where the page has them. Its tables list every internal package and
+// no other. A package imports only packages above it.
 func TestArchitecture(t *testing.T) {
 	h := load(t)
 	page := readPage(t, "ARCHITECTURE.md")

@@ -106,8 +106,8 @@ func hello(t *testing.T) (*auth0test.Tenant, visitor) {
 	return tenant, visitor{t, tenant.Browser(proxy), base}
 }
 
-// TestHello logs in and out of the first program of README.md: users with and without a
-// name, one whose name is markup, and at a tenant without the Management API.
+// TestHello logs in and out of the first program of README.md. One user has no name,
+// and one has markup in it. One tenant has no Management API.
 func TestHello(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -348,7 +348,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		if resp := b.Do("GET", "/optional", nil); resp.Status != 200 || !strings.HasPrefix(got, "user ") {
 			t.Errorf("%s, optional: %d %q", tt.why, resp.Status, got)
 		}
-		// A token passes either way, if it has the scope.
+		// A bearer token passes both ways, if the guard accepts it.
 		if tt.status == 200 {
 			ada, _ := e.Tenant.Subject("ada@acme.example")
 			bearer := "Bearer " + e.Tenant.AccessToken(ada, testkit.Audience)

@@ -394,8 +394,8 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 }
 
 // Only the context of the request can tell that it was canceled. A function or a
-// store of the application that reports a canceled context has failed, and so has
-// one that was too slow: whether the request is good is unknown.
+// store of the application that reports a canceled context has failed. So has one
+// that was too slow: whether the request is good is unknown.
 func TestHooksThatCannotDecide(t *testing.T) {
 	t.Parallel()
 	unsure := map[string]error{

@@ -719,8 +719,8 @@ func fromAddr(addr string, next http.Handler) http.Handler {
 }
 
 // TestOneBaseURLIgnoresHeaders: with one base URL, no header of a request can change
-// the target of the redirect: the tenant with the callback of the base URL, or first
-// the base URL.
+// the target of the redirect. It is the tenant with the callback of the base URL, or
+// first the base URL.
 func TestOneBaseURLIgnoresHeaders(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

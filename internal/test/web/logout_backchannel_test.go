@@ -156,7 +156,6 @@ func TestLogoutTokens(t *testing.T) {
 				edits = append(edits, tt.edit)
 			}
 			// The login is so long ago that iat matters only for its own check.
-
 			time.Sleep(10 * time.Minute)
 			expectAnswer(e, e.EndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid, edits...)), tt.reason, tt.why)
 			if got := b.LoggedIn(); got != (tt.reason != "") && !strings.Contains(tt.why, "too old") {

@@ -127,8 +127,8 @@ func (s steppedRaiser) RaiseCtx(ctx context.Context, key string, number int64, e
 	return s.shared.RaiseCtx(ctx, key, number, expiry)
 }
 
-// TestMarksGrowWithTwoInstances lets two instances handle two logout tokens in
-// every order of their store calls in which one of them waits once: the older token
+// TestMarksGrowWithTwoInstances lets two instances handle two logout tokens, in
+// every order of their store calls in which one of them waits once. The older token
 // never reverts the newer.
 func TestMarksGrowWithTwoInstances(t *testing.T) {
 	t.Parallel()

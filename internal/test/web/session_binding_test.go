@@ -204,9 +204,9 @@ func requestWithCookies(cookies map[string]string) *http.Request {
 	return r
 }
 
-// TestLoginCookiesAreForThisHost: with a domain or a path for the session, a sibling
-// host or another path could plant the cookie of a login that it started, and have a
-// user work in its account.
+// TestLoginCookiesAreForThisHost: the session has a domain or a path. A sibling host
+// or another path could plant the cookie of a login that it started, and have a user
+// work in its account.
 func TestLoginCookiesAreForThisHost(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

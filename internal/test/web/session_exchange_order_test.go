@@ -242,7 +242,7 @@ func TestLogoutIsNotUndone(t *testing.T) {
 				if !errors.Is(saved, auth0.ErrNoSession) || !errors.Is(refreshed, auth0.ErrNoSession) {
 					t.Errorf("SaveSession: %v; AccessToken: %v", saved, refreshed)
 				}
-				// Each logout revokes a refresh token, and nobody can use the token from the
+				// Each logout revokes a refresh token, and no one can use the token from the
 				// last refresh.
 				synctest.Wait()
 				if n := e.Tenant.Calls(testkit.RevokeEndpoint); n != 3+1 {

@@ -350,8 +350,8 @@ func TestLoadStoreTakesNoWrites(t *testing.T) {
 }
 
 // TestLoadStoreFailover: another copy of the store takes over, without the last
-// writes. It reports a new login as missing, so users who have only now logged in
-// must log in again, and can. No other user notices anything.
+// writes. The newest sessions are missing, so their users must log in again, and
+// can. No other user notices anything.
 func TestLoadStoreFailover(t *testing.T) {
 	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {

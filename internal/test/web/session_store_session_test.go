@@ -177,7 +177,6 @@ func TestStoreHasOneSession(t *testing.T) {
 
 // TestPlantedSession: a cookie that an attacker has planted in the browser is not
 // the cookie of the login after it.
-
 func TestPlantedSession(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {

@@ -70,9 +70,9 @@ func addPage(e *testkit.Env, opts []auth0.TokenOption, without func(w http.Respo
 	})
 }
 
-// TestAdviceToLogIn follows each advice to log in again until it has worked: the link of
-// the error page, the header for scripts, and the sentence in the documentation of
-// ErrTokenExpired.
+// TestAdviceToLogIn follows each advice to log in again until it has worked. The link of
+// the error page, the header for scripts and the documentation of ErrTokenExpired give
+// it.
 func TestAdviceToLogIn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range deadTokens {
