@@ -1420,7 +1420,7 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
-// Reasons are for metrics: they tell more than the answer does.
+// Reasons are for metrics, and more exact than the answer.
 func TestVerifyReasons(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)

@@ -237,7 +237,7 @@ func TestStrangersCostNothing(t *testing.T) {
 	}
 }
 
-// TestReplayMemory: a full memory forgets a proof, and tells the observer once in a second.
+// TestReplayMemory: a full memory evicts a proof, and the observer gets one event in a second.
 func TestReplayMemory(t *testing.T) {
 	t.Parallel()
 	var events testkit.Events

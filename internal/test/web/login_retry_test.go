@@ -370,7 +370,7 @@ func TestTenantsWords(t *testing.T) {
 			t.Errorf("%s %q: the application gets %+v", tt.code, tt.description, got)
 		}
 	}
-	// From the token endpoint too.
+	// The text can come from the token endpoint too.
 	var got *auth0.Error
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *auth0.Error) { got = err }

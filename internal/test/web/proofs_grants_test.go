@@ -230,7 +230,7 @@ func TestPasswordless(t *testing.T) {
 	}
 }
 
-// newGrantsEnv is an env with what grants need.
+// newGrantsEnv is an env with the settings that grants need.
 func newGrantsEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 	t.Helper()
 	tap := &testkit.Tap{}

@@ -717,7 +717,7 @@ func TestStorePanicsOnce(t *testing.T) {
 	}
 }
 
-// refresh asks for a new access token, and reports whether the tenant was asked.
+// refresh requests a new access token, and reports whether the tenant got a request.
 func refresh(e *testkit.Env, b *testkit.Browser) bool {
 	before := e.Tenant.Calls(testkit.TokenEndpoint)
 	_, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/"), auth0.ForceRefresh())

@@ -957,7 +957,7 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 		e := testkit.SignedInRefreshing(t, testkit.InStore)
 		b := e.Browser().MustLogin()
 		time.Sleep(testkit.TokenLife)
-		// A stranger's fetch gets the keys of before, slowly.
+		// A stranger's fetch returns the earlier keys, slowly.
 		slow := true
 		old := httptest.NewRecorder()
 		e.Tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+testkit.TenantHost+"/.well-known/jwks.json", nil))
