@@ -129,7 +129,7 @@ func TestLogoutButtonIsBound(t *testing.T) {
 }
 
 // TestLogoutWithoutSession never ends at the error page of the tenant. Without a
-// session to end, the tenant checks only its own list of URLs.
+// hint of the session, /oidc/logout checks the tenant's own list of URLs.
 func TestLogoutWithoutSession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
