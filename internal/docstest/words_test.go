@@ -9,7 +9,7 @@ import (
 )
 
 // avoided are words that hide the actor, the term of the field or the instruction, and
-// spellings that are not American. They count in prose, not in code and not in quotations.
+// British spellings. They count in prose, not in code and not in quotations.
 var avoided = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
 	`sign(?:ing|s)?[ -](?:in|out)`, `whoever`, `whatever`, `thereof`, `in any case`, `besides`, `as it is`, `at all`,
 	`of (?:its|one's|their|your) own`, `of yours`, `begun`, `gone`, `had`, `simply`, `just`, `easily`, `secure by default`,

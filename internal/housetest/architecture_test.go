@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestArchitecture holds ARCHITECTURE.md to the code: the names and files in
-// backticks exist where the page has them, its tables list every internal package and
-// no other, and a package imports only packages above it.
+// TestArchitecture holds ARCHITECTURE.md to the code. The names and files in
+// backticks exist where the page has them. Its tables list every internal package and
+// no other. A package imports only packages above it.
 func TestArchitecture(t *testing.T) {
 	h := load(t)
 	page := readPage(t, "ARCHITECTURE.md")
@@ -89,8 +89,8 @@ func readPage(t *testing.T, page string) string {
 	return string(text)
 }
 
-// checkNames looks up everything that is in backticks on a page. It counts the names
-// that have a package or a receiver.
+// checkNames looks up every name in backticks on a page. It counts the names with a
+// package or a receiver.
 func (h *house) checkNames(page string) (names int, mistakes []string) {
 	page = fence.ReplaceAllString(page, "")
 	for _, found := range placed.FindAllStringSubmatch(page, -1) {
@@ -141,7 +141,7 @@ func (h *house) named(name string) *checked {
 	return nil
 }
 
-// object returns what a name with dots stands for: a declaration of a package, then
+// object returns the object of a name with dots: a declaration of a package, then
 // a field or a method of it. A name without a package is one of the root.
 func (h *house) object(name string) types.Object {
 	parts := strings.Split(name, ".")
@@ -159,8 +159,8 @@ func (h *house) object(name string) types.Object {
 	return object
 }
 
-// checkTables compares the packages in the first cells of tables with those that
-// there are.
+// checkTables compares the packages in the first cells of tables with those of the
+// module.
 func (h *house) checkTables(page string) (mistakes []string) {
 	var above []string // and the packages of this row
 	for _, cell := range first.FindAllStringSubmatch(page, -1) {

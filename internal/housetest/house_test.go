@@ -31,7 +31,7 @@ import (
 
 const module = "github.com/seed-15d5a55c/auth0"
 
-// A listed package is what `go list` says of one.
+// A listed package has the fields of `go list`.
 type listed struct {
 	ImportPath string
 	Dir        string
@@ -70,8 +70,8 @@ func load(t *testing.T) *house {
 }
 
 // read checks the packages of the module from their source, so that no test waits
-// until the compiler has made them. Of all other packages it takes what the compiler
-// has left in the build cache.
+// until the compiler has made them. Of all other packages it reads the output
+// of the compiler in the build cache.
 func read(t *testing.T) *house {
 	t.Helper()
 	h := &house{fset: token.NewFileSet(), packages: map[string]*checked{}}
@@ -263,7 +263,7 @@ func named(t types.Type) *types.Named {
 	return n
 }
 
-// exported counts what a user can name: types and functions, methods, fields,
+// exported counts the names for users: types and functions, methods, fields,
 // constants and variables. Methods of interfaces are not counted.
 func exported(p *checked) (sum int, parts string) {
 	var tops, methods, fields, values int
@@ -328,7 +328,7 @@ func (h *house) widths() map[string][]string {
 
 func short(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
 
-// lines counts those of the files of a package.
+// lines counts the lines of the files of a package.
 func lines(t *testing.T, p *checked) int {
 	t.Helper()
 	n := 0
@@ -414,8 +414,7 @@ func TestWidths(t *testing.T) {
 
 const maxWidth = 60
 
-// tooWide has bounds of packages that are wider than they should be. They may only
-// be lowered.
+// tooWide has bounds of packages that are too wide. They may only be lowered.
 var tooWide = map[string]int{}
 
 // TestReceivers bounds the methods of one type in every package but the root, whose
@@ -456,8 +455,7 @@ func TestReceivers(t *testing.T) {
 
 const maxMethods = 45
 
-// tooMany has bounds of types that have more methods than they should. They may
-// only be lowered.
+// tooMany has bounds of types with too many methods. They may only be lowered.
 var tooMany = map[string]int{}
 
 // TestAliases rejects an exported alias of a type of an internal package: its

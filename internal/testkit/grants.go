@@ -45,9 +45,8 @@ func SignedInTapped(t testing.TB, client func(*TenantClient), edit ...func(*auth
 	return e, p
 }
 
-// What SignedInForGrants adds to the tenant: Password is the password of every user, MFAUser
-// has a second factor of every kind, and LegacyToken is the type of token that the
-// tenant exchanges.
+// Password is the password of every user of SignedInForGrants. MFAUser has a second factor
+// of every kind. LegacyToken is the type of token that the tenant exchanges.
 const (
 	Realm        = "Username-Password-Authentication"
 	Password     = "correct horse"

@@ -31,7 +31,7 @@ func OldApplication(e *Env, secret string, encoded bool) {
 // CheapTokens is the configuration of an application whose ID tokens and logout tokens
 // have a MAC, for a test with many logins that is not about signatures. Each RSA
 // signature takes a millisecond, which is most of the cost of a login. SignedIn makes
-// the tenant sign in that way.
+// the tenant sign them so.
 func CheapTokens(c *auth0.Config) {
 	c.ClientSecret = cheapSecret
 	c.Keys = Must(auth0.SharedSecret(cheapSecret))
@@ -49,7 +49,6 @@ const TokenLife = 10 * time.Minute
 // rotate without an overlap. Access tokens are valid for TokenLife. The route /token
 // writes the result of AccessToken. At the end of the test it checks that the log
 // contains no token.
-// may be in it.
 func SignedInRefreshing(t *testing.T, edit ...func(*auth0.Config)) *Env {
 	t.Helper()
 	spy := &TokenSpy{}

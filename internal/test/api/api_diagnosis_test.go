@@ -13,9 +13,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestMistakesOfClients: the owner of an API reads in the log, at the default level,
-// what a client does wrong. The client learns no more than before, and no line has the
-// credential.
+// TestMistakesOfClients: the log tells the operator of an API at the default level
+// which mistake a client makes. The client learns no more than before, and no line has
+// the credential.
 func TestMistakesOfClients(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -73,7 +73,7 @@ func TestMistakesOfClients(t *testing.T) {
 	f.ExpectWhole(t, f.API.RequireAuth(f), testkit.RequestWith("Bearer "+good), testkit.AnswerOK)
 }
 
-// TestMistakesOfPrograms is the same for API.Verify, whose caller has taken the token
+// TestMistakesOfPrograms is the same for API.Verify, whose caller has read the token
 // out of a request.
 func TestMistakesOfPrograms(t *testing.T) {
 	t.Parallel()
@@ -102,7 +102,7 @@ func TestMistakesOfPrograms(t *testing.T) {
 	}
 }
 
-// TestOptionalAuthWithoutAToken: a page of a visitor sends the text of a variable
+// TestOptionalAuthWithoutAToken: a visitor's page sends the text of a variable
 // without a value. Where a token is required, that is a mistake.
 func TestOptionalAuthWithoutAToken(t *testing.T) {
 	t.Parallel()
@@ -132,7 +132,7 @@ func TestOptionalAuthWithoutAToken(t *testing.T) {
 	}
 }
 
-// TestCausesOfGuards: the log says what a valid token lacks.
+// TestCausesOfGuards: the log names the scope or claim that a valid token lacks.
 func TestCausesOfGuards(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)

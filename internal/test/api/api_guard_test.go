@@ -118,7 +118,8 @@ func TestRequireStepUp(t *testing.T) {
 			f.ExpectWhole(t, tt.h, testkit.RequestWith(), testkit.AnswerNoToken)
 		})
 	}
-	// A claim of the wrong form counts as absent, so that it refuses only where it is needed.
+	// A claim of the wrong form counts as absent, so the guard rejects it only where it is
+	// needed.
 	badTime := testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, mfa.Set("auth_time", `"x"`)))
 	f.ExpectWhole(t, f.API.RequireStepUp(0, "mfa")(f), badTime, testkit.AnswerOK)
 	f.ExpectWhole(t, f.API.RequireStepUp(minutes)(f), badTime, apiStepUp(`max_age="300"`))
@@ -127,7 +128,7 @@ func TestRequireStepUp(t *testing.T) {
 	f.ExpectWhole(t, f.API.RequireStepUp(0, "mfa")(f), badACR, apiStepUp(`acr_values="mfa"`))
 }
 
-// What no token can satisfy is a mistake of the program.
+// A guard that no token can satisfy is a programming error.
 func TestUnusableGuards(t *testing.T) {
 	t.Parallel()
 	for why, guard := range map[string]func(*auth0.API) func(http.Handler) http.Handler{
@@ -186,7 +187,7 @@ func TestRequire(t *testing.T) {
 	}
 }
 
-// Who may act for somebody else is decided by a function.
+// A function decides which actor can act for another user.
 func TestRequireActor(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -213,7 +214,7 @@ type planClaims struct {
 	Plan string `json:"plan"`
 }
 
-// valueClaims and pointerClaims differ in who has the method.
+// valueClaims and pointerClaims differ in the receiver of the method.
 type (
 	valueClaims   planClaims
 	pointerClaims planClaims
@@ -281,7 +282,7 @@ func TestClaimsThatValidate(t *testing.T) {
 	}
 }
 
-// What is the reason goes to the log.
+// The log has the reason.
 func TestRequireClaimsLogs(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -291,7 +292,7 @@ func TestRequireClaimsLogs(t *testing.T) {
 	}
 }
 
-// A handler finds ready what its guard has decoded.
+// A handler finds the claims that its guard has decoded.
 func TestRequireClaimsDecodesOnce(t *testing.T) {
 	// Not parallel: it counts with timesDecoded.
 	f := testkit.NewAPIEnv(t)
@@ -314,7 +315,7 @@ func TestRequireClaimsDecodesOnce(t *testing.T) {
 	}
 }
 
-// A method may ask for claims itself.
+// A method can ask for claims itself.
 type nestedClaims planClaims
 
 func (c nestedClaims) Validate(ctx context.Context) error {

@@ -96,7 +96,7 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 }
 
-// Tokens are taken from nowhere but the Authorization header.
+// APIs read tokens from the Authorization header alone, by default.
 func TestTokenElsewhereIsNone(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -220,7 +220,7 @@ func tokenOfSize(size int) string {
 	panic("no such token")
 }
 
-// What the Authorization header cannot carry can still reach Verify.
+// Verify can receive forms that the Authorization header cannot carry.
 func TestVerifyTokenForm(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -304,8 +304,8 @@ func TestJOSEHeader(t *testing.T) {
 	f.ExpectTokens(t, cases)
 }
 
-// An attacker who may choose the algorithm may choose one that needs no secret,
-// or one for which the public key is the secret.
+// An attacker who can choose the algorithm can choose one that needs no secret, or
+// one for which the public key is the secret.
 func TestAlgorithmConfusion(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -401,7 +401,7 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// A key that names its algorithm is for no other.
+// A key that names its algorithm works for no other.
 func TestKeyForOneAlgorithm(t *testing.T) {
 	t.Parallel()
 	token := testkit.Compact(testkit.GoodHeader.Set("alg", `"PS256"`).String(), testkit.GoodClaims(testkit.Noon).String(), testkit.PS(crypto.SHA256, 32, testkit.RSAKey1()))
@@ -504,8 +504,8 @@ func TestSignatureIsOverEverything(t *testing.T) {
 	}
 }
 
-// Keys come from the issuer, never from the token, and nothing is fetched that
-// a token names.
+// Keys come from the issuer, never from the token. The API fetches no URL that a
+// token names.
 func TestKeysInTokens(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -565,7 +565,7 @@ func TestKeyID(t *testing.T) {
 			f := testkit.NewAPIEnv(t)
 			f.Publish(tt.keys...)
 			if tt.want == testkit.AnswerNoKeys {
-				// Too long an id is told before the keys are looked at.
+				// An id that is too long is rejected before the keys are looked at.
 				tt.want = testkit.AnswerUnknownKey
 			}
 			f.ExpectToken(t, tt.token, tt.want)
@@ -573,8 +573,8 @@ func TestKeyID(t *testing.T) {
 	}
 }
 
-// Anybody can make up key ids: they must not cost a request if no key can have
-// them, and must be harmless in the log.
+// Strangers can make up key ids. Such an id must not cost a request if no key can
+// have it, and must be harmless in the log.
 func TestOddKeyIDs(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -733,7 +733,8 @@ func TestClaims(t *testing.T) {
 	f.ExpectTokens(t, cases)
 }
 
-// The issuer is compared byte for byte, and tokens of others cost no request.
+// The API compares the issuer byte for byte, and tokens of other issuers cost no
+// request.
 func TestIssuer(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -753,7 +754,7 @@ func TestDomainInUpperCase(t *testing.T) {
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 }
 
-// What is told without a key must not cost a request for keys.
+// A token that can be rejected without a key must not cost a request for the JWKS.
 func TestRefusedBeforeKeysAreFetched(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -855,8 +856,8 @@ func TestOtherTokensOfTheTenant(t *testing.T) {
 	})
 }
 
-// A token that is bound to a key or a certificate proves nothing by itself,
-// also if what binds it cannot be read.
+// A token that is bound to a key or a certificate proves nothing by itself. The
+// same holds if its binding cannot be read.
 func TestBoundTokens(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -875,7 +876,7 @@ func TestBoundTokens(t *testing.T) {
 			f.ExpectWhole(t, f.API.RequireAuth(f), r, want)
 		})
 	}
-	// That a token is bound is said only of tokens that are real.
+	// Only a valid token causes the answer that it is bound.
 	f.ExpectToken(t, testkit.Compact(testkit.GoodHeader.String(), testkit.WithClaim("cnf", `{"jkt":"x"}`).String(), testkit.RS256(testkit.RSAForeign())), testkit.AnswerBadSignature)
 }
 
@@ -946,8 +947,8 @@ func TestScopesAndPermissions(t *testing.T) {
 	}
 }
 
-// A guard that cannot be satisfied is a mistake of the program. It must not let
-// anybody pass, nor reach a header, and somebody must hear of it.
+// A guard that cannot be satisfied is a programming error. It must let no caller
+// pass, must not reach a header, and must be logged.
 func TestUnusableScopes(t *testing.T) {
 	t.Parallel()
 	for _, list := range [][]string{nil, {}, {""}, {"read:m", ""}, {"read:m openid"}, {`a"b`}, {`a\b`}, {"a\nb"}, {"a\tb"}, {"é"}, {"\x7f"}} {
@@ -973,8 +974,8 @@ func TestUnusableScopes(t *testing.T) {
 	}
 }
 
-// Who tries the route first has no token yet, and must not be told that one
-// would help.
+// A caller who tries the route first has no token yet, and must not read that a
+// token would help.
 func TestUnusableScopesAnswerEveryRequest(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -1047,7 +1048,7 @@ func TestStackedGuards(t *testing.T) {
 	h = f.API.RequireScope("read:m")(f.API.RequireScope("b", "c")(f.API.RequireScope("d")(f)))
 	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerLacks("b c"))
 
-	// What one API has checked is nothing to another.
+	// One API's cache means nothing to another API.
 	other := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) { c.Audience = "other" })
 	f.ExpectWhole(t, f.API.RequireAuth(other.API.RequireAuth(f)), testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerWrongAud)
 	both := testkit.Signed(testkit.GoodHeader, testkit.WithClaim("aud", `["https://api.example/","other"]`))
@@ -1102,7 +1103,7 @@ func TestRequireClaim(t *testing.T) {
 			}
 		})
 	}
-	// Names are exact.
+	// Claim names are case-sensitive.
 	h := f.API.RequireClaim("plan", auth0.Equals("pro"))(f)
 	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.Signed(testkit.GoodHeader, testkit.WithClaim("PLAN", `"pro"`))), testkit.AnswerForbidden)
 }
@@ -1164,7 +1165,7 @@ func TestTokenValues(t *testing.T) {
 	}
 }
 
-// Tokens are put into logs by people who mean well.
+// Developers log tokens with good intentions.
 func TestTokenDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -1236,7 +1237,7 @@ func TestClaimsOfToken(t *testing.T) {
 	if team := got.Profile.Teams[0]; team.ID != 9007199254740993 || !team.Since.Equal(time.Date(2025, 12, 31, 23, 59, 59, 0, time.UTC)) {
 		t.Errorf("got %+v", team)
 	}
-	// A type that does not fit is the handler's business.
+	// A type that does not fit is left to the handler.
 	_, err = auth0.Claims[struct{ Sub int }](ctx)
 	if e := (*auth0.Error)(nil); !errors.As(err, &e) {
 		t.Errorf("claims of the wrong type: %v, want an *auth0.Error", err)
@@ -1246,7 +1247,7 @@ func TestClaimsOfToken(t *testing.T) {
 	}
 }
 
-// decoded counts how often it is.
+// decoded counts how often it is decoded.
 type decoded struct{ Subject string }
 
 var timesDecoded atomic.Int64
@@ -1262,7 +1263,7 @@ func (d *decoded) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// Handlers and what they call ask again rather than hand claims on.
+// Handlers and their callees ask for claims again rather than hand them on.
 func TestClaimsAreDecodedOnce(t *testing.T) {
 	// Not parallel: it counts with timesDecoded.
 	f := testkit.NewAPIEnv(t)
@@ -1278,8 +1279,8 @@ func TestClaimsAreDecodedOnce(t *testing.T) {
 	}
 }
 
-// A page reads custom claims as an API does; where there are both, what
-// authenticated the request counts.
+// A page reads custom claims as an API does. With a session and a token, the
+// credential that authenticated the request counts.
 func TestClaimsOfSession(t *testing.T) {
 	t.Parallel()
 	tenant := auth0test.NewTenant(t)
@@ -1419,7 +1420,7 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
-// Reasons are for metrics: they tell more than the answer does.
+// Reasons are for metrics, and more exact than the answer.
 func TestVerifyReasons(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -1470,7 +1471,7 @@ func TestVerifyReasons(t *testing.T) {
 	}
 }
 
-// The owner of an API finds the usual mistakes explained in the log.
+// The log explains the usual mistakes to the operator of an API.
 func TestLogOfRefusals(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -1525,7 +1526,7 @@ func TestPanicsOfHandlersPass(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), testkit.BearerRequest(testkit.GoodToken()))
 }
 
-// An API that was not made by NewAPI trusts nobody, and says so without a panic.
+// An API that NewAPI has not made trusts no issuer, and says so without a panic.
 func TestZeroAPI(t *testing.T) {
 	t.Parallel()
 	never := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("handler reached") })
@@ -1653,7 +1654,7 @@ func TestNewAPI(t *testing.T) {
 }
 
 // An empty list of algorithms is the default or a mistake, but not an API that
-// refuses everybody.
+// rejects every token.
 func TestEmptyListOfAlgorithms(t *testing.T) {
 	t.Parallel()
 	_, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.APIHost, Audience: testkit.APIAudience, Algorithms: []string{}})
@@ -1663,7 +1664,7 @@ func TestEmptyListOfAlgorithms(t *testing.T) {
 	}
 }
 
-// What the caller does with its slices later must not change an API.
+// A caller that changes its slices later must not change an API.
 func TestConfigIsCopied(t *testing.T) {
 	t.Parallel()
 	algs, auds := []string{"RS256"}, []string{"a"}
@@ -1682,8 +1683,8 @@ func TestConfigIsCopied(t *testing.T) {
 // character set, in our order.
 var challengeForm = regexp.MustCompile(`^Bearer realm="api"(, error="(invalid_request|invalid_token)", error_description="[ !#-\[\]-~]+")?$`)
 
-// TestErrorTokensNeverAppear sends tokens that are broken in many ways. Nothing
-// that came in may go out, and no part of a token may reach the log.
+// TestErrorTokensNeverAppear sends tokens that are broken in many ways. No part of
+// a request reaches the answer, and no part of a token reaches the log.
 func TestErrorTokensNeverAppear(t *testing.T) {
 	t.Parallel()
 	const marker = "ATTACKER"
@@ -1749,7 +1750,7 @@ type tokenGenerator struct {
 
 func oneOf[T any](g *tokenGenerator, list ...T) T { return list[g.rand.IntN(len(list))] }
 
-// text is a JSON string with the marker and something that hurts when quoted
+// text is a JSON string with the marker and characters that hurt when quoted
 // carelessly.
 func (g *tokenGenerator) text() string {
 	return `"` + g.marker + oneOf(g, "", `\"`, `\\`, `\r\n`, `\u0000`, `, error=\"x`, "\u00e9", `\u2028`, `\"; x=`) + `"`

@@ -21,7 +21,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// tokenReasons are all that metrics ever see.
+// tokenReasons are the only reasons that metrics see.
 var tokenReasons = []string{
 	"ok", "missing_token", "invalid_request",
 	"token_malformed", "token_too_large", "unsupported_crit", "invalid_type", "invalid_alg",
@@ -41,7 +41,8 @@ func TestTokenEvents(t *testing.T) {
 	down.Tenant.Fail(testkit.JWKSEndpoint, 503)
 	refuse := f.API.Require(func(context.Context, *auth0.Token) error { return errors.New("no") })
 	good, auth := testkit.GoodToken(), f.API.RequireAuth(f)
-	// A program that decides itself. Without a token, it has looked at something else.
+	// A program that decides itself. Without a token, it has looked at another
+	// credential.
 	decides := func(err error, without bool) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			token, failed := f.API.Verify(r.Context(), good)
@@ -62,7 +63,7 @@ func TestTokenEvents(t *testing.T) {
 	}
 	ok := event{200, "ok", testkit.APIIssuer, "RS256 k1"}
 	bad := func(status int, reason string) event { return event{status, reason, "", " "} }
-	// What names the issuer counts for it, also if it is refused.
+	// A token that names the issuer counts for that issuer, also if it is rejected.
 	its := func(status int, reason string) event { return event{status, reason, testkit.APIIssuer, " "} }
 	guard := func(status int, reason string) event { return event{status, reason, testkit.APIIssuer, "RS256 k1"} }
 	header := func(name, value string) string {
@@ -149,7 +150,7 @@ func TestTokenEvents(t *testing.T) {
 			}
 		})
 	}
-	// Without HTTP it is the same.
+	// Verify, without HTTP, causes the same event.
 	f.Events.Take()
 	f.StatusOf(t.Context(), good)
 	f.StatusOf(t.Context(), "abc")
@@ -158,7 +159,7 @@ func TestTokenEvents(t *testing.T) {
 	}
 }
 
-// How long a check took includes the wait for keys.
+// The duration of a check includes the wait for the JWKS.
 func TestTokenEventDuration(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -202,7 +203,7 @@ func TestKeyEvents(t *testing.T) {
 		expect("fetched", 2)
 		refresh()
 		expect("fetched", 2)
-		// Other ids are a rotation, also if there are as many as before.
+		// Other ids are a rotation, also if their number stays the same.
 		f.Publish(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k3", &testkit.RSAKey2().PublicKey))
 		refresh()
 		expect("rotated", 2)
@@ -211,7 +212,7 @@ func TestKeyEvents(t *testing.T) {
 		expect("failed", 2)
 		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(2 * time.Second)
-		f.StatusOf(t.Context(), token) // keys that are due cost a forged id nothing
+		f.StatusOf(t.Context(), token) // a refresh that is due costs a forged id nothing
 		expect("fetched", 2)
 		f.StatusOf(t.Context(), testkit.Unverifiable("x1"))
 		expect("fetched", 2)
@@ -288,7 +289,7 @@ func TestEventHasTheContext(t *testing.T) {
 	}
 }
 
-// formatted returns what people do to see a value.
+// formatted returns the forms in which developers print a value.
 func formatted(v any) string {
 	var out bytes.Buffer
 	for _, format := range []string{"%v\n", "%+v\n", "%#v\n", "%s\n", "%q\n", "%x\n", "%d\n"} {
@@ -301,7 +302,7 @@ func formatted(v any) string {
 	return out.String()
 }
 
-// Everything that could be printed is, while secrets are all about.
+// Every printable value is printed, with secrets in all of them.
 func TestTokensAndKeysDoNotPrint(t *testing.T) {
 	t.Parallel()
 	const marker = "SECRETbody"
@@ -385,7 +386,7 @@ func TestTokensAndKeysDoNotPrint(t *testing.T) {
 	}
 }
 
-// Whatever a token is, its event says one of the known words.
+// An event has one of the known reasons, for any token.
 func TestReasonsAreAClosedSet(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}

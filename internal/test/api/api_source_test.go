@@ -27,7 +27,7 @@ var (
 	apiBadCredential = apiBadRequest("malformed credential")
 )
 
-// A spy is the handler behind a guard. It notes what came through.
+// A spy is the handler behind a guard. It notes the request that came through.
 type spy struct {
 	next         http.Handler
 	request      *http.Request
@@ -42,7 +42,7 @@ func (s *spy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.token, _ = auth0.TokenFrom(r.Context())
 	body, err := io.ReadAll(r.Body)
 	s.body, s.bodyErr = string(body), err
-	w.Header().Del("Cache-Control") // what is expected of answers else has none
+	w.Header().Del("Cache-Control") // the expected answers have none
 	s.next.ServeHTTP(w, r)
 }
 
@@ -187,7 +187,7 @@ func TestTokenSources(t *testing.T) {
 			if log := f.Log.Take(); tt.want.Status == 400 && strings.Contains(log, good) {
 				t.Errorf("the log has the token: %s", log)
 			}
-			// Where a token is not needed, only its absence is no fault.
+			// Where a token is optional, only its absence is no fault.
 			behind := &spy{next: f}
 			want := tt.want
 			if want == testkit.AnswerNoToken {
@@ -205,7 +205,7 @@ func ownPlace(token string, err error) auth0.TokenExtractor {
 	return auth0.FromFunc(func(*http.Request) (string, error) { return token, err })
 }
 
-// What an own function reports is for the log.
+// The error of the application's own function is for the log.
 func TestErrorOfOwnSource(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t, testkit.Sources(ownPlace("", errors.New("the reader is broken"))))
@@ -219,7 +219,7 @@ func TestErrorOfOwnSource(t *testing.T) {
 	}
 }
 
-// URLs end up in logs and in the Referer of what a page links to.
+// URLs end up in logs, and in the Referer of requests that a page causes.
 func TestTokenIsTakenOutOfTheURL(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromHeader(), auth0.FromQuery()))
@@ -252,7 +252,7 @@ func TestTokenIsTakenOutOfTheURL(t *testing.T) {
 			if behind.cacheControl != "private, no-store" {
 				t.Errorf("Cache-Control %q, want private, no-store", behind.cacheControl)
 			}
-			// Whoever is around the guard has not agreed to that.
+			// The handlers around the guard have not agreed to that.
 			if r.URL.RawQuery != tt.query || r.Form.Get("access_token") != good {
 				t.Error("the request was changed for outer handlers")
 			}
@@ -264,7 +264,7 @@ func TestTokenIsTakenOutOfTheURL(t *testing.T) {
 	if behind.cacheControl != "" {
 		t.Errorf("Cache-Control %q for a token in the header, want none", behind.cacheControl)
 	}
-	// A guard that refuses is as strict as ever.
+	// A guard that rejects the request is as strict as ever.
 	f.ExpectWhole(t, f.API.RequireScope("admin")(f), httptest.NewRequest("GET", "/?access_token="+good, nil), testkit.AnswerLacks("admin"))
 }
 
@@ -286,7 +286,7 @@ func (b *countingBody) Close() error {
 	return nil
 }
 
-// The body belongs to the handler, whatever was looked for in it.
+// The body belongs to the handler, also if the guard has looked for a token in it.
 func TestBodyIsPassedOn(t *testing.T) {
 	t.Parallel()
 	good := testkit.GoodToken()
@@ -326,7 +326,7 @@ func TestBodyIsPassedOn(t *testing.T) {
 			}
 		})
 	}
-	// Not more than that is read before there is an answer.
+	// The guard reads no more than that before it answers.
 	f := testkit.NewAPIEnv(t, testkit.Sources(auth0.FromForm()))
 	body := &countingBody{Reader: strings.NewReader(strings.Repeat("x", 1<<20))}
 	r := testkit.FormRequest("POST", testkit.FormType, "")
@@ -373,7 +373,7 @@ func TestOptionalAuth(t *testing.T) {
 			}
 		})
 	}
-	// A guard within asks for what the outer one did not.
+	// A guard inside requires a token where the outer one did not.
 	h := f.API.OptionalAuth(f.API.RequireScope("read:m")(f))
 	f.ExpectWhole(t, h, testkit.RequestWith(), testkit.AnswerNoToken.Needs("read:m"))
 	f.ExpectWhole(t, h, testkit.BearerRequest(testkit.GoodToken()), testkit.AnswerOK)

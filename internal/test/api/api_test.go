@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// apiRefused is the answer to a token that is good for something else.
+// apiRefused is the answer to a token that is valid, but not for this request.
 func apiRefused(description string) testkit.Answer {
 	return testkit.Answer{Status: 403, Challenge: "", Body: `{"error":"access_denied","error_description":"` + description + `"}`}
 }
@@ -25,7 +25,7 @@ var apiNotAllowed = apiRefused("not allowed")
 
 var profileHeader = testkit.GoodHeader.Set("typ", `"at+jwt"`)
 
-// profileClaims are those that RFC 9068, Section 2.2 asks for.
+// profileClaims are the claims that RFC 9068, Section 2.2 requires.
 func profileClaims() testkit.Object { return testkit.WithClaim("client_id", `"c1"`).Set("jti", `"j1"`) }
 
 func TestStrictProfile(t *testing.T) {
@@ -58,11 +58,11 @@ func TestMaxTokenAge(t *testing.T) {
 		{"too old", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", testkit.NoonPlus(-3606))), testkit.AnswerExpired},
 		{"no iat", testkit.Signed(testkit.GoodHeader, testkit.GoodClaims(testkit.Noon).Without("iat")), testkit.AnswerBadClaims},
 	})
-	// Without the limit a token may be as old as its issuer likes.
+	// Without the limit, the issuer alone decides how old a token can be.
 	testkit.NewAPIEnv(t).ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("iat", "1")), testkit.AnswerOK)
 }
 
-// A token grows too old while it is remembered.
+// A token grows too old while it is cached.
 func TestMaxTokenAgeOfRememberedToken(t *testing.T) {
 	t.Parallel()
 	now := testkit.Noon
@@ -160,8 +160,7 @@ func TestValidate(t *testing.T) {
 			r := testkit.BearerRequest(token)
 			r = r.WithContext(context.WithValue(r.Context(), outerKey{}, "outer"))
 			f.ExpectWhole(t, f.API.RequireAuth(f), r, tt.want)
-			// The token is the same and remembered; what was decided about it
-			// is not.
+			// The token is the same and cached. The decision of Validate is not cached.
 			if asked != before+1 {
 				t.Errorf("asked %d times, want once", asked-before)
 			}
@@ -170,7 +169,7 @@ func TestValidate(t *testing.T) {
 			}
 		})
 	}
-	// It is not asked about tokens that are bad anyway.
+	// Validate is not called for tokens that are rejected anyway.
 	before := asked
 	for _, bad := range []string{"abc", testkit.Signed(testkit.GoodHeader, testkit.WithClaim("exp", testkit.NoonPlus(-60))), testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.RS256(testkit.RSAForeign()))} {
 		f.StatusOf(t.Context(), bad)
@@ -185,7 +184,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// A client that goes away while Validate looks something up gets no yes.
+// A client that goes away during Validate is not authenticated.
 func TestValidateOfClientWhoGoesAway(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
@@ -238,7 +237,7 @@ func TestActors(t *testing.T) {
 	}
 }
 
-// The rest of what a token can tell.
+// The other values of a token.
 func TestMoreTokenValues(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -351,9 +350,8 @@ func TestMetadataPath(t *testing.T) {
 	}
 }
 
-// TestMetadataBearerMethods: those that RFC 6750 has, of the sources that there
-// are. Without any the list is empty, which says that there is none (RFC 9728,
-// Section 2).
+// TestMetadataBearerMethods: the methods of RFC 6750 among the configured sources.
+// Without any the list is empty, which means none (RFC 9728, Section 2).
 func TestMetadataBearerMethods(t *testing.T) {
 	t.Parallel()
 	own := auth0.FromFunc(func(*http.Request) (string, error) { return "", nil })
@@ -376,7 +374,7 @@ func TestMetadataBearerMethods(t *testing.T) {
 	}
 }
 
-// Every challenge tells where the metadata are, and nothing else does.
+// Every challenge has the URL of the metadata, and no other answer has it.
 func TestMetadataInChallenges(t *testing.T) {
 	t.Parallel()
 	const url = "https://api.example/.well-known/oauth-protected-resource"
@@ -537,7 +535,7 @@ func TestNewAPIChecksTheRest(t *testing.T) {
 	}
 }
 
-// What the caller does with its slices later must not change an API.
+// A caller that changes its slices later must not change an API.
 func TestMoreOfConfigIsCopied(t *testing.T) {
 	t.Parallel()
 	required, supported, algs, auds := []string{"org_id"}, []string{"read:m"}, []string{"RS256"}, []string{testkit.APIAudience}
@@ -556,7 +554,7 @@ func TestMoreOfConfigIsCopied(t *testing.T) {
 	}
 }
 
-// An API that nobody made has nothing to tell either.
+// An API that NewAPI has not made has no metadata either.
 func TestZeroAPIElsewhere(t *testing.T) {
 	t.Parallel()
 	api := new(auth0.API)
@@ -585,7 +583,7 @@ func TestZeroAPIElsewhere(t *testing.T) {
 	}
 }
 
-// A token of many claims is read as quickly as it is refused.
+// A token of many claims is read as quickly as it is rejected.
 func TestManyClaims(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)

@@ -34,7 +34,7 @@ func TestTokenIsRemembered(t *testing.T) {
 	}
 }
 
-// What time changes is looked at each time.
+// Checks that depend on the time run for each request.
 func TestRememberedTokenAndTime(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t)
@@ -50,7 +50,7 @@ func TestRememberedTokenAndTime(t *testing.T) {
 	f.ExpectCached(t, token, testkit.AnswerOK, true)
 }
 
-// One token is all of its bytes.
+// The cache compares all bytes of a token.
 func TestRememberedTokenIsExact(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t)
@@ -75,8 +75,7 @@ func TestRememberedTokenIsExact(t *testing.T) {
 	f.ExpectCached(t, token, testkit.AnswerOK, true)
 }
 
-// A token that was refused is checked again, also if it is refused for
-// something that passes.
+// A rejected token is checked again, also if the reason for the rejection can pass.
 func TestRefusedTokenIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t)
@@ -93,14 +92,14 @@ func TestRefusedTokenIsNotRemembered(t *testing.T) {
 	f.ExpectCached(t, early, testkit.AnswerOK, false)
 }
 
-// A key that is revoked ends the tokens that it has signed, and no others.
+// A revoked key ends the tokens that it has signed, and no others.
 func TestRevokedKeyOfRememberedTokens(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		why   string
 		keys  []testkit.JWK
 		want  testkit.Answer
-		still bool // the token of k1 is remembered
+		still bool // the token of k1 is cached
 	}{
 		{"removed", []testkit.JWK{testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}, testkit.AnswerUnknownKey, false},
 		{"other key under the id", []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAForeign().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}, testkit.AnswerBadSignature, false},
@@ -130,7 +129,7 @@ func TestRevokedKeyOfRememberedTokens(t *testing.T) {
 	}
 }
 
-// A token without a key id is good for as long as one key fits it.
+// A token without a key id is accepted as long as one key fits it.
 func TestRememberedTokenWithoutKeyID(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,7 +148,7 @@ func TestRememberedTokenWithoutKeyID(t *testing.T) {
 	})
 }
 
-// When keys are too old to be used, so is what they have said.
+// Once the keys are too old to be used, cached tokens are too.
 func TestRememberedTokenAfterADayOfOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -163,7 +162,7 @@ func TestRememberedTokenAfterADayOfOutage(t *testing.T) {
 		f.ExpectCached(t, token, testkit.AnswerNoKeys, true)
 		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(time.Minute)
-		f.ExpectCached(t, token, testkit.AnswerOK, false) // the key is another one, for all that is known
+		f.ExpectCached(t, token, testkit.AnswerOK, false) // as far as the API knows, the key has changed
 		f.ExpectCached(t, token, testkit.AnswerOK, true)
 		time.Sleep(6 * time.Second)
 	})
@@ -178,7 +177,7 @@ func TestNoTokenCache(t *testing.T) {
 	}
 }
 
-// What long tokens say would take much memory.
+// Long tokens would take much memory.
 func TestLongTokenIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t)
@@ -189,7 +188,7 @@ func TestLongTokenIsNotRemembered(t *testing.T) {
 	}
 }
 
-// Signatures are the same for all APIs; what a token may do is not.
+// Signatures are the same for all APIs. The permissions of a token are not.
 func TestCachesAreNotShared(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t)
@@ -204,7 +203,7 @@ func TestCachesAreNotShared(t *testing.T) {
 	other.ExpectCached(t, both, testkit.AnswerOK, false)
 	f.ExpectCached(t, both, testkit.AnswerOK, true)
 	other.ExpectCached(t, both, testkit.AnswerOK, true)
-	// Not even with keys in common.
+	// APIs that share a KeySet share no cache either.
 	keys, err := auth0.StaticKeys([]byte(`{"keys":[` + testkit.AsJSON(testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)) + `]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +214,7 @@ func TestCachesAreNotShared(t *testing.T) {
 	strict.ExpectCached(t, token, testkit.AnswerWrongType, false)
 }
 
-// However many tokens there are, few are kept, and the last is among them.
+// The cache stays small with any number of tokens, and the last is among them.
 func TestTokenCacheIsBounded(t *testing.T) {
 	secret := strings.Repeat("s", 32)
 	keys, err := auth0.SharedSecret(secret)
@@ -248,8 +247,8 @@ func TestTokenCacheIsBounded(t *testing.T) {
 	runtime.KeepAlive(f)
 }
 
-// Tokens are checked while they are remembered, forgotten and revoked. The race
-// detector watches.
+// Tokens are checked while they are cached, evicted and revoked. The race detector
+// watches.
 func TestTokenCacheAtOnce(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {

@@ -30,8 +30,8 @@ import (
 
 var clientKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32))
 
-// newCertificate makes a self-signed certificate that has expired, with the name of
-// nobody: neither matters. The serial number tells it from others.
+// newCertificate makes a self-signed certificate that has expired, with an empty
+// name: neither matters. The serial number tells it from others.
 func newCertificate(t testing.TB, serial int64) *x509.Certificate {
 	t.Helper()
 	return certificateUntil(t, serial, time.Unix(1_000_000_001, 0))
@@ -135,8 +135,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestUnusableHashes has claims x5t#S256 that no certificate can have. They are refused in every
-// mode, with and without a certificate: what the token is bound to cannot be known.
+// TestUnusableHashes has claims x5t#S256 that no certificate can have. Every mode rejects them,
+// with and without a certificate: the binding of the token is unknown.
 func TestUnusableHashes(t *testing.T) {
 	t.Parallel()
 	ours := newCertificate(t, 1)
@@ -187,8 +187,8 @@ func TestCertificateOfCachedToken(t *testing.T) {
 	}
 }
 
-// TestCertificateFrom has a function of the application. It is not called for tokens that
-// are bound to nothing, nor for tokens that are rejected before.
+// TestCertificateFrom has a function of the application. The API does not call it for
+// unbound tokens, nor for tokens that it rejects before.
 func TestCertificateFrom(t *testing.T) {
 	t.Parallel()
 	ours, other := newCertificate(t, 1), newCertificate(t, 2)
@@ -248,7 +248,7 @@ func viaProxy(from, token, name string, lines ...string) *http.Request {
 	return r
 }
 
-// TestCertificateFromHeader has what a proxy, or somebody else, sends in the header.
+// TestCertificateFromHeader has headers that a proxy, or an attacker, sends.
 func TestCertificateFromHeader(t *testing.T) {
 	t.Parallel()
 	const proxy, stranger, text = "10.0.0.7:1234", "192.0.2.1:1234", "X-Client-Cert"
@@ -394,7 +394,7 @@ func TestCertificateOfRealConnections(t *testing.T) {
 	}
 }
 
-// TestVerifyWithoutRequest: programs without net/http know a certificate, or nothing.
+// TestVerifyWithoutRequest: programs without net/http pass a certificate, or none.
 func TestVerifyWithoutRequest(t *testing.T) {
 	t.Parallel()
 	ours, other := newCertificate(t, 1), newCertificate(t, 2)

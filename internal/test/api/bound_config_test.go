@@ -133,7 +133,7 @@ func TestDPoPMetadata(t *testing.T) {
 	}
 }
 
-// TestNonceSecretsDoNotPrint: neither a configuration nor an API shows them.
+// TestNonceSecretsDoNotPrint: neither a configuration nor an API shows the secrets.
 func TestNonceSecretsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	f := newEnv(t, auth0.BindingAllowed, nonceSecrets(newSecret, oldSecret))

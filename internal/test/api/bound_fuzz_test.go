@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// FuzzProofHeaders sends anything in the headers of a request with a proof. Nothing but the proofs of
-// the test is accepted, and every answer consists of constants.
+// FuzzProofHeaders sends any text in the headers of a request with a proof. The API accepts
+// nothing but the proofs of the test, and every answer consists of constants.
 func FuzzProofHeaders(f *testing.F) {
 	api, err := auth0.NewAPI(auth0.APIConfig{
 		Domain: testkit.APIHost, Audience: testkit.APIAudience, Keys: testkit.Must(auth0.StaticKeys([]byte(testkit.AsJSON(map[string]any{
@@ -51,7 +51,7 @@ func FuzzProofHeaders(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code == 200 {
-			if proof != good { // a proof that is good in another form would be good twice
+			if proof != good { // a proof accepted in a second form could be used twice
 				t.Errorf("%q is accepted", proof)
 			}
 			return

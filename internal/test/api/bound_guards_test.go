@@ -73,8 +73,8 @@ func TestProofIsNotUsedForAnotherCertificate(t *testing.T) {
 	f.ExpectWhole(t, f.API.RequireAuth(f), r, testkit.AnswerOK)
 }
 
-// TestChallengesOfGuards has the refusals of guards: the line of the scheme that the client uses has
-// the error.
+// TestChallengesOfGuards has rejections by guards: the challenge of the scheme that the client
+// uses has the error.
 func TestChallengesOfGuards(t *testing.T) {
 	t.Parallel()
 	const scope = `, error="insufficient_scope", error_description="insufficient scope", scope="admin"`
@@ -116,7 +116,7 @@ func TestChallengesOfGuards(t *testing.T) {
 	}
 }
 
-// TestMetadataURLInChallenges: it ends every line.
+// TestMetadataURLInChallenges: the URL ends every challenge.
 func TestMetadataURLInChallenges(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t, dpop(auth0.BindingAllowed), func(c *auth0.APIConfig) {
@@ -203,7 +203,7 @@ func TestThumbprint(t *testing.T) {
 	}
 }
 
-// TestVerifyRequest does what the guards do, without an answer.
+// TestVerifyRequest checks as the guards do, without an answer.
 func TestVerifyRequest(t *testing.T) {
 	t.Parallel()
 	var events testkit.Events
@@ -260,7 +260,7 @@ func TestVerifyRequest(t *testing.T) {
 	if _, err := new(auth0.API).VerifyRequest(testkit.BearerRequest(testkit.GoodToken())); err == nil {
 		t.Error("an API that NewAPI has not made accepts a token")
 	}
-	// Behind a guard the proof is used already.
+	// Behind a guard, the proof is already used.
 	f.API.RequireAuth(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		inside, _ := auth0.TokenFrom(r.Context())
 		if token, err := f.API.VerifyRequest(r); err != nil || token != inside {
@@ -273,7 +273,8 @@ func TestVerifyRequest(t *testing.T) {
 	})).ServeHTTP(httptest.NewRecorder(), client.request(client.proof()))
 }
 
-// TestOtherPlacesOfTokens: a bound token comes in the Authorization header alone.
+// TestOtherPlacesOfTokens: a bound token is accepted in the Authorization header
+// alone.
 func TestOtherPlacesOfTokens(t *testing.T) {
 	t.Parallel()
 	list := testkit.Sources(auth0.FromHeader(), auth0.FromQuery(), auth0.FromCookie("token"))
@@ -359,7 +360,7 @@ func TestTokenOrSession(t *testing.T) {
 		authorization string
 		proof         string
 		status        int
-		principal     string // and what a guard inside says
+		principal     string // the principal of a guard inside
 	}{
 		{"token", auth0.BindingAllowed, nil, "DPoP " + holder.token, proofs(), 200, "token"},
 		{"token beside a session", auth0.BindingAllowed, session, "DPoP " + holder.token, proofs(), 200, "token"},

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestGuide: the table of reasons in docs/proof-of-possession.md has those that the
-// documentation of the observer has.
+// TestGuide: the table of reasons in docs/proof-of-possession.md has the reasons of
+// the documentation of the observer.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	read := func(name string) string {

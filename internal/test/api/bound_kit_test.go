@@ -40,7 +40,7 @@ var (
 	stranger = newHolder(testkit.NewECKey(elliptic.P256()))
 )
 
-// jwk is the public key as a proof has it.
+// jwk is the public key in the form of a proof.
 func (h holder) jwk() testkit.Object {
 	k := testkit.ECJWK("", "", &h.key.PublicKey)
 	return testkit.Object{{"kty", `"EC"`}, {"crv", testkit.Quoted(k["crv"].(string))}, {"x", testkit.Quoted(k["x"].(string))}, {"y", testkit.Quoted(k["y"].(string))}}
@@ -79,7 +79,7 @@ func changed(o testkit.Object, name, value string) testkit.Object {
 
 var proofs atomic.Int64
 
-// proof is a proof for GET https://api.example/members at noon that was not used before.
+// proof is an unused proof for GET https://api.example/members at noon.
 func (h holder) proof(edits ...edit) string {
 	p := proof{
 		testkit.Object{{"typ", `"dpop+jwt"`}, {"alg", `"ES256"`}, {"jwk", h.jwk().String()}},

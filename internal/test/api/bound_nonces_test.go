@@ -10,7 +10,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// Secrets of nonces that nobody uses.
+// Secrets that sign nonces only in these tests.
 const (
 	oldSecret = "kF3vQ9-old-nonce-secret-0Zt7Rb2YxLq8"
 	newSecret = "pW5nJ1-new-nonce-secret-6Hc4Uv9MdSe3"
@@ -46,7 +46,7 @@ func (e nonceEnv) send(nonce string) (int, string) {
 	return w.Code, w.Result().Header.Get("DPoP-Nonce")
 }
 
-// nonce returns a nonce that the API has made now.
+// nonce returns a nonce that the API makes now.
 func (e nonceEnv) nonce(t *testing.T) string {
 	t.Helper()
 	code, nonce := e.send("")
@@ -56,8 +56,8 @@ func (e nonceEnv) nonce(t *testing.T) string {
 	return nonce
 }
 
-// TestNonceAnswer compares the whole answer to a proof without a nonce. No warning comes to the
-// log: it is the first request of every client.
+// TestNonceAnswer compares the whole answer to a proof without a nonce. The log gets no
+// warning: this is the first request of every client.
 func TestNonceAnswer(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t, dpop(auth0.BindingAllowed, nonceSecrets(newSecret)))
@@ -71,7 +71,7 @@ func TestNonceAnswer(t *testing.T) {
 		t.Errorf("log %q", line)
 	}
 	required.ExpectWhole(t, required.API.RequireAuth(required), client.request(client.proof()), alone(needsNonce))
-	// Another fault is told without a nonce.
+	// Another fault is answered without a nonce.
 	w := httptest.NewRecorder()
 	f.API.RequireAuth(f).ServeHTTP(w, client.request(client.proof(claim("htm", `"POST"`))))
 	if got := w.Result().Header; w.Code != 401 || got.Get("DPoP-Nonce") != "" || !strings.Contains(got.Values("WWW-Authenticate")[1], "invalid_dpop_proof") {
@@ -84,7 +84,7 @@ func TestNonceAnswer(t *testing.T) {
 	if got := w.Result().Header; w.Code != 401 || got.Get("DPoP-Nonce") == "" || !strings.Contains(got.Values("WWW-Authenticate")[1], "use_dpop_nonce") {
 		t.Errorf("%d, %v", w.Code, got)
 	}
-	// So does an ErrorHandler.
+	// An ErrorHandler answers alike too.
 	own := testkit.NewAPIEnv(t, dpop(auth0.BindingAllowed, nonceSecrets(newSecret)), func(c *auth0.APIConfig) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *auth0.Error) { w.WriteHeader(e.Status) }
 	})
@@ -95,8 +95,8 @@ func TestNonceAnswer(t *testing.T) {
 	}
 }
 
-// TestAgeOfNonces: a nonce is good for five minutes, and a client that is busy gets a newer one
-// in time.
+// TestAgeOfNonces: a nonce is accepted for five minutes, and a busy client gets a newer one in
+// time.
 func TestAgeOfNonces(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -160,7 +160,7 @@ func TestForeignNonces(t *testing.T) {
 			t.Errorf("%s: %d, want %d", tt.why, code, tt.want)
 		}
 	}
-	// A nonce that is no text is none.
+	// A nonce that is not a string counts as absent.
 	for _, value := range []string{"5", "null", `["x"]`, `""`} {
 		w := httptest.NewRecorder()
 		newOnly.API.RequireAuth(newOnly).ServeHTTP(w, client.request(client.proof(claim("nonce", value))))
@@ -170,7 +170,7 @@ func TestForeignNonces(t *testing.T) {
 	}
 }
 
-// TestWithoutNonces: an API without secrets neither asks for nonces nor sends any.
+// TestWithoutNonces: an API without secrets neither requires nonces nor sends any.
 func TestWithoutNonces(t *testing.T) {
 	t.Parallel()
 	e := newNonceEnv(t, "api")
@@ -184,7 +184,7 @@ func TestWithoutNonces(t *testing.T) {
 	if got := w.Result().Header; w.Code != 401 || len(got.Values("DPoP-Nonce")) != 0 {
 		t.Errorf("%d, %v", w.Code, got)
 	}
-	// Another API has refused the request.
+	// Another API has rejected the request.
 	asks := newNonceEnv(t, "api", newSecret)
 	_, err := asks.API.VerifyRequest(client.request(client.proof()))
 	w = httptest.NewRecorder()

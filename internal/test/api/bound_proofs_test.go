@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestSchemes has what a client can send to an API in each mode.
+// TestSchemes has the requests that a client can send to an API in each mode.
 func TestSchemes(t *testing.T) {
 	t.Parallel()
 	const off, allowed, required = auth0.BindingOff, auth0.BindingAllowed, auth0.BindingRequired
@@ -79,8 +79,8 @@ func TestSchemes(t *testing.T) {
 	}
 }
 
-// TestProofs has a row for each thing that a proof can say. Every bad one gets the same
-// answer, and the log says which check failed.
+// TestProofs has a row for each claim and header parameter of a proof. Every bad proof
+// gets the same answer, and the log names the check that failed.
 func TestProofs(t *testing.T) {
 	t.Parallel()
 	f := newEnv(t, auth0.BindingAllowed)
@@ -273,7 +273,8 @@ func TestConfirmations(t *testing.T) {
 	allowed.ExpectWhole(t, allowed.API.RequireAuth(allowed), other.request(other.proof()), badToken("token not bound to this key"))
 }
 
-// TestTokensWithProofs: a good proof does not help a bad token, and the answer is about the token.
+// TestTokensWithProofs: a good proof does not help a bad token, and the answer is about the
+// token.
 func TestTokensWithProofs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -304,7 +305,7 @@ func TestTokensWithProofs(t *testing.T) {
 }
 
 // TestOrderOfChecks: a proof does not matter for a token that is rejected without it, so
-// such a request costs what it costs with a bearer token. The form of a proof is checked
+// the request costs no more than with a bearer token. The form of a proof is checked
 // before the signature of the token, which takes longer.
 func TestOrderOfChecks(t *testing.T) {
 	t.Parallel()

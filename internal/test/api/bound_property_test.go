@@ -16,7 +16,7 @@ import (
 // marker is in every text that an attacker chooses here, and in no answer.
 const marker = `EvIl`
 
-// texts are what an attacker would like to see in a header.
+// texts are those that an attacker would like to see in a header.
 var texts = []string{
 	marker, `x" ` + marker + `="1`, marker + "\r\nSet-Cookie: " + marker + "=1", marker + `, Bearer realm="` + marker + `"`, `\"` + marker, marker + "\x00", "\u00e9" + marker, strings.Repeat(marker, 50),
 }
@@ -63,8 +63,8 @@ func anyProof(g *rand.Rand) string {
 	return p
 }
 
-// TestAnswersToAnyProof sends proofs and headers of an attacker. Every answer is whole: a status of
-// the table, challenges that parse, each scheme once, and nothing that the attacker has sent.
+// TestAnswersToAnyProof sends proofs and headers of an attacker. Every answer is whole: a status
+// of the table, challenges that parse, each scheme once, and no text of the attacker.
 func TestAnswersToAnyProof(t *testing.T) {
 	t.Parallel()
 	g := rand.New(rand.NewPCG(1, 2))

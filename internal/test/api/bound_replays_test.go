@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestUsedProofs: a proof is good once, and only for the key that has signed it.
+// TestUsedProofs: a proof is accepted once, and only for the key that signed it.
 func TestUsedProofs(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewCacheEnv(t, dpop(auth0.BindingAllowed))
@@ -80,7 +80,8 @@ func TestProofUsedAtOnce(t *testing.T) {
 	}
 }
 
-// TestProofIsUsedByAuthentication: also if the request is refused afterwards.
+// TestProofIsUsedByAuthentication: a proof is used also if the request is rejected
+// afterwards.
 func TestProofIsUsedByAuthentication(t *testing.T) {
 	t.Parallel()
 	deny := true
@@ -101,7 +102,7 @@ func TestProofIsUsedByAuthentication(t *testing.T) {
 		Body: `{"error":"insufficient_scope","error_description":"insufficient scope"}`}
 	f.ExpectWhole(t, f.API.RequireScope("admin")(f), client.request(p), lacks)
 	f.ExpectWhole(t, f.API.RequireAuth(f), client.request(p), badProof)
-	// One request uses it once, whatever the number of guards.
+	// One request uses its proof once, behind any number of guards.
 	guarded := f.API.RequireAuth(f.API.RequireScope("read:m")(f.API.OptionalAuth(f)))
 	f.ExpectWhole(t, guarded, client.request(client.proof()), testkit.AnswerOK)
 }
@@ -145,7 +146,7 @@ func replays(store auth0.ReplayStore) func(*auth0.DPoP) {
 	return func(d *auth0.DPoP) { d.Replays = store }
 }
 
-// TestSharedReplays: a proof that was used at one instance is refused by the other.
+// TestSharedReplays: one instance rejects a proof that was used at another.
 func TestSharedReplays(t *testing.T) {
 	t.Parallel()
 	store := &memory{}
@@ -162,7 +163,8 @@ func TestSharedReplays(t *testing.T) {
 	}
 }
 
-// TestReplayStoreFails: an API that does not know whether a proof was used refuses it.
+// TestReplayStoreFails: an API that cannot know whether a proof was used does not
+// accept it.
 func TestReplayStoreFails(t *testing.T) {
 	t.Parallel()
 	for why, store := range map[string]*memory{
@@ -190,7 +192,7 @@ func TestReplayStoreFails(t *testing.T) {
 			})
 		})
 	}
-	// Who has canceled the request is told nothing of the store.
+	// A client that has canceled the request learns nothing of the store.
 	f := newEnv(t, auth0.BindingAllowed, replays(&memory{err: context.Canceled}))
 	f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
 	canceled, cancel := context.WithCancel(t.Context())
@@ -202,8 +204,8 @@ func TestReplayStoreFails(t *testing.T) {
 	}
 }
 
-// TestStrangersCostNothing: without a good token, nobody fills the memory of proofs, nor has the
-// signature of a proof verified.
+// TestStrangersCostNothing: without a valid token, a caller cannot fill the memory of proofs,
+// nor have the signature of a proof verified.
 func TestStrangersCostNothing(t *testing.T) {
 	t.Parallel()
 	store := &memory{}
@@ -235,7 +237,7 @@ func TestStrangersCostNothing(t *testing.T) {
 	}
 }
 
-// TestReplayMemory: a full memory forgets a proof, and tells the observer once in a second.
+// TestReplayMemory: a full memory evicts a proof, and the observer gets one event in a second.
 func TestReplayMemory(t *testing.T) {
 	t.Parallel()
 	var events testkit.Events

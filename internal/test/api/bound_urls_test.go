@@ -25,7 +25,7 @@ func at(target, url string) *http.Request {
 	return r
 }
 
-// TestURLsOfProofs compares the URL of a proof with what was requested.
+// TestURLsOfProofs compares the URL of a proof with the requested URL.
 func TestURLsOfProofs(t *testing.T) {
 	t.Parallel()
 	const api, v1, local = "https://api.example", "https://api.example/v1/", "http://localhost:8080"
@@ -112,7 +112,7 @@ func TestURLsOfProofs(t *testing.T) {
 	}
 }
 
-// TestHostsOfProofs: what a client writes into Host is compared with base URLs, and is
+// TestHostsOfProofs: the Host header of a client is compared with base URLs, and is
 // never part of a URL by itself.
 func TestHostsOfProofs(t *testing.T) {
 	t.Parallel()

@@ -19,8 +19,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// Each issuer has its own keys: whoever runs one must not be able to speak for
-// another, even with the same key id.
+// Each issuer has its own keys. One issuer must not be able to speak for another,
+// even with the same key id.
 func TestSeveralIssuers(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
@@ -87,7 +87,7 @@ func TestOutageOfOneIssuer(t *testing.T) {
 	}
 }
 
-// A resolver notes whom it was asked about.
+// A resolver notes the issuers it was asked about.
 type resolver struct {
 	mu     sync.Mutex
 	asked  []string
@@ -109,7 +109,7 @@ func (r *resolver) takeAsked() []string {
 	return asked
 }
 
-// newResolverFixture trusts whom the answer says, and nobody else.
+// newResolverFixture trusts the issuers that the answer returns, and no others.
 func newResolverFixture(t *testing.T, answer func(issuer string) (*auth0.Issuer, error), edits ...func(*auth0.APIConfig)) (*testkit.APIEnv, *resolver) {
 	t.Helper()
 	r := &resolver{answer: answer}
@@ -179,7 +179,7 @@ func TestResolveIssuer(t *testing.T) {
 	}
 }
 
-// Who is configured is not asked about.
+// ResolveIssuer is not called for configured issuers.
 func TestResolveIssuerBesideDomain(t *testing.T) {
 	t.Parallel()
 	r := &resolver{answer: func(string) (*auth0.Issuer, error) { return nil, errors.New("down") }}
@@ -189,7 +189,7 @@ func TestResolveIssuerBesideDomain(t *testing.T) {
 		t.Errorf("asked about %q", asked)
 	}
 	f.ExpectToken(t, testkit.IssuedBy("https://a.example/", testkit.RSAKey1()), testkit.AnswerNoKeys)
-	// What it allows may differ.
+	// The settings of its answer can differ.
 	r.answer = func(string) (*auth0.Issuer, error) {
 		return &auth0.Issuer{Domain: "a.example", Algorithms: []string{"PS256"}}, nil
 	}
@@ -199,8 +199,7 @@ func TestResolveIssuerBesideDomain(t *testing.T) {
 	f.ExpectToken(t, testkit.Compact(ps256, testkit.GoodClaims(testkit.Noon).String(), testkit.PS(crypto.SHA256, 32, testkit.RSAKey1())), testkit.AnswerWrongAlg)
 }
 
-// A resolver that finds an issuer no longer trusted ends tokens that are
-// remembered too.
+// A resolver that no longer trusts an issuer ends its cached tokens too.
 func TestResolveIssuerRevokes(t *testing.T) {
 	t.Parallel()
 	trusted := &auth0.Issuer{Domain: testkit.APIHost}
@@ -215,7 +214,7 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	f.ExpectToken(t, token, testkit.AnswerNoKeys)
 	failure = nil
 	f.ExpectToken(t, token, testkit.AnswerOK)
-	// The audience that is accepted there has changed.
+	// The accepted audience has changed.
 	trusted = &auth0.Issuer{Domain: testkit.APIHost, Audiences: []string{"other"}}
 	f.ExpectToken(t, token, testkit.AnswerWrongAud)
 	trusted = &auth0.Issuer{Domain: testkit.APIHost}
@@ -224,7 +223,7 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	f.ExpectToken(t, token, testkit.AnswerWrongAlg)
 	trusted = &auth0.Issuer{Domain: "u.example"}
 	f.ExpectToken(t, token, testkit.AnswerWrongIssuer)
-	// The same while the keys stay the same.
+	// The audience changes while the keys stay the same.
 	keys, err := auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))))
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +232,7 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	f.ExpectToken(t, token, testkit.AnswerOK)
 	trusted = &auth0.Issuer{Domain: testkit.APIHost, Keys: keys, Audiences: []string{"other"}}
 	f.ExpectToken(t, token, testkit.AnswerWrongAud)
-	// And while all but the keys does.
+	// The settings change, except the keys.
 	trusted = &auth0.Issuer{Domain: testkit.APIHost, Keys: keys}
 	f.ExpectToken(t, token, testkit.AnswerOK)
 	if keys, err = auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAForeign().PublicKey)))); err != nil {
@@ -243,8 +242,8 @@ func TestResolveIssuerRevokes(t *testing.T) {
 	f.ExpectToken(t, token, testkit.AnswerBadSignature)
 }
 
-// A provider may decide for the other spelling of its name. Then the spelling of a token
-// that is remembered is no longer good.
+// A provider can change the spelling of its name. Then a cached token with the old
+// spelling is rejected.
 func TestProviderChangesItsName(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -260,8 +259,8 @@ func TestProviderChangesItsName(t *testing.T) {
 	})
 }
 
-// Equal answers are one issuer with one set of keys, whoever makes them anew;
-// what a changed answer changes begins anew.
+// Equal answers are one issuer with one set of keys, also if they are new values. A
+// changed setting makes a new issuer.
 func TestResolvedKeysAreKept(t *testing.T) {
 	t.Parallel()
 	audiences := []string{testkit.APIAudience}
@@ -277,7 +276,7 @@ func TestResolvedKeysAreKept(t *testing.T) {
 		f.ExpectToken(t, testkit.Signed(testkit.GoodHeader, testkit.WithClaim("jti", strconv.Quote(fmt.Sprint(i)))), testkit.AnswerOK)
 	}
 	f.ExpectFetches(t, 2)
-	// Keys that are given.
+	// Static keys.
 	secret := strings.Repeat("s", 32)
 	shared, err := auth0.SharedSecret(secret)
 	if err != nil {
@@ -289,7 +288,7 @@ func TestResolvedKeysAreKept(t *testing.T) {
 	f.ExpectFetches(t, 0)
 }
 
-// An answer that the resolver changes afterwards is its own affair.
+// A resolver that changes its answer afterwards changes nothing.
 func TestResolvedIssuerIsCopied(t *testing.T) {
 	t.Parallel()
 	answer := &auth0.Issuer{Domain: testkit.APIHost, Audiences: []string{"x"}}
@@ -329,8 +328,8 @@ func TestManyResolvedIssuers(t *testing.T) {
 	})
 }
 
-// A provider named by URL is asked for its document only for tokens that say
-// they are from there.
+// The API requests the document of a provider named by URL only for tokens that
+// name this issuer.
 func TestResolvedProvider(t *testing.T) {
 	t.Parallel()
 	f, _ := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {

@@ -30,8 +30,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A faultyNet is the network of a fixture with something wrong with it, some of
-// the time.
+// A faultyNet is the network of a fixture with a fault, permanent or at times.
 type faultyNet struct {
 	good     http.RoundTripper
 	mu       sync.Mutex
@@ -71,7 +70,7 @@ func (n *faultyNet) count() int {
 	return n.requests
 }
 
-// inFaultyNet is testkit.InAPIBubble with such a network.
+// inFaultyNet is testkit.InAPIBubble with a faulty network.
 func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *faultyNet)) {
 	t.Helper()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -86,7 +85,7 @@ func inFaultyNet(t *testing.T, test func(t *testing.T, f *testkit.APIEnv, n *fau
 	})
 }
 
-// answer is a response whose body is read from somewhere.
+// answer is a response with a body from a reader.
 func answer(r *http.Request, body io.Reader) *http.Response {
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Request: r, Body: io.NopCloser(body)}
 }
@@ -119,7 +118,7 @@ func (d drip) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// A countingReader notes how much was read of it.
+// A countingReader notes how many bytes of it were read.
 type countingReader struct {
 	io.Reader
 	read *atomic.Int64
@@ -131,9 +130,9 @@ func (r countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Whatever happens on the way to the issuer: with keys at hand nobody notices,
-// the issuer is left in peace, and it passes when the fault does. Without keys
-// the answer is 503, in time.
+// With cached keys, no caller notices a fault on the way to the issuer. The API
+// sends few requests, and works again when the fault ends. Without keys it answers
+// 503, in time.
 func TestNetworkFaults(t *testing.T) {
 	t.Parallel()
 	document, err := json.Marshal(map[string]any{"keys": []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}})
@@ -236,7 +235,7 @@ func TestNetworkFaults(t *testing.T) {
 					t.Errorf("Status: %+v, want an error and two keys", s)
 				}
 				n.set(nil)
-				time.Sleep(40 * time.Second) // the longest pause, and what a fetch may take
+				time.Sleep(40 * time.Second) // the longest pause, and the time limit of a fetch
 				f.ExpectToken(t, good, testkit.AnswerOK)
 				synctest.Wait()
 				if s := f.API.Status()[0]; s.Err != nil {
@@ -250,7 +249,7 @@ func TestNetworkFaults(t *testing.T) {
 	}
 }
 
-// A document is read to its limit and not to its end.
+// The API reads a document up to its limit, and no further.
 func TestLargeDocumentIsNotRead(t *testing.T) {
 	t.Parallel()
 	var read atomic.Int64
@@ -268,7 +267,7 @@ func TestLargeDocumentIsNotRead(t *testing.T) {
 	}
 }
 
-// Half of all requests are lost for an hour. Nobody who has a good token does.
+// Half of all requests are lost for an hour. Every valid token is accepted.
 func TestHalfOfTheRequestsAreLost(t *testing.T) {
 	t.Parallel()
 	inFaultyNet(t, func(t *testing.T, f *testkit.APIEnv, n *faultyNet) {
@@ -296,7 +295,8 @@ func TestHalfOfTheRequestsAreLost(t *testing.T) {
 	})
 }
 
-// An issuer that takes nearly as long as it may is slow for nobody but the first.
+// An issuer that takes nearly its whole time limit is slow for the first caller
+// alone.
 func TestSlowIssuer(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -317,7 +317,7 @@ func TestSlowIssuer(t *testing.T) {
 	})
 }
 
-// An issuer that asks to be left alone is, also while there are keys.
+// An issuer that asks to be left alone is, also while keys are cached.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -352,8 +352,8 @@ func TestTooManyRequests(t *testing.T) {
 	}
 }
 
-// Anybody can make up key ids, from many places and for long. It costs the
-// issuer a request in half a minute, and those with good tokens nothing.
+// Strangers can make up key ids, from many places and for long. It costs the issuer
+// one request in half a minute, and the users of valid tokens nothing.
 func TestFloodOfForgedKeyIDs(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -386,8 +386,8 @@ func TestFloodOfForgedKeyIDs(t *testing.T) {
 	})
 }
 
-// A revoked key is refused when the next fetch has come, however busy the API is
-// and however often its token was seen.
+// A revoked key is rejected after the next fetch, however busy the API is and
+// however often its token was accepted.
 func TestRevokedKeyInTime(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -409,7 +409,7 @@ func TestRevokedKeyInTime(t *testing.T) {
 	})
 }
 
-// Tokens go by the clock on the wall, keys by one that does not jump.
+// Tokens go by the wall clock, keys by the monotonic one.
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -488,8 +488,8 @@ func TestManyReplicas(t *testing.T) {
 	})
 }
 
-// A day of outage costs the issuer one request in half a minute, at most, also
-// while somebody makes up key ids.
+// A day of outage costs the issuer one request in half a minute at most, also while
+// an attacker makes up key ids.
 func TestOutageOfADay(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -519,7 +519,7 @@ func TestOutageOfADay(t *testing.T) {
 	})
 }
 
-// A provider may move its keys.
+// A provider can move its keys.
 func TestKeysMove(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -544,7 +544,7 @@ func TestKeysMove(t *testing.T) {
 		if took := time.Since(begin); took > 20*time.Minute {
 			t.Errorf("the keys were found after %v, want at most 20m", took)
 		}
-		// A document that points elsewhere is believed no more than the first.
+		// A document that names another URL is trusted no more than the first.
 		f.Tenant.EditDiscovery(func(doc map[string]any) { doc["jwks_uri"] = "https://evil.example/keys" })
 		for range 60 {
 			if status := f.StatusOf(t.Context(), moved); status != 200 {
@@ -561,7 +561,7 @@ func TestKeysMove(t *testing.T) {
 	})
 }
 
-// A certificate is all that tells the issuer from somebody on the way to it.
+// The certificate alone distinguishes the issuer from an attacker on the way to it.
 func TestCertificateOfIssuer(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -615,7 +615,7 @@ func TestCertificateOfIssuer(t *testing.T) {
 			}
 		})
 	}
-	// The library's own client is no more trusting.
+	// The library's own client checks as strictly.
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()

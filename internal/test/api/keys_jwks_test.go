@@ -55,14 +55,14 @@ func TestColdStartFetchesOnce(t *testing.T) {
 			}
 		}
 		f.ExpectFetches(t, 1)
-		// The layout of an Auth0 tenant is known: nothing is discovered.
+		// The layout of an Auth0 tenant is known, so the API needs no discovery.
 		if want := []string{"https://t.example/.well-known/jwks.json"}; !slices.Equal(f.Net.Asked(), want) {
 			t.Errorf("requests to %q, want %q", f.Net.Asked(), want)
 		}
 	})
 }
 
-// Making an API asks nobody: a program starts while its tenant is down.
+// NewAPI sends no request: a program starts while its tenant is down.
 func TestNewAPIFetchesNothing(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -73,7 +73,7 @@ func TestNewAPIFetchesNothing(t *testing.T) {
 	})
 }
 
-// A refresh is paid by nobody who waits.
+// No request waits for a refresh of the JWKS.
 func TestRefreshInTheBackground(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -98,7 +98,7 @@ func TestRefreshInTheBackground(t *testing.T) {
 	})
 }
 
-// What the server says counts within limits: Auth0 sends 15 seconds.
+// The server's Cache-Control counts within limits: Auth0 sends 15 seconds.
 func TestRefreshInterval(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -140,8 +140,8 @@ func TestRefreshInterval(t *testing.T) {
 	}
 }
 
-// An outage of the issuer ends nobody's work for a day, and costs the issuer
-// little.
+// During an outage of the issuer, users keep working for a day, and the issuer gets
+// few requests.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -176,7 +176,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// Keys of a day ago are used to the second.
+// The API uses cached keys for exactly a day.
 func TestKeysExpire(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -191,7 +191,7 @@ func TestKeysExpire(t *testing.T) {
 	})
 }
 
-// After a failure the issuer is left alone, for longer each time.
+// After a failure the API leaves the issuer alone, for longer each time.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -218,7 +218,7 @@ func TestBackoff(t *testing.T) {
 			}
 			last = time.Now()
 		}
-		// A success forgets the failures.
+		// A success resets the backoff.
 		f.Tenant.Fail(testkit.JWKSEndpoint, 0)
 		time.Sleep(34 * time.Second)
 		f.ExpectToken(t, token, testkit.AnswerOK)
@@ -234,7 +234,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// The issuer may ask to be left alone for longer, within reason.
+// The issuer can ask to be left alone for longer, within limits.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -278,7 +278,7 @@ func TestHangingIssuer(t *testing.T) {
 			t.Errorf("the request waited %v, want 5s", took)
 		}
 		time.Sleep(2 * time.Second)
-		// A request with less time does not wait longer than it has.
+		// A request with less time does not wait longer than its deadline.
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		begin = time.Now()
@@ -290,8 +290,8 @@ func TestHangingIssuer(t *testing.T) {
 	})
 }
 
-// Who goes away is answered with nothing, and takes nothing from those who
-// wait with him.
+// A client that goes away gets no answer, and takes nothing from the clients that
+// wait with it.
 func TestClientGoesAway(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -306,7 +306,7 @@ func TestClientGoesAway(t *testing.T) {
 		}()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			time.Sleep(time.Millisecond) // behind the one who began
+			time.Sleep(time.Millisecond) // behind the client that started the fetch
 			if status := f.StatusOf(t.Context(), token); status != 200 {
 				t.Errorf("the other request: status %d, want 200", status)
 			}
@@ -323,7 +323,7 @@ func TestClientGoesAway(t *testing.T) {
 		wg.Wait()
 		f.ExpectFetches(t, 1)
 	})
-	// Without HTTP the cause is in the error.
+	// Without HTTP, the error has the cause.
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Tenant.Delay(testkit.JWKSEndpoint, 2*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -336,7 +336,7 @@ func TestClientGoesAway(t *testing.T) {
 	})
 }
 
-// The same while keys are fetched for his token alone.
+// A client goes away while keys are fetched for its token alone.
 func TestClientGoesAwayWithUnknownKeyID(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -352,9 +352,9 @@ func TestClientGoesAwayWithUnknownKeyID(t *testing.T) {
 	})
 }
 
-// Only the request can say that the client has gone. A fetch can be canceled
-// for other reasons, by a transport that is shut down for one, and an answer
-// without a word would be 200.
+// Only the request can tell that the client has gone. A fetch can be canceled for
+// other reasons, for example by a transport that is shut down, and an empty answer
+// would be 200.
 func TestCanceledFetchIsAnOutage(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -410,7 +410,7 @@ func TestRotationIsOneFetch(t *testing.T) {
 	})
 }
 
-// Anybody can make up key ids.
+// Strangers can make up key ids.
 func TestForgedKeyIDs(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -432,7 +432,7 @@ func TestForgedKeyIDs(t *testing.T) {
 		f.ExpectFetches(t, 3)
 		forge("another")
 		f.ExpectFetches(t, 3)
-		// Half a minute buys one more.
+		// After half a minute one more fetch is allowed.
 		time.Sleep(29 * time.Second)
 		forge("a")
 		f.ExpectFetches(t, 3)
@@ -443,7 +443,7 @@ func TestForgedKeyIDs(t *testing.T) {
 		time.Sleep(28 * time.Second)
 		forge("d")
 		f.ExpectFetches(t, 4)
-		// And never more than two, however long nothing happened.
+		// After any pause, two fetches are allowed at most.
 		time.Sleep(4 * time.Minute)
 		for i := range 10 {
 			forge(strconv.Itoa(i))
@@ -480,8 +480,8 @@ func TestRotationUnderAttack(t *testing.T) {
 	})
 }
 
-// A client who asks with a forged key id and goes away must not get back what
-// its fetch has cost, else the bucket has no bottom.
+// A client that asks with a forged key id and goes away must not get back the cost
+// of its fetch. Otherwise the bucket would never be empty.
 func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -502,8 +502,8 @@ func TestForgedKeyIDsOfClientsWhoGoAway(t *testing.T) {
 	})
 }
 
-// A program behind a slow proxy gives its client more time, for everything that a token
-// needs: the discovery document, the keys, and a kid that is new.
+// A program behind a slow proxy gives its client more time, for every request that a
+// token needs: the discovery document, the JWKS, and a new kid.
 func TestTimeoutOfTheProgram(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -516,8 +516,7 @@ func TestTimeoutOfTheProgram(t *testing.T) {
 	})
 }
 
-// The same for an issuer that answers, but not within the time that a request
-// waits for a key.
+// The issuer answers, but not within the time that a request waits for a key.
 func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -532,8 +531,8 @@ func TestForgedKeyIDsAndASlowIssuer(t *testing.T) {
 	})
 }
 
-// An id that was looked for in vain is not looked for again as long as a cache may keep
-// the answer, which is 15 seconds with Auth0.
+// An unknown key id is not looked up again while a cache can keep the answer, which is
+// 15 seconds with Auth0.
 func TestUnknownKeyIDIsRemembered(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -550,7 +549,7 @@ func TestUnknownKeyIDIsRemembered(t *testing.T) {
 	})
 }
 
-// What is remembered is about the keys of that time: newer keys may have it.
+// An unknown id is cached for the keys of that time: newer keys can have it.
 func TestUnknownKeyIDIsForgottenWithTheKeys(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -561,7 +560,7 @@ func TestUnknownKeyIDIsForgottenWithTheKeys(t *testing.T) {
 		f.ExpectFetches(t, 3)
 		f.ExpectToken(t, testkit.TokenOf("k3", testkit.RSAKey2()), testkit.AnswerOK)
 	})
-	// Also if they come without it: it may be in the next.
+	// The id can be in the keys after the next ones, too.
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey)
@@ -575,8 +574,8 @@ func TestUnknownKeyIDIsForgottenWithTheKeys(t *testing.T) {
 }
 
 // An unknown key id during an outage is the client's fault while the keys are
-// young, and ours when they are old. Either way the fetch costs nothing that
-// the rotation after it needs.
+// young, and ours when they are old. Either way the fetch costs nothing that the
+// next rotation needs.
 func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -584,7 +583,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		f.ExpectToken(t, testkit.Unverifiable("k3"), testkit.AnswerUnknownKey)
 		f.ExpectFetches(t, 2)
-		// No fetch during backoff, whatever the bucket holds.
+		// No fetch during backoff, even with a full bucket.
 		for i := range 10 {
 			f.ExpectToken(t, testkit.Unverifiable("other"+strconv.Itoa(i)), testkit.AnswerUnknownKey)
 		}
@@ -602,8 +601,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 		f.ExpectToken(t, testkit.Unverifiable("k4"), testkit.AnswerUnknownKey)
 		f.ExpectFetches(t, 7)
 	})
-	// The same if the issuer hangs: then the fetch fails after the request has
-	// been answered.
+	// The issuer hangs: the fetch fails after the request has been answered.
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		f.Tenant.Delay(testkit.JWKSEndpoint, time.Hour)
@@ -630,7 +628,7 @@ func TestUnknownKeyIDDuringAnOutage(t *testing.T) {
 	})
 }
 
-// A fetch for an id that is unknown is as good as any other.
+// A fetch for an unknown id refreshes the keys as any other does.
 func TestUnknownKeyIDRefreshesKeys(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -645,7 +643,7 @@ func TestUnknownKeyIDRefreshesKeys(t *testing.T) {
 	})
 }
 
-// A token that would be refused anyway is no reason to look for its key.
+// A token that is rejected anyway causes no look-up of its key.
 func TestUnknownKeyIDOfBadTokens(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -660,7 +658,7 @@ func TestUnknownKeyIDOfBadTokens(t *testing.T) {
 	})
 }
 
-// A signature that does not fit says nothing about the keys.
+// A wrong signature causes no fetch.
 func TestBadSignaturesFetchNothing(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -686,7 +684,7 @@ func TestRevocation(t *testing.T) {
 		synctest.Wait()
 		f.ExpectToken(t, one, testkit.AnswerUnknownKey)
 		f.ExpectToken(t, two, testkit.AnswerOK)
-		// The same id for another key.
+		// Another key with the same id.
 		f.Publish(testkit.RSAJWK("k2", &testkit.RSAForeign().PublicKey))
 		time.Sleep(10 * time.Minute)
 		f.ExpectToken(t, two, testkit.AnswerOK)
@@ -696,7 +694,8 @@ func TestRevocation(t *testing.T) {
 	})
 }
 
-// A machine that slept, or a service without visitors, asks when it is asked.
+// After a machine slept, or a service had no visitors, the next request causes the
+// refresh.
 func TestRefreshAfterDays(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -720,7 +719,7 @@ func modulus(bits uint) string {
 	return testkit.Segment(string(n.Add(n, big.NewInt(12345)).Bytes()))
 }
 
-// unusableKeys are kinds that must never verify anything.
+// unusableKeys are kinds of keys that must never verify a signature.
 func unusableKeys() []keyCase {
 	good := testkit.RSAJWK("x", &testkit.RSAKey2().PublicKey)
 	point := testkit.ECJWK("x", "ES256", &testkit.ECKey().PublicKey)
@@ -796,7 +795,7 @@ func unusableKeys() []keyCase {
 	return cases
 }
 
-// One key that cannot be used must not cost the others, and must not be used.
+// One unusable key must not cost the others, and must not be used.
 func TestUnusableKeys(t *testing.T) {
 	t.Parallel()
 	cases := unusableKeys()
@@ -810,7 +809,7 @@ func TestUnusableKeys(t *testing.T) {
 				header := testkit.GoodHeader.Set("alg", strconv.Quote(alg)).Set("kid", `"x"`)
 				f.ExpectToken(t, testkit.Compact(header.String(), testkit.GoodClaims(testkit.Noon).String(), testkit.Constant(make([]byte, 64))), testkit.AnswerUnknownKey)
 			}
-			// Alone it is no key set at all.
+			// Alone it makes no valid key set.
 			f = testkit.NewAPIEnv(t, testkit.Algorithms(testkit.AllAlgorithms...))
 			f.Publish(tt.key)
 			f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerNoKeys)
@@ -824,17 +823,17 @@ func TestUnusableKeys(t *testing.T) {
 		}
 		f.Publish(keys...)
 		f.ExpectToken(t, testkit.GoodToken(), testkit.AnswerOK)
-		// That a token without an id is accepted shows that none of the others counts.
+		// A token without an id is accepted, so none of the other keys counts.
 		f.ExpectToken(t, testkit.Signed(testkit.GoodHeader.Without("kid"), testkit.GoodClaims(testkit.Noon)), testkit.AnswerOK)
-		// A key that is skipped is no trouble of ours, but not a secret either.
+		// A skipped key is not our fault, and its content is not logged.
 		if log := f.Log.Take(); strings.Contains(log, testkit.Segment(strings.Repeat("s", 32))) {
 			t.Errorf("the log has a shared secret: %s", log)
 		}
 	})
 }
 
-// With the identity for a key, the identity and zero are a signature for
-// everything.
+// With the identity as the key, the identity and zero are a signature of every
+// text.
 func TestLowOrderForgery(t *testing.T) {
 	t.Parallel()
 	identity := make([]byte, 32)
@@ -864,7 +863,7 @@ func TestUsableKeys(t *testing.T) {
 	}
 }
 
-// Keys at the limits are used, which shows in what a signature is refused for.
+// Keys at the limits are used: the reason for rejecting the signature shows it.
 func TestKeyLimits(t *testing.T) {
 	t.Parallel()
 	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
@@ -882,8 +881,8 @@ func TestKeyLimits(t *testing.T) {
 	}
 }
 
-// Two keys may have one id. Trying them is bounded: a signature check is the
-// most expensive thing that a token can ask for.
+// Two keys can have one id. The API bounds the attempts: a signature check is the
+// most expensive operation that a token can cause.
 func TestSeveralKeysOfOneID(t *testing.T) {
 	t.Parallel()
 	good, other := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey)
@@ -927,7 +926,7 @@ func TestNumberOfKeys(t *testing.T) {
 	}
 }
 
-// What is no key set is a failure, and leaves the keys we have.
+// A document that is not a key set is a failure, and leaves the cached keys.
 func TestBadKeyDocuments(t *testing.T) {
 	t.Parallel()
 	document, err := json.Marshal(map[string]any{"keys": []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey), testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey)}})
@@ -1007,7 +1006,7 @@ func TestBadKeyDocuments(t *testing.T) {
 	}
 }
 
-// Keys are asked for with nothing that could be used against us.
+// A request for the JWKS has no header that could be used against us.
 func TestKeyRequest(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -1018,8 +1017,7 @@ func TestKeyRequest(t *testing.T) {
 	}
 }
 
-// A provider that is named by its URL says itself where its keys are, within
-// limits.
+// A provider named by URL publishes the URL of its keys itself, within limits.
 func TestDiscoveredKeys(t *testing.T) {
 	t.Parallel()
 	const issuer = "https://id.example/realms/a"
@@ -1072,7 +1070,7 @@ func TestDiscoveredKeys(t *testing.T) {
 	}
 }
 
-// A document that cannot be had is an outage too, and is asked for once.
+// An unavailable document is an outage too, and is requested once.
 func TestDiscoveryOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1088,7 +1086,7 @@ func TestDiscoveryOutage(t *testing.T) {
 		f.Tenant.Fail(testkit.DiscoveryEndpoint, 0)
 		time.Sleep(1200 * time.Millisecond)
 		f.ExpectToken(t, token, testkit.AnswerOK)
-		// From then on the document may be out of reach for a day, as the keys may.
+		// From then on the document can be unavailable for a day, as the keys can.
 		f.Tenant.Fail(testkit.DiscoveryEndpoint, 503)
 		f.Tenant.Fail(testkit.JWKSEndpoint, 503)
 		time.Sleep(23 * time.Hour)
@@ -1175,7 +1173,7 @@ func TestVerifySignature(t *testing.T) {
 	if outage == nil {
 		t.Error("a signature was accepted without keys")
 	}
-	// As all errors about tokens these are of one type.
+	// Errors about tokens have one type here, too.
 	_, refused := keys.VerifySignature(t.Context(), forged)
 	for _, err := range []error{refused, outage} {
 		if e := (*auth0.Error)(nil); !errors.As(err, &e) {
@@ -1228,7 +1226,7 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
-// What is logged about keys is one line, whatever an issuer writes.
+// A log line about keys is one line, whatever text an issuer sends.
 func TestLogOfKeys(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// byPattern trusts every issuer, as nobody should.
+// byPattern trusts every issuer, as no program should.
 func byPattern(issuer string) (*auth0.Issuer, error) {
 	return &auth0.Issuer{Domain: strings.Trim(strings.TrimPrefix(issuer, "https://"), "/")}, nil
 }
@@ -33,7 +33,7 @@ func inPatternBubble(t *testing.T, f func(*testing.T, *testkit.APIEnv)) {
 
 func issuerName(i int) string { return fmt.Sprintf("https://t%d.example/", i) }
 
-// unsignedBy is a token that nobody has signed.
+// unsignedBy is an unsigned token.
 func unsignedBy(issuer string) string {
 	return testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(time.Now()).Set("iss", strconv.Quote(issuer)).String(), testkit.Constant([]byte{1}))
 }
@@ -42,9 +42,8 @@ func nowBy(issuer string, key *rsa.PrivateKey) string {
 	return testkit.Compact(testkit.GoodHeader.String(), testkit.GoodClaims(time.Now()).Set("iss", strconv.Quote(issuer)).String(), testkit.RS256(key))
 }
 
-// Tokens that nobody has signed cause few requests, whatever they say. What cannot
-// be looked up is not known, and issuers of which a token was good are not
-// concerned.
+// Unsigned tokens cause few requests, whatever their claims. An issuer that cannot
+// be looked up is an outage, and issuers with accepted tokens are not affected.
 func TestUnsignedTokensOfNewIssuers(t *testing.T) {
 	t.Parallel()
 	for _, provider := range []bool{false, true} {
@@ -81,7 +80,7 @@ func TestUnsignedTokensOfNewIssuers(t *testing.T) {
 			}
 			f.ExpectToken(t, good, testkit.AnswerOK)
 			f.ExpectToken(t, unsignedBy("https://good.example/"), testkit.AnswerBadSignature)
-			// A new one that is good gets its turn.
+			// A new issuer with a valid token gets its turn.
 			f.AddIssuer(t, "late.example", testkit.RSAJWK("k1", &testkit.RSAKey2().PublicKey))
 			f.ExpectToken(t, nowBy("https://late.example/", testkit.RSAKey2()), testkit.AnswerNoKeys)
 			time.Sleep(2 * time.Second)
@@ -90,7 +89,7 @@ func TestUnsignedTokensOfNewIssuers(t *testing.T) {
 	}
 }
 
-// A program that starts has the first tokens of all its tenants to check.
+// A program that starts must check the first tokens of all its tenants.
 func TestManyNewIssuersThatAreGood(t *testing.T) {
 	t.Parallel()
 	inPatternBubble(t, func(t *testing.T, f *testkit.APIEnv) {
@@ -104,7 +103,7 @@ func TestManyNewIssuersThatAreGood(t *testing.T) {
 	})
 }
 
-// Nothing is kept for a token that is refused without a key.
+// The API keeps nothing for a token that it rejects without a key.
 func TestRefusedTokensKeepNoIssuer(t *testing.T) {
 	t.Parallel()
 	f, _ := newResolverFixture(t, byPattern)
@@ -136,15 +135,15 @@ func TestRefusedTokensKeepNoIssuer(t *testing.T) {
 	}
 }
 
-// The table is bounded, what it holds of good issuers is not pushed out by others,
-// and the work for a token does not grow with it.
+// The table is bounded, bad issuers do not push good ones out, and the work for a
+// token does not grow with it.
 func TestTableOfIssuers(t *testing.T) {
 	secret := strings.Repeat("s", 32)
 	shared, err := auth0.SharedSecret(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// With keys that are given nothing is asked for.
+	// With static keys, the API sends no request.
 	api, err := auth0.NewAPI(auth0.APIConfig{
 		Audience: testkit.APIAudience, Now: func() time.Time { return testkit.Noon }, TokenCache: auth0.None,
 		ResolveIssuer: func(_ context.Context, iss string) (*auth0.Issuer, error) {
@@ -173,7 +172,7 @@ func TestTableOfIssuers(t *testing.T) {
 		}
 		return n
 	}
-	const forged = 1_000_000 // where the numbers of issuers begin of which no token is good
+	const forged = 1_000_000 // the first number of issuers without a valid token
 	for i := range 100 {
 		verify(i, true)
 	}
@@ -183,7 +182,7 @@ func TestTableOfIssuers(t *testing.T) {
 	if good, bad := held(0, 100), held(forged, forged+3000); good != 100 || bad != 1000 {
 		t.Errorf("%d of 100 good issuers are kept, and %d of 3,000 others, want 1,000", good, bad)
 	}
-	// One that was among them is kept with the others once a token is good.
+	// An issuer among them stays in the table once one of its tokens is accepted.
 	verify(forged+2999, true)
 	for i := range 2000 {
 		verify(forged+5000+i, false)
@@ -214,7 +213,7 @@ func TestTableOfIssuers(t *testing.T) {
 	if many > 3*few {
 		t.Errorf("a thousand issuers take %d bytes beside a hundred others, and %d beside nine thousand", few, many)
 	}
-	// Beyond the limit, those that are used stay.
+	// Beyond the limit, the used issuers stay.
 	for i := 10_000; i < 20_100; i++ {
 		verify(i, true)
 		if i%1000 == 0 {

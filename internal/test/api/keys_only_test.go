@@ -14,7 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// keysAlone is a host that publishes keys and nothing else.
+// keysAlone is a host that publishes a JWKS and no other document.
 func keysAlone(t *testing.T, keys ...testkit.JWK) http.Handler {
 	document := jwksOf(t, keys...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,8 +60,8 @@ func TestIssuerThatPublishesOnlyKeys(t *testing.T) {
 	}
 }
 
-// TestAnswerWithOtherKeys: an answer of ResolveIssuer that names another URL of the keys
-// makes a new issuer.
+// TestAnswerWithOtherKeys: an answer of ResolveIssuer with another URL of the keys makes
+// a new issuer.
 func TestAnswerWithOtherKeys(t *testing.T) {
 	t.Parallel()
 	answer := auth0.Issuer{Domain: "https://id.example", JWKSURI: "https://keys.example/v1/keys"}
@@ -75,8 +75,8 @@ func TestAnswerWithOtherKeys(t *testing.T) {
 	f.ExpectToken(t, testkit.IssuedBy("https://id.example", testkit.RSAKey2()), testkit.AnswerOK)
 }
 
-// TestMissingAudience: a token without aud is accepted only from the clients that the
-// configuration names, and is otherwise checked like any other.
+// TestMissingAudience: a token without aud is accepted only from the configured
+// clients, and is otherwise checked like any other.
 func TestMissingAudience(t *testing.T) {
 	t.Parallel()
 	accepting := func(c *auth0.APIConfig) {
@@ -119,7 +119,7 @@ func TestMissingAudience(t *testing.T) {
 			if log := f.Log.Take(); !strings.Contains(log, tt.cause) || strings.Contains(log, "ID token:") {
 				t.Errorf("log %s, want %s", log, tt.cause)
 			}
-			f.ExpectToken(t, token, tt.want) // also a token that was seen before
+			f.ExpectToken(t, token, tt.want) // also from the cache
 		})
 	}
 	// Another answer of ResolveIssuer ends it, and a change of the slice is no answer.
@@ -133,7 +133,7 @@ func TestMissingAudience(t *testing.T) {
 	f.ExpectToken(t, token, testkit.AnswerWrongAud)
 }
 
-// TestWarmOfResolvedIssuers: a readiness probe is not green for no reason.
+// TestWarmOfResolvedIssuers: a readiness probe is not green without a reason.
 func TestWarmOfResolvedIssuers(t *testing.T) {
 	t.Parallel()
 	f, _ := newResolverFixture(t, func(iss string) (*auth0.Issuer, error) {
@@ -146,7 +146,7 @@ func TestWarmOfResolvedIssuers(t *testing.T) {
 	if err := f.API.Warm(t.Context()); !errors.As(err, &e) || e.Reason != "misconfigured" || !strings.Contains(err.Error(), "name the issuers") {
 		t.Errorf("nothing to warm: %v", err)
 	}
-	var names []string // more than the limit for issuers of which no token was good
+	var names []string // more than the limit for issuers without an accepted token
 	for i := range 40 {
 		names = append(names, issuerName(i))
 		f.AddIssuer(t, strings.Trim(strings.TrimPrefix(issuerName(i), "https://"), "/"), testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A key that the issuer has revoked is not used from the moment that the keys were
-// refreshed, neither for new tokens nor for those that are cached.
+// A revoked key is not used after the keys are refreshed, neither for new tokens
+// nor for cached ones.
 func TestKeySetRefreshDropsKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestKeySetRefreshDropsKeys(t *testing.T) {
 		f.ExpectCached(t, one, testkit.AnswerOK, false)
 		f.ExpectCached(t, two, testkit.AnswerOK, false)
 		f.Publish(testkit.RSAJWK("k2", &testkit.RSAKey2().PublicKey))
-		f.ExpectCached(t, one, testkit.AnswerOK, true) // nobody has said anything
+		f.ExpectCached(t, one, testkit.AnswerOK, true) // nothing has been refreshed
 		if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func TestKeySetRefreshDropsKeys(t *testing.T) {
 		f.ExpectCached(t, one, testkit.AnswerUnknownKey, false)
 		f.ExpectCached(t, another, testkit.AnswerUnknownKey, false)
 		f.ExpectCached(t, two, testkit.AnswerOK, true) // is tied to its key, and not to the fetch
-		// The same id for another key.
+		// Another key with the same id.
 		f.Publish(testkit.RSAJWK("k2", &testkit.RSAForeign().PublicKey))
 		if err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context()); err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func TestKeySetRefreshDropsKeys(t *testing.T) {
 	})
 }
 
-// What is cached is tied to the key of its own issuer's set.
+// A cached token is tied to the key of its own issuer's set.
 func TestKeySetRefreshOfAResolvedIssuer(t *testing.T) {
 	t.Parallel()
 	f, _ := newResolverFixture(t, func(issuer string) (*auth0.Issuer, error) {
@@ -69,7 +69,7 @@ func TestKeySetRefreshOfAResolvedIssuer(t *testing.T) {
 	}
 }
 
-// What cannot be fetched leaves everything as it was, and says so.
+// A failed refresh changes nothing, and returns an error.
 func TestKeySetRefreshFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -94,7 +94,7 @@ func TestKeySetRefreshFails(t *testing.T) {
 				f.ExpectToken(t, token, testkit.AnswerOK)
 				tt.make(f)
 				fetches := f.Fetches()
-				for range 2 { // a failure of before does not keep it from asking
+				for range 2 { // an earlier failure does not keep it from asking
 					err := f.API.KeySet(testkit.APIIssuer).Refresh(t.Context())
 					var e *auth0.Error
 					if !errors.As(err, &e) || !errors.Is(err, auth0.ErrKeysUnavailable) || e.Status != 503 || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "2 of before stay in use") {
@@ -115,7 +115,7 @@ func TestKeySetRefreshFails(t *testing.T) {
 	}
 }
 
-// However many ask at once, the issuer is asked once; and the caller who goes away
+// Concurrent callers share one request (single-flight). A caller that goes away
 // takes nothing from the others.
 func TestKeySetRefreshAtOnce(t *testing.T) {
 	t.Parallel()
@@ -145,13 +145,13 @@ func TestKeySetRefreshAtOnce(t *testing.T) {
 	})
 }
 
-// A fetch that was begun before is not enough: the key can have been revoked since.
+// An earlier fetch is not enough: the issuer can have revoked the key since.
 func TestKeySetRefreshIsNotAnEarlierFetch(t *testing.T) {
 	t.Parallel()
 	testkit.InAPIBubble(t, func(t *testing.T, f *testkit.APIEnv) {
 		f.Warm(t)
 		asked := make(chan struct{})
-		f.Tenant.EditJWKS(func(doc map[string]any) { // is answered before, and arrives later
+		f.Tenant.EditJWKS(func(doc map[string]any) { // answered before, and arrives later
 			doc["keys"] = []testkit.JWK{testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)}
 			select {
 			case <-asked:
@@ -194,7 +194,7 @@ func TestKeySetRefreshOfGivenKeys(t *testing.T) {
 	}
 }
 
-// A cache on the way is asked to look again, once there are keys.
+// With cached keys, a request asks caches on the way to revalidate.
 func TestKeysAreAskedForAnew(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -210,8 +210,8 @@ func TestKeysAreAskedForAnew(t *testing.T) {
 	}
 }
 
-// A key that could not be looked for is nobody's bad token: for an ID token from
-// the browser that is an outage, and the log of a logout says so.
+// A key that could not be looked up does not make a token bad. For an ID token from
+// the browser it is an outage, and the log of a logout says so.
 func TestKeysThatCouldNotBeLookedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -39,8 +39,8 @@ func (p publicOnly) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return make([]byte, 256), nil
 }
 
-// TestKeysThatCanBeFactored: keys with the fingerprint of CVE-2017-15361 are used
-// nowhere; those that have it for some of the primes are.
+// TestKeysThatCanBeFactored: keys with the fingerprint of CVE-2017-15361 are never
+// used. Keys with the fingerprint for some of the primes are.
 func TestKeysThatCanBeFactored(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

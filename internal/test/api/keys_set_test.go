@@ -54,7 +54,7 @@ func jwksOf(t *testing.T, keys ...testkit.JWK) string {
 	return testkit.AsJSON(map[string]any{"keys": keys})
 }
 
-// withKeys is an API of keys that are given.
+// withKeys is an API with static keys.
 func withKeys(keys *auth0.KeySet, algs ...string) func(*auth0.APIConfig) {
 	return func(c *auth0.APIConfig) { c.Keys, c.Algorithms = keys, algs }
 }
@@ -109,8 +109,8 @@ func TestStaticKeys(t *testing.T) {
 	}
 }
 
-// With a document that is given nobody replaces what is wrong with it later. The
-// error says what is wrong, and quotes nothing.
+// Static keys are never fetched again, so mistakes in them must show at once. The
+// error names the mistake, and quotes nothing.
 func TestBadStaticKeys(t *testing.T) {
 	t.Parallel()
 	good := testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey)
@@ -220,7 +220,7 @@ func TestSharedSecret(t *testing.T) {
 	if status := keys.Status(); status.Keys != 1 || status.Err != nil {
 		t.Errorf("Status: %+v", status)
 	}
-	// One is not the other: neither algorithm makes sense with such keys.
+	// One is not the other: neither algorithm fits keys of the other kind.
 	static, err := auth0.StaticKeys([]byte(jwksOf(t, testkit.RSAJWK("k1", &testkit.RSAKey1().PublicKey))))
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +280,7 @@ func TestWarmAndStatus(t *testing.T) {
 		if s.Keys != 2 || s.Err != nil || !s.FetchedAt.Equal(fetched) || s.RefreshAt.Before(fetched.Add(5*time.Minute)) || s.RefreshAt.After(fetched.Add(6*time.Minute)) || !s.ExpiresAt.Equal(fetched.Add(24*time.Hour)) {
 			t.Errorf("after a fetch: %+v", s)
 		}
-		// Keys that are there are not fetched again.
+		// Cached keys are not fetched again.
 		within(t, 0, func() {
 			if err := f.API.Warm(t.Context()); err != nil {
 				t.Errorf("Warm: %v", err)
@@ -318,7 +318,7 @@ func TestWarmInTime(t *testing.T) {
 	})
 }
 
-// The login side has the same.
+// The login side has the same method.
 func TestWarmOfStrategy(t *testing.T) {
 	t.Parallel()
 	issuer := auth0test.NewTenant(t)
@@ -335,7 +335,7 @@ func TestWarmOfStrategy(t *testing.T) {
 	}
 }
 
-// A KeySet that nobody made has no keys, and says so.
+// A zero KeySet has no keys, and says so.
 func TestZeroKeySet(t *testing.T) {
 	t.Parallel()
 	keys := new(auth0.KeySet)
@@ -353,8 +353,8 @@ func TestZeroKeySet(t *testing.T) {
 	}
 }
 
-// A fetch is the only thing that runs by itself, and ends within five seconds:
-// a program has nothing to close.
+// A fetch is the only work in the background, and ends within five seconds: a
+// program has nothing to close.
 func TestNothingOutlivesAFetch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -371,6 +371,6 @@ func TestNothingOutlivesAFetch(t *testing.T) {
 		if took := (<-ended).Sub(begin); took != 5*time.Second {
 			t.Errorf("the fetch ended after %v, want 5s", took)
 		}
-		// That the bubble can end shows that nothing is left.
+		// The bubble can end, so nothing is left.
 	})
 }

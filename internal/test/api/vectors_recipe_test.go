@@ -37,8 +37,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A recipe says how to make a token and the request that carries it, and what
-// the answer must be. The file says in its grammar what the members mean.
+// A recipe describes a token, the request that carries it, and the required answer.
+// The grammar in the file defines the members.
 type recipe struct {
 	ID, Why   string
 	Target    string
@@ -89,8 +89,8 @@ type recipeKeys struct {
 	State  string
 }
 
-// A verdict is the answer to a recipe: the status, the error code of the
-// challenge, and our own finer word.
+// A verdict is the answer to a recipe: the status, the error code of the challenge,
+// and our own finer reason.
 type verdict struct {
 	Status      int
 	Error, Code string
@@ -134,11 +134,11 @@ type recipeFile struct {
 	private map[string]crypto.Signer
 }
 
-// grammar is what the builder below understands of the file.
+// grammar has the members that the builder below supports.
 var grammar = []string{"target", "header", "claims", "values", "sign", "mutate", "request", "jwks", "route", "repeat", "expect", "placeholders"}
 
-// readRecipes reads the file. What it does not know in it, it does not skip: a
-// recipe that is half understood tests something else than it says.
+// readRecipes reads the file, and fails on unknown members: a recipe that is half
+// understood tests something else than it says.
 func readRecipes(t testing.TB) *recipeFile {
 	t.Helper()
 	text, err := os.ReadFile("testdata/bad-tokens.json")
@@ -193,13 +193,13 @@ func newEdKey() ed25519.PrivateKey {
 	return key
 }
 
-// A tokenBuilder makes what recipes describe.
+// A tokenBuilder makes the tokens of recipes.
 type tokenBuilder struct {
 	testing.TB
 	*recipeFile
 	key    string // that signs where a recipe names none
 	nonce  string // of the login, in place of the one in the file
-	token  string // what a proof is for
+	token  string // the token of a proof
 	unique int
 }
 
@@ -220,7 +220,7 @@ func (f *recipeFile) public(t testing.TB, name string) testkit.JWK {
 	return k.With("kid", nil).With("alg", nil).With("use", nil)
 }
 
-// published returns the keys that the issuer shows.
+// published returns the keys that the issuer publishes.
 func (b *tokenBuilder) published(change recipeKeys) []testkit.JWK {
 	b.Helper()
 	var keys []testkit.JWK
@@ -386,8 +386,7 @@ func (b *tokenBuilder) text(s string) string {
 
 var byteEscape = regexp.MustCompile(`\\x[0-9a-f]{2}`)
 
-// raw returns a text that replaces a whole header or payload, which need not
-// be text at all.
+// raw returns a text that replaces a whole header or payload, and can be any bytes.
 func (b *tokenBuilder) raw(value json.RawMessage) string {
 	b.Helper()
 	var s string
@@ -441,8 +440,8 @@ func (r recipe) target() string {
 	return r.Target
 }
 
-// picksKey reports whether a recipe is about the key or the algorithm, so that
-// it means something else with another key.
+// picksKey reports whether a recipe is about the key or the algorithm, so that it
+// has another meaning with another key.
 func (r recipe) picksKey() bool {
 	names := slices.Clone(r.Header.Del)
 	for _, member := range r.Header.Set {
@@ -452,9 +451,9 @@ func (r recipe) picksKey() bool {
 		slices.Contains(names, "alg") || slices.Contains(names, "kid")
 }
 
-// build makes the token of a recipe. Whether the spare bits and the padding
-// that a recipe wants to change are there depends on the length, and which
-// letters there are on the contents: a claim that nobody reads makes up for it.
+// build makes the token of a recipe. A recipe can change spare bits and padding,
+// which depend on the length, and letters, which depend on the contents. A claim
+// that nothing reads makes up for it.
 func (b *tokenBuilder) build(r recipe) string {
 	b.Helper()
 	claims, ok := b.BaseClaims[r.target()]
@@ -521,7 +520,7 @@ func (b *tokenBuilder) signed(r recipe, claims testkit.Object, payload string) s
 	})
 }
 
-// algorithm is the usual one of a key.
+// algorithm is the default one of a key.
 func (b *tokenBuilder) algorithm(key string) string {
 	b.Helper()
 	for _, k := range b.Keys {
@@ -629,7 +628,7 @@ func (b *tokenBuilder) hmac(secret string, header testkit.Object) testkit.Signer
 }
 
 // ecForm lays out the two numbers of an ES256 signature in other ways than RFC
-// 7518, Section 3.4, wants.
+// 7518, Section 3.4, requires.
 func ecForm(how string) func(r, s *big.Int) []byte {
 	return func(r, s *big.Int) []byte {
 		switch how {
@@ -657,7 +656,7 @@ func plusOrder(sig []byte) []byte {
 	return append(sig[:32:32], sum...)
 }
 
-// mutated changes a finished token, and reports whether each step did something.
+// mutated changes a finished token, and reports whether each step changed it.
 func (b *tokenBuilder) mutated(steps []string, token string) (_ string, changed bool) {
 	b.Helper()
 	for _, step := range steps {
@@ -730,7 +729,7 @@ func (b *tokenBuilder) number(s string) int {
 	return n
 }
 
-// otherTail sets the bits of the last character that decode to nothing.
+// otherTail sets the unused bits of the last character.
 func otherTail(s string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	spare := map[int]int{2: 15, 3: 3}[len(s)%4]
@@ -738,7 +737,8 @@ func otherTail(s string) string {
 	return s[:last] + string(alphabet[strings.IndexByte(alphabet, s[last])|spare])
 }
 
-// proofsMade counts, because most recipes are tried on one API, and a proof is good once.
+// proofsMade counts, because most recipes are tried on one API, and a proof is accepted
+// once.
 var proofsMade atomic.Int64
 
 // proof makes a DPoP proof (RFC 9449, Section 4.2) for a token.

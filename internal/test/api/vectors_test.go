@@ -20,7 +20,7 @@ import (
 // passes is the verdict on a good token.
 var passes = verdict{200, "", "ok"}
 
-// overruled are recipes whose verdict in the file is not ours, for good.
+// overruled are recipes whose verdict in the file is not ours, permanently.
 var overruled = map[string]struct {
 	verdict
 	why string
@@ -60,8 +60,8 @@ func verdictOn(r recipe) verdict {
 	return r.Expect
 }
 
-// TestVectorTables: the tables above are about recipes that exist, and each row
-// of them is needed.
+// TestVectorTables: the tables above are about existing recipes, and each row of
+// them is needed.
 func TestVectorTables(t *testing.T) {
 	t.Parallel()
 	f := readRecipes(t)
@@ -77,7 +77,7 @@ func TestVectorTables(t *testing.T) {
 			t.Errorf("%s is good, and the verdict is %v", r.ID, r.Expect)
 		}
 	}
-	// These two are not for anybody to configure.
+	// No configuration changes these two.
 	if f.Config.MaxTokenBytes != 16384 || !slices.Equal(f.Config.Types, []string{"", "JWT", "at+jwt", "application/at+jwt"}) {
 		t.Errorf("the recipes are for tokens of %d bytes and types %q", f.Config.MaxTokenBytes, f.Config.Types)
 	}
@@ -88,9 +88,9 @@ func TestVectorTables(t *testing.T) {
 	}
 }
 
-// TestVectors runs every recipe as it is written, signed with RS256, and those
-// that are not about keys and algorithms again with ES256: nothing else may
-// depend on which it is.
+// TestVectors runs every recipe as written, signed with RS256. It runs the recipes
+// that are not about keys and algorithms again with ES256: nothing else may depend
+// on the algorithm.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	f := readRecipes(t)
@@ -119,8 +119,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// A vectorRunner has what recipes are tried on. Most share one API and one
-// application; those that change the keys get their own.
+// A vectorRunner has the applications and APIs for recipes. Most recipes share one
+// of each. A recipe that changes the keys gets its own.
 type vectorRunner struct {
 	f     *recipeFile
 	key   string
@@ -301,8 +301,8 @@ func (v *vectorAPI) answered(t *testing.T, w *httptest.ResponseRecorder) verdict
 	return got
 }
 
-// expectOnlyKeysAsked: whatever stands in a token, nothing is fetched but the
-// keys of the issuers.
+// expectOnlyKeysAsked: for any token, the API requests the keys of the issuers
+// alone.
 func (v *vectorAPI) expectOnlyKeysAsked(t *testing.T, b *tokenBuilder) {
 	t.Helper()
 	for _, asked := range v.Net.Asked() {
@@ -361,8 +361,8 @@ func newVectorLogin(t *testing.T, b *tokenBuilder, keys recipeKeys) *vectorLogin
 	return v
 }
 
-// tryLogout posts a logout token to the application. Why it is refused is told to
-// the log alone.
+// tryLogout posts a logout token to the application. The log alone has the reason
+// for a rejection.
 func (v *vectorLogin) tryLogout(t *testing.T, token string) verdict {
 	t.Helper()
 	v.T = t
@@ -385,8 +385,7 @@ func (v *vectorLogin) tryLogout(t *testing.T, token string) verdict {
 	return verdict{resp.Status, body.Error, reason[1]}
 }
 
-// try logs in. That the login succeeds counts as 200, though the answer is a
-// redirect.
+// try logs in. A successful login counts as 200, although the answer is a redirect.
 func (v *vectorLogin) try(t *testing.T, b *tokenBuilder, r recipe) verdict {
 	t.Helper()
 	v.T = t

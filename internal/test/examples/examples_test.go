@@ -130,7 +130,7 @@ type page struct {
 	body   string
 }
 
-// A visitor is a browser that knows one application.
+// A visitor is a browser at one application.
 type visitor struct {
 	t      *testing.T
 	client *http.Client
@@ -198,7 +198,7 @@ func (v visitor) shows(p page, path string, texts ...string) {
 	}
 }
 
-// links returns what a page refers to, without other sites.
+// links returns the references of a page, without other sites.
 func links(p page) (paths []string) {
 	for _, m := range regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(p.body, -1) {
 		if target := html.UnescapeString(m[1]); !strings.Contains(target, "://") {
@@ -245,7 +245,8 @@ func behindProxy(t *testing.T, name string, edit ...func(env []string) []string)
 	return tenant, proxy, func() visitor { return visitor{t, tenant.Browser(proxy), base} }
 }
 
-// TestBehindProxy logs in and out below a path, and follows what the pages refer to.
+// TestBehindProxy logs in and out below a path, and follows the references of the
+// pages.
 func TestBehindProxy(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -309,8 +310,8 @@ func TestBehindProxy(t *testing.T) {
 	}
 }
 
-// TestWithoutAudience: buttons that cannot work are not there, and the page says what to
-// set.
+// TestWithoutAudience: a page leaves out buttons that cannot work, and names the
+// setting.
 func TestWithoutAudience(t *testing.T) {
 	t.Parallel()
 	for _, audience := range []bool{true, false} {
@@ -425,8 +426,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestCannotStart: an example that cannot run says what to set, and prints nothing that
-// looks as if it ran.
+// TestCannotStart: an example that cannot run names the setting, and prints nothing
+// that looks as if it ran.
 func TestCannotStart(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "localhost:0")
@@ -554,8 +555,8 @@ func TestBFF(t *testing.T) {
 	}
 }
 
-// TestWorker: the API gets tokens of the worker and of a user, and the next API one of
-// the same user, but not the first.
+// TestWorker: the API gets tokens of the worker and of a user. The next API gets a
+// token of the same user, but not the first one.
 func TestWorker(t *testing.T) {
 	t.Parallel()
 	output, err := command("worker").Output()

@@ -106,8 +106,8 @@ func hello(t *testing.T) (*auth0test.Tenant, visitor) {
 	return tenant, visitor{t, tenant.Browser(proxy), base}
 }
 
-// TestHello logs in and out of the first program of README.md: users with and without a
-// name, one whose name is markup, and at a tenant without the Management API.
+// TestHello logs in and out of the first program of README.md. One user has no name,
+// and one has markup in it. One tenant has no Management API.
 func TestHello(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -147,8 +147,8 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// TestHelloWithoutVariables: the program names everything that is missing, and the way to
-// run it without an account.
+// TestHelloWithoutVariables: the program names every missing variable, and the way to run
+// it without an account.
 func TestHelloWithoutVariables(t *testing.T) {
 	t.Parallel()
 	output, err := command("hello").CombinedOutput()

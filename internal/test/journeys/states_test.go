@@ -54,7 +54,7 @@ func callbackURL(w *world, v visitor, b *testkit.Browser, condition string) stri
 	return (&walk{world: w, b: b}).atTenant(authURL).String()
 }
 
-// An outcome is an answer, and where a person ends up who follows it.
+// An outcome is an answer, and the end for a user who follows it.
 type outcome struct{ answer, then string }
 
 // A table has the outcomes of one route by visitor, condition of the tenant and caller.
@@ -66,8 +66,8 @@ type row struct {
 	outcome
 }
 
-// rows returns the table in fewer rows: callers who get the same, then conditions that
-// make no difference to them, then visitors who share such a row.
+// rows returns the table in fewer rows: callers with the same outcome, then conditions
+// without a difference for them, then visitors who share all rows.
 func (tb table) rows() []row {
 	all := names(callers, func(c caller) string { return c.name })
 	same := map[row][]string{} // visitors by row
@@ -110,7 +110,7 @@ func groups(members []string, key func(string) string) [][]string {
 	return found
 }
 
-// list names some of all, by what is missing if that is shorter.
+// list names some of all, or the missing ones if that is shorter.
 func list(some, all []string) string {
 	missing := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
 	switch {
@@ -140,8 +140,8 @@ func TestStates(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						w := newWorld(t, v)
 						for _, ro := range routes {
-							// If nobody of the group meets the tenant, neither the application nor a
-							// person, its condition makes no difference.
+							// If neither the application nor a user of the group meets the tenant, its
+							// condition makes no difference.
 							var apart map[string]outcome
 							for _, condition := range conditions {
 								found := apart
@@ -241,7 +241,7 @@ func compare(t *testing.T, file, text string) {
 	}
 }
 
-// observe makes one request in one state, and follows the answer as a person would.
+// observe makes one request in one state, and follows the answer as a user would.
 func observe(w *world, b *testkit.Browser, ro route, v visitor, condition string, c caller) outcome {
 	target := ro.target(w, v, b, condition)
 	cookies := len(b.Transactions())
@@ -261,7 +261,7 @@ func observe(w *world, b *testkit.Browser, ro route, v visitor, condition string
 	return got
 }
 
-// check holds each answer to the rules that no state is an exception from.
+// check holds each answer to the rules without exceptions.
 func check(w *world, ro route, c caller, resp *testkit.Response, cookies int, b *testkit.Browser, fail func(string, ...any)) {
 	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	isApp := strings.Contains(resp.Body, "<title>app</title>")
@@ -288,7 +288,7 @@ func check(w *world, ro route, c caller, resp *testkit.Response, cookies int, b 
 	}
 }
 
-// after follows an answer to its end, and says what that is. At an error page, a person
+// after follows an answer to its end, and describes that. At an error page, a user
 // takes each way that it offers.
 func after(w *world, condition string, c caller, b *testkit.Browser, resp *testkit.Response, fail func(string, ...any)) string {
 	isJSON := strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
@@ -317,7 +317,7 @@ func after(w *world, condition string, c caller, b *testkit.Browser, resp *testk
 		}
 	}
 	if isOutage(condition) && resp.Status < 400 {
-		// The browser is at the tenant, and the person waits there.
+		// The browser is at the tenant, and the user waits there.
 		endOutage(w, condition)
 	}
 	wk := &walk{world: w, b: b}
@@ -332,9 +332,9 @@ func after(w *world, condition string, c caller, b *testkit.Browser, resp *testk
 	return text
 }
 
-// ways takes each way that the error page at the end of a walk offers, as one browser
-// each, and returns where they lead, and whether one of them leads to a page of the
-// application. A person who is refused again can go on from there.
+// ways takes each way that the error page at the end of a walk offers, in one browser
+// each. It returns their ends, and whether one of them is a page of the application.
+// A user who is rejected again can go on from there.
 func ways(wk *walk, condition string, page *testkit.Response, depth int) (works bool, text string) {
 	b := wk.b
 	texts, take := wk.ways(page)
@@ -344,7 +344,7 @@ func ways(wk *walk, condition string, page *testkit.Response, depth int) (works 
 	}
 	endOutage(wk.world, condition)
 	ends := make([]string, len(texts))
-	// The first way is a login, which ends the session that the others have.
+	// The first way is a login, which ends the session of the others.
 	for i, way := range slices.Backward(texts) {
 		wk.b, wk.trail = b.Clone(), nil
 		last, where := wk.follow(take[i]())

@@ -48,7 +48,7 @@ var callers = []caller{
 		"Accept", "text/html,application/xhtml+xml,*/*;q=0.8", "User-Agent", "ExampleBot/1.0"}},
 }
 
-// callerGroups returns the callers, each in a group of its own, except those that change
+// callerGroups returns the callers, each in its own group, except those that change
 // nothing.
 func callerGroups() (groups [][]caller) {
 	var passive []caller
@@ -73,7 +73,7 @@ func (c caller) send(b *testkit.Browser, target string) *testkit.Response {
 	return b.Do(c.method, target, form, c.header...)
 }
 
-// A kind is what a response is to the one who gets it.
+// A kind is the meaning of a response for its caller.
 func kind(w *world, resp *testkit.Response) string {
 	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	switch {
@@ -122,7 +122,7 @@ func errorCode(body string) string {
 	return ""
 }
 
-// place names where a URL leads, without what changes in each run.
+// place names the target of a URL, without the parts that change in each run.
 func place(w *world, base *url.URL, to string) string {
 	u, err := base.Parse(to)
 	if err != nil {
@@ -150,10 +150,10 @@ func place(w *world, base *url.URL, to string) string {
 	return shown
 }
 
-// steps bounds a walk: a person who follows more answers in turn is going in circles.
+// steps bounds a walk: a user who follows more answers in turn is going in circles.
 const steps = 12
 
-// A walk is a person who follows what the application answers.
+// A walk is a user who follows the answers of the application.
 type walk struct {
 	*world
 	b     *testkit.Browser
@@ -198,7 +198,7 @@ func (w *walk) open(base *url.URL, to string) *testkit.Response {
 	return callers[0].send(w.b, u.String())
 }
 
-// atTenant is a login at the tenant in its condition. A tenant that refuses ada accepts
+// atTenant is a login at the tenant in its condition. A tenant that denies ada accepts
 // grace, and asks who logs in if it must.
 func (w *walk) atTenant(authURL *url.URL) *url.URL {
 	user := "ada@acme.example"
@@ -215,7 +215,7 @@ func (w *walk) atTenant(authURL *url.URL) *url.URL {
 	return w.b.AtTenant(authURL)
 }
 
-// ways returns the links and the forms of a page, as requests of the person.
+// ways returns the links and the forms of a page, as requests of the user.
 func (w *walk) ways(resp *testkit.Response) (texts []string, take []func() *testkit.Response) {
 	for _, m := range links.FindAllStringSubmatch(resp.Body, -1) {
 		to := html.UnescapeString(m[1])

@@ -23,8 +23,8 @@ const (
 	absolute  = 100 * time.Hour
 )
 
-// A condition of the tenant, for each of its endpoints that the application asks, and
-// for the login page.
+// A condition of the tenant, for each endpoint that the application calls, and for
+// the login page.
 const (
 	well     = "well"
 	refuses  = "refuses"  // access_denied, as an Action does
@@ -44,12 +44,12 @@ func isOutage(condition string) bool {
 type tenantDoor struct {
 	next      http.RoundTripper
 	condition atomic.Pointer[string]
-	met       atomic.Bool // whether anybody has met the tenant since this was false
+	met       atomic.Bool // whether a caller has met the tenant since this was false
 }
 
 func (d *tenantDoor) set(condition string) { d.condition.Store(&condition) }
 
-// now returns the condition to somebody who meets the tenant.
+// now returns the condition to a caller at the tenant.
 func (d *tenantDoor) now() string {
 	d.met.Store(true)
 	return *d.condition.Load()
@@ -103,7 +103,7 @@ func isRefresh(r *http.Request) bool {
 	return form.Get("grant_type") == "refresh_token"
 }
 
-// A world is one application, its tenant, and the browser of one person.
+// A world is one application, its tenant, and the browser of one user.
 type world struct {
 	*testkit.Env
 	door  *tenantDoor
@@ -175,9 +175,9 @@ func newWorld(t *testing.T, v visitor) *world {
 	return w
 }
 
-// next makes the world ready for the next state, as if it were new: an outage ends, and
-// so much time passes that documents of the tenant, refusals, limits of requests and
-// sessions are forgotten. Then ada is at the tenant.
+// next makes the world ready for the next state, as if it were new. An outage ends, and
+// enough time passes that cached documents, refusals, rate limits and sessions expire.
+// Then ada is at the tenant.
 func (w *world) next() {
 	w.door.set(well)
 	endOutage(w, well)
@@ -204,7 +204,7 @@ type visitor struct {
 	prepare   func(*world) *testkit.Browser
 }
 
-// login logs ada in, while the tenant is well.
+// login logs ada in, while the tenant works.
 func login(w *world) *testkit.Browser {
 	b := w.Browser()
 	if resp := b.Login("/auth/login"); resp.Status != http.StatusSeeOther || b.Cookies[testkit.SessionCookie] == "" {

@@ -31,7 +31,7 @@ func newApplication(t *testing.T, c auth0.Config) *auth0.Application {
 	return a
 }
 
-// TestNewApplication: three fields are enough, and each that is wrong is named.
+// TestNewApplication: three fields are enough, and the error names each wrong one.
 func TestNewApplication(t *testing.T) {
 	t.Parallel()
 	good := auth0.Config{Domain: testkit.TenantHost, ClientID: "worker", ClientSecret: "worker-secret-SECRET"}
@@ -87,7 +87,7 @@ func TestLoginWithoutPages(t *testing.T) {
 		}
 	}
 
-	// Without Secrets, only this application opens what it has sealed.
+	// Without Secrets, only this application opens its sealed transactions.
 	answer, transaction = begin()
 	if _, err := newApplication(t, bare(e)).Exchange(t.Context(), transaction, answer); testkit.ReasonOf(err) != "transaction_not_found" {
 		t.Errorf("another process: %v", err)
@@ -102,14 +102,15 @@ func TestLoginWithoutPages(t *testing.T) {
 	if _, err := newApplication(t, c).Exchange(t.Context(), transaction, answer); err != nil {
 		t.Errorf("another process with the same secret: %v", err)
 	}
-	// What a strategy with the same secret has sealed belongs to its cookies.
+	// A transaction that a strategy with the same secret has sealed belongs to its
+	// cookies.
 	if _, err := e.Strategy.Application().Exchange(t.Context(), transaction, answer); testkit.ReasonOf(err) != "transaction_not_found" {
 		t.Errorf("a strategy: %v", err)
 	}
 }
 
-// TestRedirectURI: what is no redirect URI begins no login. A program without a base
-// URL may have any, an application with one has those below it.
+// TestRedirectURI: an invalid redirect URI starts no login. A program without a base
+// URL can have any, an application with one has those below it.
 func TestRedirectURI(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -139,8 +140,8 @@ func TestRedirectURI(t *testing.T) {
 	}
 }
 
-// TestStartSessionOfAnotherApplication: a session begins only with a login of the
-// strategy's own application, whose configuration has decided about it.
+// TestStartSessionOfAnotherApplication: a session starts only with a login of the
+// strategy's own application, whose configuration has checked it.
 func TestStartSessionOfAnotherApplication(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
@@ -168,7 +169,7 @@ func TestStartSessionOfAnotherApplication(t *testing.T) {
 	}
 }
 
-// TestEndpoint: other libraries get what they need.
+// TestEndpoint: other libraries get the fields they need.
 func TestEndpoint(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -188,7 +189,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// TestRevoke: a refresh token is revoked, and nothing else is asked for.
+// TestRevoke: the method revokes a refresh token, and sends no other request.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })
@@ -214,7 +215,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("no token: %v", err)
 	}
 	c := bare(e)
-	c.Domain = "https://" + testkit.TenantHost // as any provider, by discovery
+	c.Domain = "https://" + testkit.TenantHost // as for any provider, by discovery
 	e.Tenant.EditDiscovery(func(doc map[string]any) { doc["issuer"] = c.Domain; delete(doc, "revocation_endpoint") })
 	if err := newApplication(t, c).Revoke(t.Context(), "x"); !errors.Is(err, auth0.ErrGrantNotAllowed) {
 		t.Errorf("a provider without the endpoint: %v", err)
@@ -225,7 +226,8 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// TestStaticKeys: with keys of the configuration nothing is fetched, and they decide.
+// TestStaticKeys: the application uses the keys of the configuration, and fetches
+// none.
 func TestStaticKeys(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -267,8 +269,8 @@ func TestStaticKeys(t *testing.T) {
 	}
 }
 
-// TestOptionsWithoutBrowser: a login without a browser takes the options that mean
-// something there, and refuses the others.
+// TestOptionsWithoutBrowser: a login without a browser accepts the options that
+// apply there, and rejects the others.
 func TestOptionsWithoutBrowser(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)

@@ -182,7 +182,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestMessages: a mistake is told with what mends it.
+// TestMessages: an error names the mistake and the remedy.
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	type C = auth0.Config
@@ -212,7 +212,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestNewReportsEverything at once, each mistake as an error of its own.
+// TestNewReportsEverything: New returns all mistakes at once, each as its own
+// error.
 func TestNewReportsEverything(t *testing.T) {
 	t.Parallel()
 	_, err := auth0.New(auth0.Config{Leeway: -5, ResponseMode: "x", Scopes: []string{"a"}})
@@ -276,7 +277,7 @@ func TestNewAccepts(t *testing.T) {
 	}
 }
 
-// TestWarnings: what works but is questionable is in the log, and only there.
+// TestWarnings: a questionable setting that works is in the log, and only there.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for warning, edit := range map[string]func(*auth0.Config){
@@ -456,8 +457,8 @@ func TestOutgoingRequests(t *testing.T) {
 	}
 }
 
-// TestKeysOfAnotherDomain are refused: they would make one issuer's tokens good
-// for another.
+// TestKeysOfAnotherDomain: New rejects them, because they would make one issuer's
+// tokens valid for another.
 func TestKeysOfAnotherDomain(t *testing.T) {
 	t.Parallel()
 	s, err := auth0.New(testkit.GoodConfig())
@@ -475,7 +476,7 @@ func TestKeysOfAnotherDomain(t *testing.T) {
 	}
 }
 
-// TestConfigIsTheCallers: what happens to its slices after New changes nothing.
+// TestConfigIsTheCallers: changes to the caller's slices after New have no effect.
 func TestConfigIsTheCallers(t *testing.T) {
 	t.Parallel()
 	cfg := testkit.GoodConfig()
@@ -495,7 +496,7 @@ func TestConfigIsTheCallers(t *testing.T) {
 	}
 }
 
-// observe returns what a strategy does that its configuration decides.
+// observe returns the behavior of a strategy that its configuration decides.
 func observe(t *testing.T, s *auth0.Strategy) string {
 	t.Helper()
 	var out strings.Builder

@@ -3,7 +3,7 @@
 //
 //   - application: auth0.Application, made by NewApplication, without base URL, cookies
 //     and sessions.
-//   - config: the configuration that New and ConfigFromEnv accept, refuse and warn about.
+//   - config: the configuration that New and ConfigFromEnv accept, reject and warn about.
 //   - grants: password, second factors, passwordless, client credentials, token exchange,
 //     how an application authenticates, and the answers of Auth0 in testdata/tenant.
 //

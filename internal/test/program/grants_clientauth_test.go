@@ -38,18 +38,18 @@ import (
 )
 
 var (
-	// otherKey is one that the tenant does not know.
+	// otherKey is one that the tenant does not have.
 	otherKey = sync.OnceValue(func() *rsa.PrivateKey { return testkit.Must(rsa.GenerateKey(rand.Reader, 2048)) })
 )
 
 const rotatedSecret = "another-secret-SECRET+/ %:ä"
 
-// A way is a method, how both sides are set up for it, and what it shows.
+// A way is a method, the setup of both sides for it, and its credentials.
 type way struct {
 	name    string
 	config  func(*auth0.Config)
 	client  func(*testkit.TenantClient) // nil for the secret that there is
-	strange func(*testkit.TenantClient) // makes the tenant refuse it
+	strange func(*testkit.TenantClient) // makes the tenant reject it
 	shows   func(t *testing.T, where string, s testkit.Sent)
 }
 
@@ -129,7 +129,7 @@ func ways() []way {
 	}
 }
 
-var assertions sync.Map // jti, none of which may come twice
+var assertions sync.Map // each jti must be unique
 
 // checkAssertion reads an assertion without the help of any library.
 func checkAssertion(t *testing.T, raw, algorithm, kid, audience string) {
@@ -182,7 +182,7 @@ func checkAssertion(t *testing.T, raw, algorithm, kid, audience string) {
 	}
 }
 
-// eventually waits for what happens in the background.
+// eventually waits for work in the background.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 3000 {
@@ -248,8 +248,8 @@ func TestClientAuthentication(t *testing.T) {
 	}
 }
 
-// TestClientAuthenticationRefused: a tenant that does not believe us is no fault
-// of the visitor, and never their refusal, whatever the tenant calls it.
+// TestClientAuthenticationRefused: failed client authentication is neither the
+// visitor's fault nor a denial of access, whatever error code the tenant sends.
 func TestClientAuthenticationRefused(t *testing.T) {
 	t.Parallel()
 	for _, way := range ways() {
@@ -299,8 +299,8 @@ func TestClientAuthenticationRefused(t *testing.T) {
 	}
 }
 
-// TestClientAuthenticationRotates: what authenticates is replaced while the application runs, by
-// another of its kind or of another kind.
+// TestClientAuthenticationRotates: the credentials rotate while the application runs, to others
+// of the same kind or of another.
 func TestClientAuthenticationRotates(t *testing.T) {
 	t.Parallel()
 	var current atomic.Pointer[auth0.ClientAuthentication]
@@ -411,8 +411,8 @@ func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, errors.New("HSM is off")
 }
 
-// TestCredentialsFailInTheCallback: what is ours to repair does not cost the
-// person their login. They load the page again.
+// TestCredentialsFailInTheCallback: a fault of ours that can be repaired does not
+// cost the user the login. The user loads the page again.
 func TestCredentialsFailInTheCallback(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -482,8 +482,8 @@ func TestCredentialsFailInTheCallback(t *testing.T) {
 	}
 }
 
-// TestManagementCredentials: what they are of the Management API's own, and where
-// an assertion for it is good.
+// TestManagementCredentials: the credentials for the Management API alone, and the
+// audience of an assertion for it.
 func TestManagementCredentials(t *testing.T) {
 	t.Parallel()
 	const own = "acme-own.auth0.example"
@@ -510,7 +510,7 @@ func TestManagementCredentials(t *testing.T) {
 	}
 	checkAssertion(t, p.All(own + "/oauth/token")[0].Form.Get("client_assertion"), "RS256", "", "https://"+own+"/")
 
-	// A secret of its own goes with any method of the application.
+	// A separate secret works with any method of the application.
 	e, p = testkit.SignedInTapped(t, func(c *testkit.TenantClient) {
 		c.AuthMethod, c.Keys = "private_key_jwt", []testkit.ClientKey{{Algorithm: "RS256", Public: &testkit.ClientRSAKey().PublicKey}}
 	}, keyed, func(c *auth0.Config) {
@@ -528,7 +528,8 @@ func TestManagementCredentials(t *testing.T) {
 	e.Browser().MustLogin()
 }
 
-// TestMutualTLSNeedsAliases: it is known before the browser is sent away.
+// TestMutualTLSNeedsAliases: a missing alias is an error before the browser is
+// redirected.
 func TestMutualTLSNeedsAliases(t *testing.T) {
 	t.Parallel()
 	mtls := func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.MutualTLS() }
@@ -633,7 +634,7 @@ func selfSigned(t *testing.T, names ...string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{testkit.Must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))}, PrivateKey: key}
 }
 
-// TestES256Assertion: other providers take it, with signatures of a fixed size.
+// TestES256Assertion: other providers accept it, with signatures of a fixed size.
 func TestES256Assertion(t *testing.T) {
 	t.Parallel()
 	key := testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
@@ -798,8 +799,8 @@ func TestKeyFromEnv(t *testing.T) {
 	}
 }
 
-// TestClientAuthenticationDoesNotPrint: neither secrets nor keys nor assertions,
-// in any format, log or error.
+// TestClientAuthenticationDoesNotPrint: neither secrets nor keys nor assertions
+// show, in any format, log or error.
 func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	var forbidden []string
@@ -869,8 +870,8 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 	}
 }
 
-// TestNoRevocationEndpoint: a provider without one is no reason to complain at
-// each logout.
+// TestNoRevocationEndpoint: a provider without one causes no log line at each
+// logout.
 func TestNoRevocationEndpoint(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

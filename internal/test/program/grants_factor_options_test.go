@@ -12,9 +12,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestFactorKeepsTheLogin: what a login without a browser requires, and what it keeps
-// for the application, holds as well if the tenant asks for a second factor in between.
-// The MFA is used at once, and sealed between two pages.
+// TestFactorKeepsTheLogin: the requirements and the stored values of a login without a
+// browser also hold if the tenant requires a second factor in between. The MFA is used
+// at once, and sealed between two pages.
 func TestFactorKeepsTheLogin(t *testing.T) {
 	t.Parallel()
 	const organization = "org_ABCDEFGHIJKLMNOP"
@@ -114,8 +114,8 @@ func TestFactorKeepsValues(t *testing.T) {
 	}
 }
 
-// TestFactorTakesTime: a new authentication is one since the login began, and not since
-// the second factor.
+// TestFactorTakesTime: a new authentication must be newer than the start of the login,
+// and not than the second factor.
 func TestFactorTakesTime(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -46,9 +46,10 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-// TestDropToken: a token that an API rejects before its time, because the keys were
-// revoked or a scope was added, is replaced when the program drops it. Many callers with
-// that token cause one request. A token that is still good stays.
+// TestDropToken: an API can reject a token before it expires, because the keys were
+// revoked or a scope was added. The token is replaced when the program drops it.
+// Concurrent callers with that token share one request. A token that is still good
+// stays.
 func TestDropToken(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)

@@ -24,17 +24,17 @@ import (
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
-// The files of testdata/tenant are what Auth0 answers. Each sample is answered to
-// the library as it stands there, and what comes of it is in a table here. Where
-// the tenant of the tests can be brought to refuse the same, it must do so in the
-// same words. A sample without a row fails, and so does a row without a sample.
+// The files of testdata/tenant are answers of Auth0. Each sample is sent to the
+// library unchanged, and a table here has the result. If the tenant of the tests
+// can be made to send the same error, its words must be the same. A sample without
+// a row fails, and so does a row without a sample.
 
-// A sample is a refusal of Auth0's.
+// A sample is an error answer of Auth0.
 type sample struct {
 	Endpoint, When string
 	Status         json.RawMessage // a number, or a text where a browser is redirected
 	Headers        map[string]string
-	Body           json.RawMessage // an object, or a text that is no JSON
+	Body           json.RawMessage // an object, or a text that is not JSON
 }
 
 func (s sample) name() string { return s.Endpoint + ": " + s.When }
@@ -63,8 +63,8 @@ func readSample(t testing.TB, name string, out any) []byte {
 	return text
 }
 
-// where returns the endpoint that a sample is of, or nothing if it comes through
-// the browser.
+// where returns the endpoint of a sample, or nothing if it comes through the
+// browser.
 func (s sample) where() testkit.Endpoint {
 	for text, endpoint := range map[string]testkit.Endpoint{
 		"/oauth/token": testkit.TokenEndpoint, "any Authentication API": testkit.TokenEndpoint, "/userinfo": testkit.UserInfoEndpoint, "/api/v2": testkit.ManagementEndpoint, "/oauth/par": testkit.PAREndpoint,
@@ -119,12 +119,12 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A sampled is what comes of a sample.
+// A sampled is the result of a sample.
 type sampled struct {
 	endpoint, when string
-	// prepare returns what asks the tenant. It runs while nothing is wrong yet.
+	// prepare returns the call. It runs before the fault.
 	prepare func(*testkit.Env, *wire) func() error
-	// provoke brings the tenant to refuse by itself. Nil: it is not known how.
+	// provoke makes the tenant send the error itself. Nil means that no way is known.
 	provoke func(*testkit.Env)
 	// vague: the sample leaves out some of the words.
 	vague  bool
@@ -150,7 +150,7 @@ func sampledRefusals() []sampled {
 	client := func(edit func(*testkit.TenantClient)) func(*testkit.Env) {
 		return func(e *testkit.Env) { e.EditClient(edit) }
 	}
-	nothing := func(*testkit.Env) {} // what is asked for is refused anyway
+	nothing := func(*testkit.Env) {} // the request is rejected anyway
 	blocked := user(func(u *testkit.TenantUser) { u.Blocked = true })
 	denied := user(func(u *testkit.TenantUser) { u.DenyReason = "<reason>" })
 	protected := func(how string) func(*testkit.Env) { return user(func(u *testkit.TenantUser) { u.Protection = how }) }
@@ -278,7 +278,7 @@ func sampledRefusals() []sampled {
 	}
 }
 
-// notOffered are samples of what the library has no part in.
+// notOffered are samples of flows that the library does not have.
 var notOffered = map[string]string{
 	"POST /bc-authorize: unknown user":       "nothing asks for a login on another device",
 	"POST /bc-authorize: scope lacks openid": "nothing asks for a login on another device",
@@ -288,7 +288,7 @@ var notOffered = map[string]string{
 	"GET /authorize: redirect_uri not allowed: HTML page, never a redirect": "the person stays at the tenant",
 }
 
-// What asks the tenant.
+// The calls to the tenant.
 
 func password(edit ...func(*testkit.PasswordLogin)) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, _ *wire) func() error {
@@ -315,7 +315,7 @@ func own(audience string, scopes ...string) func(*testkit.Env, *wire) func() err
 	}
 }
 
-// login is a login in the browser, of which w keeps the redirect.
+// login is a login in the browser, whose redirect w keeps.
 func login(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
 	return func(e *testkit.Env, w *wire) func() error {
 		return func() error {
@@ -455,7 +455,7 @@ func listed(opts ...auth0.LoginOption) func(*testkit.Env, *wire) func() error {
 	}
 }
 
-// newSampleEnv is an application that may do everything that there is a sample of.
+// newSampleEnv is an application with every permission that a sample needs.
 func newSampleEnv(t testing.TB) (*testkit.Env, *wire) {
 	w := &wire{}
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) {
@@ -516,7 +516,7 @@ func TestSampledRefusals(t *testing.T) {
 	}
 }
 
-// check compares the error with what the row wants.
+// check compares the error with the row.
 func (row sampled) check(t *testing.T, err error, s sample) {
 	t.Helper()
 	if row.reason == "management" {
@@ -540,7 +540,7 @@ func (row sampled) check(t *testing.T, err error, s sample) {
 	if (got.MFA() != nil) != (row.reason == "mfa_required") {
 		t.Errorf("MFA is %v", got.MFA())
 	}
-	// Of the tenant's words nothing is for visitors.
+	// The page for visitors has none of the tenant's words.
 	for _, name := range []string{"error_description", "message"} {
 		if words := s.member(name); words != "" && strings.Contains(got.Description, words) {
 			t.Errorf("visitors see %q", got.Description)
@@ -560,7 +560,7 @@ func (row sampled) checkManagement(t *testing.T, err error, s sample) {
 	}
 }
 
-// compare says how the tenant of the tests answers in other words than Auth0.
+// compare reports where the tenant of the tests answers in other words than Auth0.
 func (row sampled) compare(t *testing.T, s sample, w *wire) {
 	t.Helper()
 	if s.where() != "" && w.status != s.status() {
@@ -688,7 +688,7 @@ func TestSampledTokens(t *testing.T) {
 	}{
 		{"authorization_code_openid_offline", byLogin, nil, false, ""},
 		{"authorization_code_no_scope", byGrant, nil, true, ""},
-		{"authorization_code_no_scope", byLogin, nil, true, "tenant_answer"}, // who it is, nobody says
+		{"authorization_code_no_scope", byLogin, nil, true, "tenant_answer"}, // the answer names no user
 		{"client_credentials", byOwn, nil, false, ""},
 		{"client_credentials", byOwn, nil, true, ""},
 		{"client_credentials", byGrant, nil, true, ""},
@@ -741,8 +741,8 @@ func TestSampledTokens(t *testing.T) {
 					}
 				}
 				for name := range answered {
-					// What a sample may leave out: the scope that was asked for, and ID token
-					// and refresh token if that did not have them.
+					// Members that a sample may leave out: the requested scope, and the ID token
+					// and the refresh token if the scope did not have them.
 					if want[name] == nil && !slices.Contains([]string{"scope", "id_token", "refresh_token"}, name) {
 						t.Errorf("Auth0 does not send %s", name)
 					}
@@ -772,7 +772,7 @@ func TestSampledTokens(t *testing.T) {
 	}
 }
 
-// TestSampleFiles: the other files, each answered to what asks for it.
+// TestSampleFiles: the other files, each answered to its request.
 func TestSampleFiles(t *testing.T) {
 	t.Parallel()
 	answered := func(e *testkit.Env, endpoint testkit.Endpoint, status int, bodies ...[]byte) {

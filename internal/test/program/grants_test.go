@@ -77,7 +77,7 @@ func TestPasswordLogin(t *testing.T) {
 	}
 }
 
-// TestPasswordRefusals: the tenant's own refusals, as the emulator makes them.
+// TestPasswordRefusals: the tenant's own errors, as the emulator sends them.
 func TestPasswordRefusals(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
@@ -141,8 +141,8 @@ func TestPasswordRefusals(t *testing.T) {
 	}
 }
 
-// TestGrantErrors: what Auth0 is known to answer, and what becomes of it. The
-// bodies are Auth0's own.
+// TestGrantErrors: known answers of Auth0, and the errors they become. The bodies
+// are Auth0's own.
 func TestGrantErrors(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
@@ -190,7 +190,7 @@ func TestGrantErrors(t *testing.T) {
 		{"page of the edge", 403, "", `<!DOCTYPE html><html>`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "server_error"}},
 		{"endpoint off", 404, "", `{"error":"endpoint_disabled"}`, auth0.Error{Status: 500, Reason: "grant_not_allowed", Code: "endpoint_disabled"}},
 		{"method", 405, "", `{"error":"method_not_allowed"}`, auth0.Error{Status: 502, Reason: "tenant_answer", Code: "method_not_allowed"}},
-		// Whoever is out of order refuses nobody.
+		// An outage is not a denial.
 		{"known code of one out of order", 503, "", `{"error":"invalid_grant"}`, auth0.Error{Status: 503, Reason: "tenant_unavailable", Code: "invalid_grant"}},
 		{"Action, as an error of the tenant", 500, "", `{"error":"access_denied"}`, auth0.Error{Status: 403, Reason: "authorization_denied", Code: "access_denied"}},
 		{"known code of one in distress", 429, "7", `{"error":"invalid_grant"}`, auth0.Error{Status: 503, Reason: "tenant_unavailable", Code: "invalid_grant", RetryAfter: 7 * time.Second}},
@@ -224,7 +224,8 @@ func TestGrantErrors(t *testing.T) {
 	}
 }
 
-// TestGrantedIDToken: an ID token is believed no more than one of the callback.
+// TestGrantedIDToken: an ID token of a grant is checked as strictly as one of the
+// callback.
 func TestGrantedIDToken(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
@@ -264,7 +265,7 @@ func TestGrantedIDToken(t *testing.T) {
 	}
 	e.Tenant.EditTokenResponse(nil)
 
-	// What every login has to show, a grant has to, too.
+	// A grant must satisfy every check of a login.
 	for reason, edit := range map[string]func(*auth0.Config){
 		"invalid_acr":   func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithRequiredACR("strong")} },
 		"invalid_claim": func(c *auth0.Config) { c.LoginOptions = []auth0.LoginOption{auth0.WithOrganization("acme-eu")} },
@@ -300,8 +301,7 @@ func TestStartSessionRefuses(t *testing.T) {
 	}
 }
 
-// TestFactors: every second factor, with the MFA sealed on the way as it is
-// between two pages.
+// TestFactors: every second factor, with the MFA sealed as between two pages.
 func TestFactors(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t)
@@ -522,8 +522,8 @@ func TestRefreshWithFactor(t *testing.T) {
 				t.Errorf("another browser got %q", body)
 			}
 			b.Page("/token")
-			// The factor is for the session whose refresh it was, and for no other of
-			// the same user.
+			// The factor is for the session of the refresh, and for no other of the same
+			// user.
 			elsewhere := e.Browser().MustLogin()
 			if body := elsewhere.Page("/otp").Body; !strings.Contains(body, "has ended") || !elsewhere.LoggedIn() {
 				t.Errorf("another session of the same user got %q", body)
@@ -626,11 +626,12 @@ func TestPasswordless(t *testing.T) {
 	}
 }
 
-// TestPasswordlessLink: the link ends in the callback, and only in the browser
-// that has asked for it.
+// TestPasswordlessLink: the link ends in the callback, and only in the browser that
+// requested it.
 func TestPasswordlessLink(t *testing.T) {
 	t.Parallel()
-	// A link is never pushed: what a mail refers to must be good when it is read.
+	// The request of a link is never pushed: a URL in an email must work when the user
+	// reads it.
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.PushedAuthorizationRequests = true })
 	if err := e.Tenant.LogIn(""); err != nil {
 		t.Fatal(err)
@@ -739,7 +740,7 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
-// TestClientCredentialsRenewal: the next token is got while the last is good.
+// TestClientCredentialsRenewal: the next token is requested while the last is good.
 func TestClientCredentialsRenewal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -795,7 +796,7 @@ func TestExchangeToken(t *testing.T) {
 		t.Errorf("got %v, %v", l, err)
 	}
 
-	// What a login asks for cannot be said twice, and openid is always asked for.
+	// A login's own parameters cannot be repeated, and openid is always requested.
 	again := auth0.TokenExchange{SubjectToken: legacy.SubjectToken, SubjectTokenType: testkit.LegacyToken}
 	for _, name := range []string{"scope", "audience"} {
 		again.Extra = url.Values{name: {"x"}}
@@ -807,7 +808,7 @@ func TestExchangeToken(t *testing.T) {
 	if _, err := e.Strategy.Application().LoginWithToken(ctx, again); err != nil || e.Tenant.LastTokenRequest().Get("scope") != "openid email" {
 		t.Errorf("got %v, scope %q", err, e.Tenant.LastTokenRequest().Get("scope"))
 	}
-	// A login to one organization is none to another.
+	// A login to one organization does not count as one to another.
 	again.Organization = "org_one"
 	e.Tenant.EditIDToken(testkit.Claim("org_id", "org_one"))
 	if l, err := e.Strategy.Application().LoginWithToken(ctx, again); err != nil || l.User.OrgID != "org_one" {
@@ -1005,8 +1006,8 @@ func TestUserInfo(t *testing.T) {
 	}
 }
 
-// TestGrantsHideSecrets: nothing that was secret in any grant is in a log, an
-// error or a formatted value.
+// TestGrantsHideSecrets: no secret of any grant is in a log, an error or a
+// formatted value.
 func TestGrantsHideSecrets(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedInForGrants(t, func(c *auth0.Config) { c.Scopes = []string{"openid", "offline_access"} })

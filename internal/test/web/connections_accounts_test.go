@@ -22,7 +22,7 @@ import (
 const accountAudience = "https://" + testkit.TenantHost + "/me/"
 
 // An accountEnv has a route that connects accounts, and pages that list them,
-// take them back, and ask for a token.
+// disconnect them, and request a token.
 type accountEnv struct {
 	*testkit.Env
 	clock    *testkit.Clock // of the tenant
@@ -73,8 +73,8 @@ func newAccountEnv(t *testing.T, edit ...func(*auth0.Config)) *accountEnv {
 	return e
 }
 
-// observe notes a request to the My Account API, and lets the tenant answer, or
-// a test, for what the tenant never says.
+// observe notes a request to the My Account API. The tenant answers, or a test with
+// an answer that the tenant never sends.
 func (e *accountEnv) observe(r *http.Request, inner http.RoundTripper) (*http.Response, error) {
 	request := strings.TrimSuffix(r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/me/v1/connected-accounts/"), "?")
 	var text []byte
@@ -98,7 +98,7 @@ func (e *accountEnv) observe(r *http.Request, inner http.RoundTripper) (*http.Re
 	})}.RoundTrip(r)
 }
 
-// says makes one request be answered so, as the tenant would not.
+// says sets the answer to one request, which the tenant would not send.
 func (e *accountEnv) says(request, answer string) {
 	e.answer = func(got string) string {
 		if got == request {
@@ -120,8 +120,8 @@ func press(b *testkit.Browser, path string, header ...string) *testkit.Response 
 	return b.Do("POST", path, nil, append([]string{"Origin", testkit.AppURL, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html"}, header...)...)
 }
 
-// begun begins to connect an account, has the person agree at the tenant, and
-// returns the URL that the browser comes back to.
+// begun starts to connect an account, has the user agree at the tenant, and returns
+// the callback URL of the browser.
 func (e *accountEnv) begun(b *testkit.Browser, path string) *url.URL {
 	e.T.Helper()
 	resp := press(b, path)
@@ -135,7 +135,7 @@ func (e *accountEnv) begun(b *testkit.Browser, path string) *url.URL {
 	return back
 }
 
-// connect goes all the way.
+// connect connects an account, from the form to the callback.
 func (e *accountEnv) connect(b *testkit.Browser) {
 	e.T.Helper()
 	if resp := b.Callback(e.begun(b, "/connect?connection=google-oauth2")); resp.Status != 303 {
@@ -143,7 +143,7 @@ func (e *accountEnv) connect(b *testkit.Browser) {
 	}
 }
 
-// TestConnectAccount goes there and back, and further.
+// TestConnectAccount connects an account and uses it.
 func TestConnectAccount(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*auth0.Config){"cookies": func(*auth0.Config) {}, "store": func(c *auth0.Config) { c.Store = auth0.NewMemoryStore(10) }} {
@@ -195,7 +195,7 @@ func TestConnectAccount(t *testing.T) {
 	}
 }
 
-// TestConnectAccountByForm is the button on a page.
+// TestConnectAccountByForm presses the button on a page.
 func TestConnectAccountByForm(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -209,7 +209,7 @@ func TestConnectAccountByForm(t *testing.T) {
 	}
 }
 
-// TestConnectAccountReturns nowhere else.
+// TestConnectAccountReturns to no other site.
 func TestConnectAccountReturns(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -227,7 +227,7 @@ func s256(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// TestConnectAccountRefused: what begins nothing.
+// TestConnectAccountRefused: requests that start nothing.
 func TestConnectAccountRefused(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -265,7 +265,7 @@ func TestConnectAccountRefused(t *testing.T) {
 		t.Errorf("requests %q", e.requests)
 	}
 
-	// What the tenant refuses. The log says why, and nobody else is told.
+	// Errors of the tenant. The log has the cause, and the page does not.
 	client := func(edit func(*testkit.TenantClient)) func() {
 		return func() {
 			if err := e.Tenant.EditClient(testkit.ClientID, edit); err != nil {
@@ -294,7 +294,7 @@ func TestConnectAccountRefused(t *testing.T) {
 			}), "google-oauth2", 502, "create:me:connected_accounts"},
 		{"no policy", client(func(c *testkit.TenantClient) { c.RefreshTokenPolicies = nil }), func() {}, "google-oauth2", 502, "refresh token policies"},
 	} {
-		b := e.Browser().MustLogin() // no token is kept from the row before
+		b := e.Browser().MustLogin() // no token is cached from the row before
 		*e.Log = testkit.Log{}
 		tt.break_()
 		resp := press(b, "/connect?connection="+tt.connection)
@@ -316,8 +316,8 @@ func TestConnectAccountRefused(t *testing.T) {
 	}
 }
 
-// TestConnectAccountMisled: answers that no tenant gives, and where a browser
-// must not be sent.
+// TestConnectAccountMisled: answers that no tenant sends, and URLs to which a
+// browser must not be redirected.
 func TestConnectAccountMisled(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -335,15 +335,15 @@ func TestConnectAccountMisled(t *testing.T) {
 			t.Errorf("%s: %d", answer, resp.Status)
 		}
 	}
-	// Something before the API may answer in a way of its own.
+	// A proxy in front of the API can answer in another format.
 	e.says("POST connect", `403 {"error":"odd_error","error_description":"an odd text"}`)
 	if press(b, "/connect?connection=google-oauth2"); !strings.Contains(e.Log.String(), "odd_error") || !strings.Contains(e.Log.String(), "an odd text") {
 		t.Errorf("log\n%s", e.Log)
 	}
 }
 
-// TestConnectAccountOnHosts: an account is connected on the host where that was
-// begun, if it is one of the application's.
+// TestConnectAccountOnHosts: an account is connected on the host where the request
+// started, if it is one of the application's.
 func TestConnectAccountOnHosts(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.example"} })
@@ -360,7 +360,7 @@ func TestConnectAccountOnHosts(t *testing.T) {
 	}
 }
 
-// TestConnectAccountComesBack in all the ways that are no success; the session
+// TestConnectAccountComesBack has all the callbacks without success; the session
 // stays.
 func TestConnectAccountComesBack(t *testing.T) {
 	t.Parallel()
@@ -369,7 +369,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 	const late = 300
 	for _, tt := range []struct {
 		why    string
-		before func() // the person goes to the tenant
+		before func() // the user goes to the tenant
 		edit   func(url.Values)
 		after  func()
 		status int
@@ -412,7 +412,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		}
 	}
 
-	// What was connected already is connected.
+	// An account that is already connected is a success.
 	b := e.Browser().MustLogin()
 	e.connect(b)
 	e.connect(b)
@@ -420,7 +420,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		t.Errorf("%v, %+v", e.err, e.list)
 	}
 
-	// Somebody else has logged in meanwhile.
+	// Another user has logged in meanwhile.
 	back := e.begun(b, "/connect?connection=google-oauth2")
 	e.SignInAtTenant("bob@acme.example")
 	b.Login("/auth/login?prompt=login")
@@ -432,7 +432,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 	if b.Page("/accounts"); e.err != nil || len(e.list) != 0 {
 		t.Errorf("Bob has %+v, %v", e.list, e.err)
 	}
-	// Another browser, and one that has logged out.
+	// Another browser, and one without a session after a logout.
 	back = e.begun(b, "/connect?connection=google-oauth2")
 	if resp := e.Browser().Callback(back); resp.Status != 400 {
 		t.Errorf("another browser: %d", resp.Status)
@@ -445,7 +445,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 	if resp := b.Callback(back); resp.Status != 401 {
 		t.Errorf("logged out: %d", resp.Status)
 	}
-	// Another login, after which there is no token for this any more.
+	// Another login, after which the session has no token for this any more.
 	e.SignInAtTenant("ada@acme.example")
 	b = e.Browser().MustLogin()
 	back = e.begun(b, "/connect?connection=google-oauth2")
@@ -461,7 +461,7 @@ func TestConnectAccountComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The answer to a login is none to this, nor the other way round.
+	// The answer to a login does not complete this, nor the other way round.
 	b = e.Browser().MustLogin()
 	login := b.Begin("/auth/login?prompt=login").Query().Get("state")
 	if resp := b.Callback(testkit.Must(url.Parse(testkit.AppURL + "/connect?connect_code=x&state=" + login))); resp.Status != 400 {
@@ -473,8 +473,8 @@ func TestConnectAccountComesBack(t *testing.T) {
 	}
 }
 
-// TestConnectAccountAgain: what the tenant could not answer can be loaded again, and what
-// was refused says so again.
+// TestConnectAccountAgain: after an outage of the tenant the page can be loaded again.
+// After an error of the tenant it shows the error again.
 func TestConnectAccountAgain(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -497,8 +497,8 @@ func TestConnectAccountAgain(t *testing.T) {
 	}
 }
 
-// TestConnectAccountAfterLogin: whose session has ended meanwhile logs in, and
-// the account is connected then.
+// TestConnectAccountAfterLogin: a user whose session has ended meanwhile logs in,
+// and then the account is connected.
 func TestConnectAccountAfterLogin(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -593,8 +593,8 @@ func TestConnectedAccounts(t *testing.T) {
 	}
 }
 
-// TestDisconnectAccount takes back all accounts of a connection, and says which
-// remain.
+// TestDisconnectAccount disconnects all accounts of a connection, and reports which
+// ones remain.
 func TestDisconnectAccount(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)
@@ -625,7 +625,7 @@ func TestDisconnectAccount(t *testing.T) {
 	if want := []string{"GET accounts?connection=google-oauth2&take=20", "DELETE accounts/" + ids[0], "DELETE accounts/" + ids[1], "DELETE accounts/" + ids[2]}; !slices.Equal(e.requests, want) {
 		t.Errorf("requests %q", e.requests)
 	}
-	// Somebody is faster: it is gone, which is what was wanted.
+	// Another request was faster: the account is disconnected, as requested.
 	e.says("DELETE accounts/"+ids[1], `404 {"type":"https://auth0.com/api-errors#A0E-404-0001","title":"Not Found","status":404}`)
 	if b.Page("/disconnect?connection=google-oauth2"); e.err != nil {
 		t.Errorf("gone already: %v", e.err)
@@ -651,8 +651,8 @@ func TestDisconnectAccount(t *testing.T) {
 	}
 }
 
-// TestAccountsWantAnotherLogin: when the My Account API wants another login, the login
-// route begins one, although the session has a refresh token.
+// TestAccountsWantAnotherLogin: when the My Account API requires another login, the
+// login route starts one, although the session has a refresh token.
 func TestAccountsWantAnotherLogin(t *testing.T) {
 	t.Parallel()
 	const denied = `403 {"error":"access_denied"}`
@@ -700,7 +700,7 @@ func TestAccountsWantAnotherLogin(t *testing.T) {
 	}
 }
 
-// TestDisconnectAndStoreFails: two things go wrong, and both are told.
+// TestDisconnectAndStoreFails: two operations fail, and the error reports both.
 func TestDisconnectAndStoreFails(t *testing.T) {
 	t.Parallel()
 	store := testkit.NewWatchedStore()
@@ -726,8 +726,8 @@ func TestDisconnectAndStoreFails(t *testing.T) {
 	}
 }
 
-// TestAccountsForgetTokens: a token that the session has is not used any more
-// when its account is disconnected, or connected anew.
+// TestAccountsForgetTokens: a token of the session is not used any more when its
+// account is disconnected, or connected anew.
 func TestAccountsForgetTokens(t *testing.T) {
 	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
@@ -776,7 +776,7 @@ func TestAccountsForgetTokens(t *testing.T) {
 	})
 }
 
-// TestDisconnectKeepsData: what the same response has saved before stays.
+// TestDisconnectKeepsData: data that the same response has saved before stay.
 func TestDisconnectKeepsData(t *testing.T) {
 	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
@@ -801,8 +801,8 @@ func TestDisconnectKeepsData(t *testing.T) {
 	})
 }
 
-// TestConnectBelowAPrefix: the answer comes to the path that was asked for, and not to
-// the one that a router has made of it.
+// TestConnectBelowAPrefix: the answer comes to the path of the request, and not to the
+// path that a router has made of it.
 func TestConnectBelowAPrefix(t *testing.T) {
 	t.Parallel()
 	e := newAccountEnv(t)

@@ -56,8 +56,7 @@ func TestGetConnections(t *testing.T) {
 	}
 }
 
-// TestConnectionsLogIn: what a page shows leads to a login with that
-// connection.
+// TestConnectionsLogIn: each button of a page leads to a login with its connection.
 func TestConnectionsLogIn(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -81,8 +80,8 @@ func TestConnectionsLogIn(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreCached: a page view costs no request, a herd costs one, and
-// every five minutes one is made in the background.
+// TestConnectionsAreCached: a page view costs no request, and concurrent page views
+// cost one. Every five minutes a request in the background refreshes the list.
 func TestConnectionsAreCached(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +115,7 @@ func TestConnectionsAreCached(t *testing.T) {
 		if m, tok := e.Tenant.Calls(testkit.ManagementEndpoint), e.Tenant.Calls(testkit.TokenEndpoint); m != 2 || tok != 1 {
 			t.Errorf("after five minutes %d list requests, %d token requests; want 2 and 1", m, tok)
 		}
-		// A day later another token is needed.
+		// A day later the token has expired.
 		time.Sleep(25 * time.Hour)
 		e.Strategy.GetConnections(t.Context())
 		synctest.Wait()
@@ -127,8 +126,8 @@ func TestConnectionsAreCached(t *testing.T) {
 	})
 }
 
-// TestConnectionsStale: while the tenant does not answer, or has had enough, the
-// last list serves for a day, and the log says why.
+// TestConnectionsStale: while the tenant does not answer, or limits requests,
+// GetConnections returns the last list for a day, and the log has the cause.
 func TestConnectionsStale(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{429, 500, 403} {
@@ -162,8 +161,8 @@ func TestConnectionsStale(t *testing.T) {
 	}
 }
 
-// TestConnectionsUnavailable: without any list, the error says what to do, and
-// asking again does not bother the tenant.
+// TestConnectionsUnavailable: without a list, the error has the remedy, and another
+// call sends no request to the tenant.
 func TestConnectionsUnavailable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -225,7 +224,7 @@ func TestConnectionsUnavailable(t *testing.T) {
 					t.Errorf("%s: the error does not say %q there: %v", tt.why, want, err)
 				}
 			}
-			// There is one remedy, for the cause.
+			// Each cause has one remedy.
 			if strings.Contains(strings.ReplaceAll(rest, "text/plain; charset", ""), "; ") || len(tt.want) < 3 && strings.Contains(err.Error(), "dashboard") && !strings.Contains(err.Error(), "AUTH0_CLIENT_SECRET") {
 				t.Errorf("%s: the error has another remedy: %v", tt.why, err)
 			}
@@ -243,8 +242,8 @@ func TestConnectionsUnavailable(t *testing.T) {
 	}
 }
 
-// TestUnavailableIsLoggedOnce: what the owner of the site has to correct is logged once,
-// however many pages are shown, and again when the cause changes.
+// TestUnavailableIsLoggedOnce: a mistake that the site's administrator must correct is
+// logged once, however many pages are shown, and again when the cause changes.
 func TestUnavailableIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -319,8 +318,8 @@ func TestLongLists(t *testing.T) {
 	}
 }
 
-// TestSlowManagementAPI: a page waits no longer than its own patience, and a
-// call no longer than three seconds.
+// TestSlowManagementAPI: a page waits no longer than its own deadline, and a call
+// no longer than three seconds.
 func TestSlowManagementAPI(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -344,7 +343,7 @@ func TestSlowManagementAPI(t *testing.T) {
 	})
 }
 
-// TestTokenIsReplacedOnce: a token that the API refuses is fetched anew, once.
+// TestTokenIsReplacedOnce: a token that the API rejects is fetched anew, once.
 func TestTokenIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -390,7 +389,7 @@ func TestConnectionPages(t *testing.T) {
 	}
 }
 
-// TestWhatIsAButton, from answers as the Management API gives them.
+// TestWhatIsAButton has answers as the Management API sends them.
 func TestWhatIsAButton(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ why, connection, want string }{
@@ -441,8 +440,7 @@ func TestWhatIsAButton(t *testing.T) {
 	}
 }
 
-// TestOptionsHoldSecrets: what else the API sends is not to be found in what we
-// give out.
+// TestOptionsHoldSecrets: results of ours contain no other field of the API.
 func TestOptionsHoldSecrets(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -459,7 +457,7 @@ func TestOptionsHoldSecrets(t *testing.T) {
 func TestStaticConnections(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
-		c.HTTPClient = &http.Client{Transport: testkit.Hosts{}} // nobody is there
+		c.HTTPClient = &http.Client{Transport: testkit.Hosts{}} // no host answers
 		c.Connections = []auth0.Connection{
 			{Name: "z", Strategy: "samlp", DisplayName: "Zed", IconURL: "https://cdn.example/z.svg", DomainAliases: []string{" Zed.Example", "zed.example"}},
 			{Name: "google-oauth2", Strategy: "google-oauth2", LoginURL: "/ignored"},
@@ -502,7 +500,7 @@ func TestClientFile(t *testing.T) {
 	if c, ok, err := e.Strategy.ConnectionForEmail(t.Context(), "x@customer.co.uk"); err != nil || !ok || c.Name != "customer-saml" {
 		t.Errorf("by e-mail: %+v, %v, %v", c, ok, err)
 	}
-	// Not asked for, not read.
+	// A field that was not requested is not read.
 	e = testkit.SignedIn(t)
 	e.Tenant.Fail(testkit.ManagementEndpoint, 403)
 	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || e.Tenant.Calls(testkit.ClientFileEndpoint) != 0 {
@@ -595,16 +593,16 @@ func TestOrganizationConnections(t *testing.T) {
 	if _, err := e.Strategy.GetConnections(t.Context(), auth0.WithOrganization("nobody")); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("unknown organization: %v", err)
 	}
-	// Its link is taken by the login route, although the application's own list
-	// has no such button.
+	// The login route accepts its link, although the application's own list has no
+	// button for it.
 	u := e.Browser().Begin("/auth/login?connection=customer-saml&organization=umbrella")
 	if q := u.Query(); q.Get("connection") != "customer-saml" || q.Get("organization") != "umbrella" {
 		t.Errorf("sent with %v", q)
 	}
 }
 
-// TestOtherTenantDomain: with a custom domain, the Management API is asked at
-// the tenant's own.
+// TestOtherTenantDomain: with a custom domain, requests to the Management API go to
+// the tenant's own domain.
 func TestOtherTenantDomain(t *testing.T) {
 	t.Parallel()
 	own, err := testkit.NewTenant(testkit.TenantConfig{Host: "own.auth0.example"})
@@ -637,7 +635,8 @@ func TestOtherTenantDomain(t *testing.T) {
 	e.Browser().MustLogin()
 }
 
-// TestNoManagementAPI: another provider is not asked for something it cannot have.
+// TestNoManagementAPI: another provider gets no request for an API that it does not
+// have.
 func TestNoManagementAPI(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Domain = "https://acme.auth0.example" })
@@ -646,8 +645,8 @@ func TestNoManagementAPI(t *testing.T) {
 	}
 }
 
-// TestConnectionParameter: the login route takes a connection if it may be one.
-// It asks nobody.
+// TestConnectionParameter: the login route accepts a possible name of a connection,
+// without a request to the tenant.
 func TestConnectionParameter(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -663,7 +662,7 @@ func TestConnectionParameter(t *testing.T) {
 	}
 }
 
-// TestConnectionTextsAreData: a name that is markup stays text on a page.
+// TestConnectionTextsAreData: a name with markup stays text on a page.
 func TestConnectionTextsAreData(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

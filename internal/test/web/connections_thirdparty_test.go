@@ -13,7 +13,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/management"
 )
 
-// A pictor is a third party: a provider that Auth0 has no connection for, with
+// A pictor is a third party: a provider without a ready connection of Auth0, with
 // an API.
 type pictor struct{ t *testing.T }
 
@@ -33,9 +33,9 @@ func (p pictor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestCustomConnection goes all the way, with redirects and in a pop-up: a
-// connection that is made, a login with it, the account there that is connected,
-// and a call to the third party with the token that the person has there.
+// TestCustomConnection, with redirects and in a pop-up: a new connection, a login
+// with it, the account there that is connected, and a call to the third party with
+// the user's token.
 func TestCustomConnection(t *testing.T) {
 	t.Parallel()
 	third := testkit.Hosts{"pictor.example": pictor{t}}
@@ -91,8 +91,7 @@ func TestCustomConnection(t *testing.T) {
 			t.Errorf("redirect: %d %s", resp.Status, resp.Body)
 		}
 		photos = ""
-		// Who has logged in first has connected nothing yet, and is remembered the
-		// second time.
+		// A login alone connects no account.
 		if b.Page("/photos"); !strings.Contains(path, "popup") {
 			if !errors.Is(failed, auth0.ErrNotConnected) {
 				t.Errorf("a login alone: %v, photos %q", failed, photos)
@@ -116,5 +115,5 @@ func TestCustomConnection(t *testing.T) {
 	}
 }
 
-// follow goes on at the tenant until it sends the browser elsewhere.
+// follow goes on at the tenant until a redirect leaves it.
 func follow(e *testkit.Env, u *url.URL) *url.URL { return e.Browser().AtTenant(u) }

@@ -12,7 +12,7 @@
 //   - connections: the list of connections and its cache, accounts that a user connects,
 //     and custom OAuth2 connections, from their creation to a request with the user's
 //     token.
-//   - guards: the rules that all guards and all refusals share, on pages and on APIs: the
+//   - guards: the rules that all guards and all rejections share, on pages and on APIs: the
 //     one principal of a request or a context, errors of functions of the application.
 //   - proofs: tokens bound to a key of the application (DPoP): logins, refreshes, grants,
 //     calls of APIs.

@@ -21,7 +21,7 @@ var (
 	turboForm   = append(append([]string{}, fetched...), "Accept", "text/vnd.turbo-stream.html, text/html, application/xhtml+xml", "Referer", testkit.AppURL+"/form?x=1")
 )
 
-// TestFormWithoutSession: a person who has posted a form reads that it was not sent,
+// TestFormWithoutSession: a user who has posted a form reads that it was not sent,
 // and how to go on. The link of the page leads to a login that works, in another tab,
 // and after it the same form is accepted.
 func TestFormWithoutSession(t *testing.T) {
@@ -82,7 +82,7 @@ func TestScriptsWithoutSession(t *testing.T) {
 			}
 		}
 	}
-	// So is a session whose access token has expired.
+	// A session whose access token has expired gets the same answers.
 	e.Mux.HandleFunc("/tokens", func(w http.ResponseWriter, r *http.Request) {
 		e.Strategy.WriteError(w, r, fmt.Errorf("call: %w", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired", Description: "log in again to continue"}))
 	})
@@ -92,12 +92,12 @@ func TestScriptsWithoutSession(t *testing.T) {
 	if resp := e.Browser().Do("POST", "/tokens", nil, posted...); resp.Status != 401 || resp.Title() != "You need to log in" || resp.Links()["Log in in a new tab"] == "" {
 		t.Errorf("expired token, form: %d %s", resp.Status, resp.Body)
 	}
-	// The page that was open is where the login of htmx ends.
+	// A login of htmx ends at the page that was open.
 	b := e.Browser()
 	if to := b.Login(b.Do("POST", "/any", nil, htmx...).Header.Get("HX-Redirect")).Header.Get("Location"); to != "/open?tab=2" {
 		t.Errorf("htmx: the login ends at %q", to)
 	}
-	// Who is logged in but not allowed is told so in the same forms, and not to log in.
+	// A user without access gets the same forms of an answer, but no login.
 	e.Mux.Handle("/boss", e.Strategy.RequireUser(func(auth0.User) bool { return false })(http.NotFoundHandler()))
 	b = b.Env.Browser().MustLogin()
 	for why, header := range map[string][]string{"htmx": htmx, "fetch": fetched, "form of Turbo": turboForm} {
@@ -107,8 +107,8 @@ func TestScriptsWithoutSession(t *testing.T) {
 	}
 }
 
-// TestErrorHandlerAnswersEverybody: people and scripts, with the headers that are there
-// for it to keep or to change.
+// TestErrorHandlerAnswersEverybody: the handler answers users and scripts, and can keep
+// or change the headers.
 func TestErrorHandlerAnswersEverybody(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -139,7 +139,7 @@ func TestErrorHandlerAnswersEverybody(t *testing.T) {
 			t.Errorf("%s: %d %v %q, want %q", tt.why, resp.Status, resp.Header, resp.Body, tt.want)
 		}
 	}
-	// A handler that writes nothing leaves the answer to the library.
+	// If a handler writes nothing, the library answers.
 	e = testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, _ *auth0.Error) {
 			if strings.Contains(r.Header.Get("Accept"), "text/html") {
@@ -154,7 +154,7 @@ func TestErrorHandlerAnswersEverybody(t *testing.T) {
 	if resp := e.Browser().Do("GET", "/any", nil, fetched...); resp.Status != 401 || resp.Body != `{"error":"login_required","error_description":"log in to continue"}` {
 		t.Errorf("script: %d %s", resp.Status, resp.Body)
 	}
-	// The answer of the back-channel is for the tenant, and a specification defines it.
+	// The answer to a logout token is for the tenant, and a specification defines it.
 	e = testkit.SignedIn(t, func(c *auth0.Config) {
 		c.Store = auth0.NewMemoryStore(10)
 		c.ErrorHandler = func(http.ResponseWriter, *http.Request, *auth0.Error) { t.Error("asked for the back-channel") }
@@ -164,8 +164,8 @@ func TestErrorHandlerAnswersEverybody(t *testing.T) {
 	}
 }
 
-// TestGuardBelowAPrefix: a login leads back to what was asked for, and not to what a
-// router has made of it.
+// TestGuardBelowAPrefix: a login leads back to the requested path, and not to the
+// path that a router has made of it.
 func TestGuardBelowAPrefix(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
@@ -200,8 +200,8 @@ func TestGuardBelowAPrefix(t *testing.T) {
 	}
 }
 
-// TestDeepLinks: a person who opens a link gets to it after the login, whatever it has
-// in its query, and in a path that no reader takes for another host.
+// TestDeepLinks: a user who opens a link gets to it after the login, with any query,
+// and with any path that no parser takes for another host.
 func TestDeepLinks(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -231,7 +231,7 @@ func TestDeepLinks(t *testing.T) {
 	}
 }
 
-// TestGuardAtAnotherHost: the login begins at the base URL, where it can end, and the
+// TestGuardAtAnotherHost: the login starts at the base URL, where it can end, and the
 // log says so.
 func TestGuardAtAnotherHost(t *testing.T) {
 	t.Parallel()
@@ -263,14 +263,14 @@ func TestGuardAtAnotherHost(t *testing.T) {
 				t.Errorf("%s%s: %d to %q", host, tt.path, resp.Status, resp.Header.Get("Location"))
 			}
 		}
-		// Nothing that the login reads of a form is lost, nothing else gets into a URL, and
-		// the page that goes on is no redirect.
+		// The redirect keeps every parameter that the login reads of a form, and adds no
+		// other to a URL. The page that goes on is not a redirect.
 		form := url.Values{"returnTo": {"/private"}, "login_hint": {"ada@acme.example"}, "csrf_token": {"a secret"}, "password": {"a secret"}}
 		resp = there.Do("POST", "https://"+host+"/auth/login", form, testkit.Navigation...)
 		if got := resp.Location(t).String(); resp.Status != http.StatusOK || got != testkit.AppURL+"/auth/login?login_hint=ada%40acme.example&returnTo=%2Fprivate&"+mark {
 			t.Errorf("%s: form: %d to %s", host, resp.Status, got)
 		}
-		// A script cannot follow, and is not sent.
+		// A script cannot follow, and gets no redirect.
 		if resp := there.Do("GET", "https://"+host+"/private", nil, fetched...); resp.Status != http.StatusUnauthorized {
 			t.Errorf("%s: script: %d", host, resp.Status)
 		}
@@ -290,7 +290,7 @@ func TestGuardAtAnotherHost(t *testing.T) {
 			t.Errorf("%s ends at %q", target, end)
 		}
 	}
-	// Whoever is logged in is not sent anywhere, and other base URLs are left alone.
+	// A user with a session is not redirected, and other base URLs are left alone.
 	b := e.Browser().MustLogin()
 	if resp := b.Page("/private", "Host", "inside:8080"); resp.Status != http.StatusOK {
 		t.Errorf("with a session: %d", resp.Status)

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// mfaClass is what Auth0 calls a second factor.
+// mfaClass is Auth0's acr value for a second factor.
 const mfaClass = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 // acmeOf returns the id of the organization that ada is a member of.
@@ -30,7 +30,7 @@ func acmeOf(t *testing.T, e *testkit.Env) string {
 	return id
 }
 
-// page is behind the guards of these tests.
+// page is the page behind the guards of these tests.
 var page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	user, _ := auth0.UserFrom(r.Context())
 	fmt.Fprintf(w, "%s for %s", r.RequestURI, user.Email)
@@ -46,9 +46,9 @@ func begins(t *testing.T, why string, resp *testkit.Response) url.Values {
 	return resp.Location(t).Query()
 }
 
-// TestRequireStepUp: a session that is too old, or too weak, is made good by one visit to
-// the tenant, which ends at the URL of the page. Nothing that the page asks for is in a
-// URL of the application.
+// TestRequireStepUp: one visit to the tenant makes a session good that is too old, or too
+// weak, and ends at the URL of the page. No requirement of the page is in a URL of the
+// application.
 func TestRequireStepUp(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -57,7 +57,7 @@ func TestRequireStepUp(t *testing.T) {
 		e.Mux.Handle("/strong", e.Strategy.RequireStepUp(0, auth0.ACRMultiFactor)(page))
 		e.Mux.Handle("/both", e.Strategy.RequireStepUp(time.Minute, "urn:other", auth0.ACRMultiFactor)(page))
 		b := e.Browser()
-		// Nobody is logged in: there is one login, and not two.
+		// Without a session there is one login, and not two.
 		for range 2 {
 			q := begins(t, "nobody", b.Page("/recent?id=7&x=%2F"))
 			if q.Get("max_age") != "300" || q.Has("acr_values") {
@@ -102,7 +102,8 @@ func TestRequireStepUp(t *testing.T) {
 	})
 }
 
-// TestStepUpOfASession has a row for each session that is enough, or is not.
+// TestStepUpOfASession has a row for each session that satisfies the guard, or does
+// not.
 func TestStepUpOfASession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -135,7 +136,8 @@ func TestStepUpOfASession(t *testing.T) {
 		{"organization by name", with(auth0.WithOrganization("acme")), testkit.Claim("org_name", "ACME"), true},
 		{"organization by name, another one", with(auth0.WithOrganization("acme")), testkit.Claim("org_name", "other"), false},
 	} {
-		// A session that does not keep the claims is as good: the callback has seen them.
+		// A session that does not keep the claims is as good: the callback has checked
+		// them.
 		for _, keep := range []func(string) bool{nil, func(string) bool { return false }} {
 			e := testkit.SignedIn(t, testkit.CheapTokens, func(c *auth0.Config) { c.KeepClaim = keep })
 			e.Tenant.EditIDToken(tt.edit)
@@ -163,8 +165,8 @@ func with(opts ...auth0.LoginOption) func(*auth0.Strategy) func(http.Handler) ht
 	return func(s *auth0.Strategy) func(http.Handler) http.Handler { return s.RequireLoginWith(opts...) }
 }
 
-// TestUnusableGuards: a guard that cannot mean anything rejects every request, also of
-// users who are logged in, and the log says so when the program starts.
+// TestUnusableGuards: a guard that cannot be satisfied rejects every request, also of
+// users with a session, and the log says so when the program starts.
 func TestUnusableGuards(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 400)
@@ -203,15 +205,16 @@ func TestUnusableGuards(t *testing.T) {
 			}
 		}
 	}
-	// So does the guard of a Strategy that New has not made.
+	// The guard of a zero Strategy does, too.
 	e := &testkit.Env{T: t, App: new(auth0.Strategy).RequireStepUp(time.Minute)(page)}
 	if resp := e.Browser().Page("/page"); resp.Status != http.StatusInternalServerError {
 		t.Errorf("zero Strategy: %d", resp.Status)
 	}
 }
 
-// TestStepUpOfCallers has a row for each kind of client: what it reads, and where the
-// login is. Each login leads to the page that was open, and satisfies the guard.
+// TestStepUpOfCallers has a row for each kind of client: the answer that it reads,
+// and the place of the login. Each login leads to the page that was open, and
+// satisfies the guard.
 func TestStepUpOfCallers(t *testing.T) {
 	t.Parallel()
 	const required = `{"error":"insufficient_user_authentication","error_description":"stronger authentication required"}`
@@ -312,7 +315,7 @@ func TestConditionsWithoutSession(t *testing.T) {
 	}
 }
 
-// TestConditionsAheadOfTime: a request that no person waits for begins nothing.
+// TestConditionsAheadOfTime: a HEAD request or a prefetch starts no login.
 func TestConditionsAheadOfTime(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -336,8 +339,9 @@ func TestConditionsAheadOfTime(t *testing.T) {
 	}
 }
 
-// TestTenantIgnoresStepUp: the callback refuses what the guard would refuse, with a page
-// and not with another redirect. The session stays, and the link asks for the same again.
+// TestTenantIgnoresStepUp: the callback rejects a login that the guard would reject, with
+// a page and not with another redirect. The session stays, and the link requests the same
+// again.
 func TestTenantIgnoresStepUp(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -388,8 +392,8 @@ func TestTenantIgnoresStepUp(t *testing.T) {
 	}
 }
 
-// TestStepUpCancelled: the link of the error page keeps what the page asks for, and leads
-// to the page.
+// TestStepUpCancelled: the link of the error page keeps the requirements of the page, and
+// leads to the page.
 func TestStepUpCancelled(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -422,8 +426,8 @@ func TestStepUpCancelled(t *testing.T) {
 	}
 }
 
-// TestAnotherPersonStepsUp: it is the login of that person, who does not get the page or
-// the data of the first.
+// TestAnotherPersonStepsUp: the login is that of the other user, who gets neither the
+// page nor the data of the first.
 func TestAnotherPersonStepsUp(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
@@ -481,7 +485,8 @@ func TestStepUpInTwoTabs(t *testing.T) {
 	}
 }
 
-// TestStepUpTickets: a link gives nobody more than a login, and an old link is only that.
+// TestStepUpTickets: a link gives a visitor no more than a login, and an old link is only
+// that.
 func TestStepUpTickets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -520,8 +525,8 @@ func TestStepUpTickets(t *testing.T) {
 	})
 }
 
-// TestRequireOrganization: a user who is logged in elsewhere logs in there, if it is
-// known where.
+// TestRequireOrganization: a user with a session of another organization logs in to
+// this one, if the guard names no other.
 func TestRequireOrganization(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -565,8 +570,8 @@ func TestRequireOrganization(t *testing.T) {
 	}
 }
 
-// TestNestedGuards: guards can be nested in any order, and each looks at the session as it
-// is.
+// TestNestedGuards: guards can be nested in any order, and each checks the current
+// session.
 func TestNestedGuards(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -595,7 +600,8 @@ func TestNestedGuards(t *testing.T) {
 			t.Errorf("%s: %d", path, resp.Status)
 		}
 	}
-	// A login for one guard keeps what the others ask for: the browser does not go round.
+	// A login for one guard keeps the requirements of the others: the browser does not go
+	// in circles.
 	both := e.Strategy.RequireStepUp(0, "urn:a", auth0.ACRMultiFactor)(e.Strategy.RequireLoginWith(auth0.WithMaxAge(time.Hour), auth0.WithUILocales("de"))(org(strong(recent(page)))))
 	e.Mux.Handle("/6", both)
 	inside := e.Browser()
@@ -612,7 +618,8 @@ func TestNestedGuards(t *testing.T) {
 			t.Errorf("it asks for %q", q)
 		}
 	}
-	// What no session can have at once is a mistake of the program, and no loop.
+	// Conditions that no session can satisfy together are a programming error, and no
+	// loop.
 	for why, h := range map[string]http.Handler{
 		"classes":       e.Strategy.RequireStepUp(0, "urn:a")(e.Strategy.RequireStepUp(0, "urn:b")(page)),
 		"organizations": e.Strategy.RequireOrganization("org_a")(e.Strategy.RequireOrganization("org_b")(page)),
@@ -639,7 +646,7 @@ func TestNestedGuards(t *testing.T) {
 		t.Errorf("options that fit into no link together: %d %s", resp.Status, resp.Body)
 	}
 	e.Tenant.EditIDToken(testkit.Claim("auth_time", time.Now().Unix()))
-	// What only saves some work is left out of a link.
+	// A link leaves out parameters that only save work.
 	if resp := e.Browser().MustLogin().Do("GET", "/long", nil, fetched...); resp.Status != http.StatusUnauthorized || !strings.Contains(resp.Header.Get("WWW-Authenticate"), "login_ticket=") {
 		t.Errorf("long options: %d %s", resp.Status, resp.Body)
 	}
@@ -655,8 +662,8 @@ func TestNestedGuards(t *testing.T) {
 	}
 }
 
-// TestStepUpStays: a login that only confirms who the user is does not leave the
-// organization of the session.
+// TestStepUpStays: a login that only confirms the user stays in the organization of
+// the session.
 func TestStepUpStays(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -678,7 +685,7 @@ func TestStepUpStays(t *testing.T) {
 			t.Errorf("%s: logged in to %q", path, e.UserOf(b).OrgID)
 		}
 	}
-	// Who is in none stays in none.
+	// A user without an organization stays in none.
 	if q := begins(t, "none", e.Browser().MustLogin().Page("/recent")); q.Has("organization") {
 		t.Errorf("it asks for %q", q)
 	}
@@ -701,8 +708,8 @@ func TestStepUpLoop(t *testing.T) {
 	begins(t, "after the page", b.Page("/recent"))
 }
 
-// TestConditionsAndOutages: who cannot be known to be logged in is not asked to log in,
-// and a tenant that cannot be asked is an outage.
+// TestConditionsAndOutages: while the session cannot be read, the user is not asked to
+// log in. A tenant that does not answer is an outage.
 func TestConditionsAndOutages(t *testing.T) {
 	t.Parallel()
 	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(10)}
@@ -729,8 +736,8 @@ func TestConditionsAndOutages(t *testing.T) {
 	}
 }
 
-// TestConditionsAtHosts: a step-up begins and ends at the host of the page. One that
-// cannot end where it begins is sent to the base URL first.
+// TestConditionsAtHosts: a step-up starts and ends at the host of the page. If it
+// cannot end there, it is sent to the base URL first.
 func TestConditionsAtHosts(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -754,8 +761,7 @@ func TestConditionsAtHosts(t *testing.T) {
 	}
 }
 
-// TestStepUpOfAPopup: a login in a window of its own is one for the page that has opened
-// it.
+// TestStepUpOfAPopup: a login in a pop-up is one for the page that has opened it.
 func TestStepUpOfAPopup(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -771,8 +777,8 @@ func TestStepUpOfAPopup(t *testing.T) {
 	}
 }
 
-// TestSilentLoginClearsTheClass: a login without a page proves what its ID token says, and
-// no more.
+// TestSilentLoginClearsTheClass: a login without a page proves the claims of its ID token,
+// and no more.
 func TestSilentLoginClearsTheClass(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// foundIn says what a handler finds in a context.
+// foundIn describes the principal that a handler finds in a context.
 func foundIn(ctx context.Context) string {
 	var found []string
 	if token, ok := auth0.TokenFrom(ctx); ok {
@@ -83,7 +83,7 @@ func TestPrincipalOfAContext(t *testing.T) {
 	}
 }
 
-// The user that comes out is the user that was put in, with claims for every field.
+// The context returns the user that was put in, with claims for every field.
 func TestContextWithUserKeepsTheUser(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -123,7 +123,7 @@ func TestContextWithUserKeepsTheUser(t *testing.T) {
 			t.Errorf("claims %v, %v", decoded, err)
 		}
 	}
-	// A number is the same afterwards, however many digits it has.
+	// A number with many digits keeps its value.
 	e.Tenant.EditIDToken(func(_, claims map[string]any) { claims["big"] = uint64(9007199254740993) })
 	big := e.UserOf(e.Browser().MustLogin())
 	big.Email = "x@acme.example"
@@ -138,7 +138,8 @@ func fields(u auth0.User) string {
 	return fmt.Sprint([]any{u.Issuer, u.Subject, u.Name, u.Nickname, u.GivenName, u.FamilyName, u.Email, u.EmailVerified, u.Picture, u.OrgID, u.OrgName})
 }
 
-// A guard asks the request, whatever principal the program has put into its context.
+// A guard reads the request, whatever principal the program has put into its
+// context.
 func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
@@ -209,7 +210,7 @@ func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 			}
 		}
 	}
-	// Inside a guard that has let a session pass, too.
+	// The same inside a guard that has accepted a session.
 	for principal, put := range map[string]func(context.Context) context.Context{
 		"token": func(ctx context.Context) context.Context { return auth0.ContextWithToken(ctx, token) },
 		"user":  func(ctx context.Context) context.Context { return auth0.ContextWithUser(ctx, e.UserOf(b)) },
@@ -219,7 +220,7 @@ func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 		outside := api.RequireTokenOrSession(e.Strategy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			inside.ServeHTTP(w, r.WithContext(put(r.Context())))
 		}))
-		// A guard between them has asked for the token of the session.
+		// A guard between them has read the token of the session.
 		asked := api.RequireTokenOrSession(e.Strategy)(api.RequireAuth(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			inside.ServeHTTP(w, r.WithContext(put(r.Context())))
 		})))
@@ -231,7 +232,7 @@ func TestGuardsDoNotRelyOnTheContext(t *testing.T) {
 			}
 		}
 	}
-	// A token that a guard has checked takes the place of both.
+	// A token that a guard has checked replaces both.
 	for principal, ctx := range contexts {
 		r := b.Request("/").WithContext(ctx)
 		r.Header.Set("Authorization", "Bearer "+raw)
@@ -307,8 +308,8 @@ func TestAccessTokenFrom(t *testing.T) {
 	}
 }
 
-// An API that remembers a token keeps no text of it: when the request is over, the
-// garbage collector takes the text.
+// An API that caches a token keeps no text of it: after the request, the garbage
+// collector frees the text.
 func TestTextOfATokenIsNotKept(t *testing.T) {
 	e := testkit.SignedIn(t)
 	api := e.NewAPI()

@@ -12,9 +12,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestErrorsOfHooksAtTheBorder: a function of the application may return an *Error,
-// inside other errors, and with errors of this package inside. Of those in one
-// chain the outermost decides the answer. Each row has the status that follows.
+// TestErrorsOfHooksAtTheBorder: a function of the application can return an *Error,
+// wrapped in other errors, and with errors of this package inside. In one chain,
+// the outermost of them decides the answer. Each row has the status that follows.
 func TestErrorsOfHooksAtTheBorder(t *testing.T) {
 	t.Parallel()
 	mine := func(inside error) error {

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// Most handlers do not look at the method. None is reached without a token, however
-// a request is dressed up.
+// Most handlers do not check the method. The guards let no request without a token
+// reach them, in any disguise.
 func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 	t.Parallel()
 	const secret = "the salary list"
@@ -90,7 +90,8 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 	if reached != 0 {
 		t.Errorf("the handler ran %d times", reached)
 	}
-	// Where visitors are let through, a preflight is one of them, and no more.
+	// A route that lets visitors through lets a preflight through as a visitor, and no
+	// more.
 	h := api.OptionalAuth(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		optional = true
 		_, user = auth0.TokenFrom(r.Context())
@@ -107,7 +108,7 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 	if h.ServeHTTP(w, r); optional || w.Code != 401 {
 		t.Errorf("optional, preflight with a bad token: called %v, %d", optional, w.Code)
 	}
-	// A good token is as good with OPTIONS.
+	// A valid token works with OPTIONS too.
 	r.Header.Set("Authorization", "Bearer "+e.Tenant.AccessToken("ada@acme.example", testkit.Audience))
 	w = httptest.NewRecorder()
 	if api.RequireAuth(function).ServeHTTP(w, r); w.Code != 200 || reached != 1 {
@@ -115,7 +116,8 @@ func TestGuardsLetNobodyPassUnauthenticated(t *testing.T) {
 	}
 }
 
-// The document about an API is for scripts of every origin, whatever their headers.
+// Scripts of every origin can read the document about an API, whatever their
+// headers.
 func TestMetadataAnswersItsPreflight(t *testing.T) {
 	t.Parallel()
 	f := testkit.NewAPIEnv(t)
@@ -136,7 +138,8 @@ func TestMetadataAnswersItsPreflight(t *testing.T) {
 	}
 }
 
-// principalOf says who a handler sees, by every way that there is.
+// principalOf names the principal that a handler sees, by every method of the
+// library.
 func principalOf(s *auth0.Strategy, r *http.Request) string {
 	var seen []string
 	if token, ok := auth0.TokenFrom(r.Context()); ok {
@@ -159,7 +162,7 @@ func principalOf(s *auth0.Strategy, r *http.Request) string {
 	return strings.Join(seen, ", ")
 }
 
-// One request has one principal, whatever is in it and however the guards stand.
+// One request has one principal, for any credentials and any nesting of guards.
 func TestOneRequestHasOnePrincipal(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
@@ -229,8 +232,9 @@ func TestOneRequestHasOnePrincipal(t *testing.T) {
 	}
 }
 
-// The token path reads the Authorization header alone, and what is not Bearer is no
-// token: then it is the session that counts, and where the request comes from.
+// The guard reads a token from the Authorization header alone. A header without
+// Bearer does not count as a token: then the session counts, and the origin of the
+// request.
 func TestTokenOrSessionReadsTheHeaderAlone(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -262,8 +266,8 @@ func TestTokenOrSessionReadsTheHeaderAlone(t *testing.T) {
 	}
 }
 
-// The guards inside RequireTokenOrSession ask the access token that the session has
-// for the API.
+// The guards inside RequireTokenOrSession check the session's access token for the
+// API.
 func TestGuardsInsideTokenOrSession(t *testing.T) {
 	t.Parallel()
 	const other = "https://other.example/"
@@ -335,16 +339,16 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 		if tt.status == 200 && (!strings.HasPrefix(got, "user ") || validated != 1) {
 			t.Errorf("%s: the handler sees %q, after %d checks", tt.why, got, validated)
 		}
-		// A guard outside knows no session.
+		// A guard outside reads no session.
 		if resp := b.Do("GET", "/outside", nil); resp.Status != 401 {
 			t.Errorf("%s, outside: %d", tt.why, resp.Status)
 		}
-		// What visitors may see asks no token of a session.
+		// A page for visitors needs no token of a session.
 		got = ""
 		if resp := b.Do("GET", "/optional", nil); resp.Status != 200 || !strings.HasPrefix(got, "user ") {
 			t.Errorf("%s, optional: %d %q", tt.why, resp.Status, got)
 		}
-		// A token passes either way, if it may.
+		// A bearer token passes both ways, if the guard accepts it.
 		if tt.status == 200 {
 			ada, _ := e.Tenant.Subject("ada@acme.example")
 			bearer := "Bearer " + e.Tenant.AccessToken(ada, testkit.Audience)
@@ -355,7 +359,7 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 			}
 		}
 	}
-	// What RequireClaims checks is what Claims returns.
+	// RequireClaims checks the claims that Claims returns.
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
 	api := e.NewAPI()
 	type claims struct {
@@ -378,8 +382,8 @@ func TestGuardsInsideTokenOrSession(t *testing.T) {
 	}
 }
 
-// Guards of an API that compare the organization and the authentication ask the access
-// token of a session too. So do guards of both kinds inside each other.
+// Guards of an API that compare the organization and the authentication check the
+// access token of a session too. So do guards of both kinds inside each other.
 func TestConditionsInsideTokenOrSession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -438,7 +442,7 @@ func TestConditionsInsideTokenOrSession(t *testing.T) {
 			}
 		}
 	}
-	// A guard of pages inside knows sessions alone.
+	// A guard of pages inside reads sessions alone.
 	e := testkit.SignedIn(t)
 	api := e.NewAPI()
 	ada, _ := e.Tenant.Subject("ada@acme.example")
@@ -455,8 +459,8 @@ func TestConditionsInsideTokenOrSession(t *testing.T) {
 	}
 }
 
-// Who was authenticated by anything but the Authorization header gets a response that
-// no shared cache keeps.
+// A response is not kept by a shared cache if the request was authenticated by
+// anything but the Authorization header.
 func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -502,7 +506,7 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 			}
 		}
 	}
-	// Sessions, whatever a browser fetches with them.
+	// Sessions, for any kind of request of a browser.
 	b := e.Browser().MustLogin()
 	e.Mux.HandleFunc("/own", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
@@ -542,8 +546,8 @@ func TestAuthenticatedResponsesAreNotShared(t *testing.T) {
 	}
 }
 
-// A handshake is a GET, and what follows can do everything. With a cookie it must come
-// from the site itself.
+// A handshake is a GET, and the connection after it can do everything. With a cookie
+// it must come from the site itself.
 func TestHandshakesComeFromTheSite(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.BaseURLs = []string{"https://other.app.example"} })
@@ -603,7 +607,7 @@ func TestHandshakesComeFromTheSite(t *testing.T) {
 			}
 		}
 	}
-	// Without a session there is nothing to protect, and a token comes from no browser by itself.
+	// Without a session there is nothing to protect, and a browser sends no token by itself.
 	for why, tt := range map[string]struct {
 		header []string
 		status int

@@ -72,7 +72,7 @@ func tableOfRefusals(t *testing.T) map[string]*auth0.Error {
 	return rows
 }
 
-// A walk is every guard and every route, made so that each refuses with an error.
+// A walk is every guard and every route, set up so that each rejects the request.
 type walk struct {
 	err    error // of every hook and of the store
 	called bool  // the handler behind the guard
@@ -81,7 +81,7 @@ type walk struct {
 
 func (w *walk) ServeHTTP(http.ResponseWriter, *http.Request) { w.called = true }
 
-// walkClaims fail with the error of the walk whose request it is.
+// walkClaims fail with the error of the walk of their request.
 type walkClaims struct{}
 
 type walkKey struct{}
@@ -111,7 +111,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 	s := e.Strategy
 	cookies := e.Browser().MustLogin().Cookies
 	bearer := "Bearer " + e.Tenant.AccessToken("ada@acme.example", testkit.Audience)
-	e.Tenant.EditAccessToken(testkit.Header("alg", "HS256")) // those of refused logins, which nobody verifies
+	e.Tenant.EditAccessToken(testkit.Header("alg", "HS256")) // those of rejected logins, which are not verified
 	request := func(method, path string, header ...string) *http.Request {
 		r := httptest.NewRequest(method, path, nil)
 		r.Host = "app.example"
@@ -131,7 +131,8 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		w.routes[name] = func() (http.Handler, *http.Request) { return h, r() }
 	}
 
-	// APIs: the hook refuses, there is no token, the token is forged, and more is asked for.
+	// APIs: the hook rejects, there is no token, the token is forged, and a scope is
+	// missing.
 	checked, plain := api(e, hook), api(e)
 	encode := base64.RawURLEncoding.EncodeToString
 	strange := "Bearer " + encode([]byte(`{"alg":"RS256","kid":"nobody"}`)) + "." + encode(fmt.Appendf(nil,
@@ -181,7 +182,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 	}).RequireAuth(w), func() *http.Request { return request("GET", "/", "Authorization", bearer) })
 	add("metadata", plain.MetadataHandler(), func() *http.Request { return request("POST", "/") })
 
-	// Sessions: the store fails, nobody is logged in, a handshake is from another site.
+	// Sessions: the store fails, there is no session, a handshake is from another site.
 	agree := func(auth0.User) bool { return false }
 	for name, h := range map[string]http.Handler{
 		"RequireLogin":          s.RequireLogin(w),
@@ -229,7 +230,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 		}
 	}
 
-	// Logins: a hook refuses at the end.
+	// Logins: a hook rejects at the end.
 	for name, edit := range map[string]func(*auth0.Config){
 		"AfterLogin":        func(c *auth0.Config) { c.AfterLogin = func(context.Context, *auth0.Login) error { return w.err } },
 		"CheckOrganization": func(c *auth0.Config) { c.CheckOrganization = func(context.Context, string) error { return w.err } },
@@ -253,7 +254,7 @@ func newWalk(t *testing.T, handler func(http.ResponseWriter, *http.Request, *aut
 	return w
 }
 
-// check serves one request. Whoever was not let through must see that.
+// check serves one request. A caller that was rejected must see that.
 func (w *walk) check(t *testing.T, why, name string, ctx context.Context) {
 	t.Helper()
 	h, r := w.routes[name]()
@@ -274,7 +275,7 @@ func (w *walk) check(t *testing.T, why, name string, ctx context.Context) {
 }
 
 // A guard that has not called the next handler has written a status of 400 or more,
-// with no-store, whatever refuses, and whatever has become of the request.
+// with no-store, for every cause and every state of the request.
 func TestEveryRefusalIsWritten(t *testing.T) {
 	t.Parallel()
 	rows := tableOfRefusals(t)
@@ -316,7 +317,7 @@ func TestEveryRefusalIsWritten(t *testing.T) {
 				}
 				for why, err := range errs {
 					if slow && err == nil {
-						continue // nothing refuses
+						continue // nothing is rejected
 					}
 					if err == nil && slices.Contains([]string{"step-up: page", "organization: page", "login with options: page"}, name) {
 						continue // it is a login
@@ -330,7 +331,7 @@ func TestEveryRefusalIsWritten(t *testing.T) {
 	}
 }
 
-// The status that a handler of the application chooses is the one that is sent.
+// The response has the status that a handler of the application chooses.
 func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 	t.Parallel()
 	for why, tt := range map[string]struct {
@@ -361,7 +362,7 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 		}
 		server.Close()
 	}
-	// A connection that the handler has taken over is left alone.
+	// A hijacked connection is left alone.
 	f := testkit.NewAPIEnv(t, func(c *auth0.APIConfig) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ *auth0.Error) {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -393,8 +394,8 @@ func TestErrorHandlerChoosesTheStatus(t *testing.T) {
 }
 
 // Only the context of the request can tell that it was canceled. A function or a
-// store of the application that says so of its own work has failed, and so has one
-// that was too slow: nobody knows whether the request is good.
+// store of the application that reports a canceled context has failed. So has one
+// that was too slow: whether the request is good is unknown.
 func TestHooksThatCannotDecide(t *testing.T) {
 	t.Parallel()
 	unsure := map[string]error{
@@ -446,14 +447,14 @@ func TestHooksThatCannotDecide(t *testing.T) {
 			}
 		}
 	}
-	// AfterLogin has nothing but a refusal to say, and must say it.
+	// AfterLogin has no other way to end a login than an error.
 	for why, err := range unsure {
 		e := testkit.SignedIn(t, func(c *auth0.Config) { c.AfterLogin = func(context.Context, *auth0.Login) error { return err } })
 		if resp := e.Browser().Login("/auth/login"); resp.Status != 503 || resp.Header.Get("Retry-After") != "5" || strings.Contains(resp.Body, "not allowed") {
 			t.Errorf("AfterLogin, %s: %d %q", why, resp.Status, resp.Body)
 		}
 	}
-	// The log names an outage for what it is.
+	// The log calls an outage an outage.
 	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(10)}
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b := e.Browser().MustLogin()

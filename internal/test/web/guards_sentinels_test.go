@@ -13,8 +13,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestWriteErrorOfEachVariable: each variable of the package has a status of its own,
-// alone and with a cause around it. A variable that is added later must have a row.
+// TestWriteErrorOfEachVariable: each variable of the package has its own status,
+// alone and wrapped with a cause. A variable that is added later must have a row.
 func TestWriteErrorOfEachVariable(t *testing.T) {
 	t.Parallel()
 	rows := map[string]struct {
@@ -80,7 +80,7 @@ func TestWriteErrorOfEachVariable(t *testing.T) {
 }
 
 // TestWriteErrorOfAnExpiredToken: the link of the page leads to the tenant and back, and
-// not straight back to the page that has just failed.
+// not straight back to the page that failed.
 func TestWriteErrorOfAnExpiredToken(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestRequireLoginAnonymous redirects whoever can follow, and nobody else.
+// TestRequireLoginAnonymous redirects clients that can follow, and no others.
 func TestRequireLoginAnonymous(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -94,7 +94,7 @@ func TestRequireSessionNeverRedirects(t *testing.T) {
 	}
 }
 
-// TestReturnToOfRequest builds the return URL from requests that attackers like.
+// TestReturnToOfRequest builds the return URL from requests of attackers.
 func TestReturnToOfRequest(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -127,7 +127,7 @@ func TestReturnToOfRequest(t *testing.T) {
 			t.Errorf("%s: returnTo %q, want %q", target, got, want)
 		}
 	}
-	// And through the login: a host in the path stays a path, or is given up.
+	// Through the login, a host in the path stays a path, or is left out.
 	for target, want := range map[string]string{"//google.com": "/google.com", "/%2fevil.example": "/", "/a?x=1&y=%26z": "/a?x=1&y=%26z", "/a?returnTo=/b&audience=x": "/a?returnTo=/b&audience=x"} {
 		b := e.Browser()
 		r := httptest.NewRequest("GET", "/", nil)
@@ -145,8 +145,8 @@ func TestReturnToOfRequest(t *testing.T) {
 	}
 }
 
-// TestLoginLoop: a browser that loses the session each time gets a page that
-// says so, not a fourth redirect.
+// TestLoginLoop: a browser that loses the session each time gets a page that says
+// so, not a fourth redirect.
 func TestLoginLoop(t *testing.T) {
 	t.Parallel()
 	now := testkit.NewClock()
@@ -166,7 +166,7 @@ func TestLoginLoop(t *testing.T) {
 	if resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "blocks cookies") || resp.Links()["Log in again"] != "https://app.example/auth/login?returnTo=%2Fprivate" {
 		t.Errorf("fourth time: %d %q", resp.Status, resp.Body)
 	}
-	// A person who follows the advice is not held up.
+	// A user who follows the advice is not held up.
 	if resp := b.Page("/private"); resp.Status != http.StatusFound {
 		t.Errorf("after the page: %d", resp.Status)
 	}
@@ -259,12 +259,12 @@ func TestRequireUser(t *testing.T) {
 			t.Errorf("%s: anonymous: %d", tt.why, resp.Status)
 		}
 	}
-	// It is not asked about people who are not logged in.
+	// The check is not called for visitors without a session.
 	e.App = e.Strategy.RequireUser(func(auth0.User) bool { t.Error("asked"); return true })(http.NotFoundHandler())
 	e.Browser().Page("/")
 }
 
-// TestPanicsPass: net/http sees them; nothing is written twice.
+// TestPanicsPass: panics reach net/http, and no second response is written.
 func TestPanicsPass(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

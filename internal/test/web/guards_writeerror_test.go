@@ -16,8 +16,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// answer is everything that a response has, and the line of the log without its level
-// and its reference: the second line of a minute has another level.
+// answer is the whole response, and the line of the log without its level and its
+// reference: the second line of a minute has another level.
 func answer(log *testkit.Log, h http.Handler, r *http.Request) string {
 	log.Take()
 	w := httptest.NewRecorder()
@@ -115,14 +115,15 @@ func TestWriteErrorOfAnAPI(t *testing.T) {
 			t.Errorf("%s: the log has no cause: %s", tt.why, log)
 		}
 	}
-	// An API that NewAPI has not made answers too.
+	// A zero API answers too.
 	w := httptest.NewRecorder()
 	if new(auth0.API).WriteError(w, httptest.NewRequest("GET", "/", nil), auth0.ErrNoToken); w.Code != 401 || w.Header().Get("WWW-Authenticate") != "" {
 		t.Errorf("zero API: %d %q", w.Code, w.Header())
 	}
 }
 
-// The Observer has heard of a token from Verify. WriteError does not tell it twice.
+// The Observer gets the event of a token from Verify. WriteError does not report it
+// twice.
 func TestWriteErrorTellsNoObserver(t *testing.T) {
 	t.Parallel()
 	events := 0
@@ -187,7 +188,7 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 			t.Errorf("%s: body %s\nlog %s", tt.why, w.Body, log)
 		}
 	}
-	// What Session returns is answered as RequireSession answers it.
+	// WriteError answers an error of Session as RequireSession does.
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Host = "app.example"
 	own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -208,7 +209,7 @@ func TestWriteErrorOfAStrategy(t *testing.T) {
 	if e.Strategy.WriteError(w, r, auth0.ErrForbidden); w.Code != 403 || w.Body.String() != "handled claim_requirement" {
 		t.Errorf("ErrorHandler: %d %s", w.Code, w.Body)
 	}
-	// A Strategy that New has not made answers too.
+	// A zero Strategy answers too.
 	w = httptest.NewRecorder()
 	if new(auth0.Strategy).WriteError(w, r, auth0.ErrNoSession); w.Code != 401 {
 		t.Errorf("zero Strategy: %d", w.Code)

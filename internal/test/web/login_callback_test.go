@@ -70,8 +70,8 @@ func TestCallbackAgain(t *testing.T) {
 	}
 }
 
-// TestCallbackWithoutTransaction is a login that was not begun in this browser:
-// an attacker's code, or cookies that were blocked.
+// TestCallbackWithoutTransaction is a login that did not start in this browser: an
+// attacker's code, or blocked cookies.
 func TestCallbackWithoutTransaction(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -100,7 +100,7 @@ func TestCallbackWithoutTransaction(t *testing.T) {
 	if resp := b.Callback(u); resp.Status != http.StatusBadRequest || len(b.Transactions()) != 1 {
 		t.Errorf("foreign state: %d, %d transactions left", resp.Status, len(b.Transactions()))
 	}
-	// Own state with a foreign code: PKCE does not fit.
+	// The attacker's own state with another code: PKCE does not match.
 	mixed := *u
 	q := u.Query()
 	q.Set("state", own.Query().Get("state"))
@@ -144,7 +144,7 @@ func TestCallbackParameters(t *testing.T) {
 			t.Errorf("%s: a page of %d bytes", why, len(resp.Body))
 		}
 	}
-	// The right issuer is welcome, and so is what we do not know.
+	// The right issuer is accepted, and so are unknown parameters.
 	b := e.Browser()
 	u := b.AtTenant(b.Begin("/auth/login"))
 	u.RawQuery += "&iss=" + url.QueryEscape("https://acme.auth0.example/") + "&session_state=x&future=y"
@@ -185,7 +185,7 @@ func TestFormPost(t *testing.T) {
 				t.Errorf("transaction cookie %s", c)
 			}
 		}
-		// The tenant would answer with a form; its fields are those of a query.
+		// The tenant would answer with a form, whose fields are those of a query.
 		q := u.Query()
 		q.Set("response_mode", "query")
 		u.RawQuery = q.Encode()
@@ -230,7 +230,7 @@ func TestFormPost(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", why, resp.Status, tt.status)
 		}
 	}
-	// On this machine a Secure cookie goes over http too, so there is nothing to warn of.
+	// On localhost a Secure cookie goes over http too, so there is no warning.
 	cfg := e.Config
 	cfg.BaseURL = "http://localhost:3000"
 	before := len(e.Log.String())
@@ -281,7 +281,7 @@ func TestErrorsFromTenant(t *testing.T) {
 		if strings.Contains(resp.Header.Get("Set-Cookie"), "a=b") {
 			t.Error("a header was injected")
 		}
-		// The log has it, on one line.
+		// The log has the error, on one line.
 		found := false
 		for line := range strings.Lines(e.Log.String()) {
 			found = found || strings.Contains(line, "reason="+tt.reason) && strings.Contains(line, "op=callback")
@@ -292,7 +292,7 @@ func TestErrorsFromTenant(t *testing.T) {
 		if !found {
 			t.Errorf("%.20q is not in the log:\n%s", tt.code, e.Log)
 		}
-		// An application's own page gets everything.
+		// An application's own page gets the whole error.
 		cfg := e.Config
 		cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err *auth0.Error) {
 			handled = err
@@ -412,8 +412,8 @@ func TestTokenEndpointFaults(t *testing.T) {
 		if b.LoggedIn() {
 			t.Errorf("%s: logged in", tt.why)
 		}
-		// Loading the page again asks the tenant again only if nothing is decided, and
-		// after the time that the tenant has asked for.
+		// Loading the page again sends another request only if the tenant has not
+		// decided, and after the time in its Retry-After.
 		if resp := b.Callback(u); resp.Status != tt.status || (calls == 2) != (tt.status >= 500 && tt.why != "rate limit") {
 			t.Errorf("%s: again: status %d, %d token requests", tt.why, resp.Status, calls)
 		}
@@ -503,8 +503,7 @@ func TestTransactionExpires(t *testing.T) {
 	}
 }
 
-// TestDamagedTransaction: whatever the cookie is, the answer is the same as
-// without it.
+// TestDamagedTransaction: a damaged cookie gets the same answer as none.
 func TestDamagedTransaction(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -530,7 +529,7 @@ func TestDamagedTransaction(t *testing.T) {
 			t.Errorf("%s: %d, want 400", why, resp.Status)
 		}
 	}
-	// A transaction is no session.
+	// A login transaction is not a session.
 	b := e.Browser()
 	b.Begin("/auth/login")
 	for _, name := range b.Transactions() {
@@ -541,8 +540,8 @@ func TestDamagedTransaction(t *testing.T) {
 	}
 }
 
-// TestTransactionIsForOneApplication: tenant, application and secret must be
-// those it was begun with; a newer secret in front does not matter.
+// TestTransactionIsForOneApplication: tenant, application and secret must be the
+// same as at the start; a newer secret in front does not matter.
 func TestTransactionIsForOneApplication(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -706,7 +705,7 @@ func TestSessionAtLogin(t *testing.T) {
 	}
 }
 
-// TestInterleavedUsers logs in and looks at pages as two people at once.
+// TestInterleavedUsers logs in and opens pages as two users at once.
 func TestInterleavedUsers(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

@@ -11,8 +11,8 @@ import (
 )
 
 // TestScriptsAtTheLoginRoute: a script cannot follow the redirect to the tenant. It gets
-// an answer that leads a person to the login, and no transaction, so that it cannot push
-// out one of a person.
+// an answer that leads its user to the login. It gets no transaction, so it cannot push
+// out that of a user.
 func TestScriptsAtTheLoginRoute(t *testing.T) {
 	t.Parallel()
 	fetch := []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-origin"}
@@ -60,11 +60,12 @@ func TestScriptsAtTheLoginRoute(t *testing.T) {
 	if resp := b.Callback(b.AtTenant(begun)); resp.Status != http.StatusSeeOther || !b.LoggedIn() {
 		t.Errorf("the login of a person was pushed out: %d", resp.Status)
 	}
-	// Who is logged in is sent on as before, because that is on this site.
+	// A user with a session is redirected as before, because the target is on this
+	// site.
 	if resp := b.Do("GET", "/auth/login"+query, nil, fetch...); resp.Status != http.StatusSeeOther || resp.Header.Get("Location") != "/private" {
 		t.Errorf("logged in: %d to %q", resp.Status, resp.Header.Get("Location"))
 	}
-	// People in any browser, programs that say nothing, and frames can log in.
+	// Users of any browser, programs without these headers, and frames can log in.
 	for why, header := range map[string][]string{
 		"old browser": {"Accept", "text/html"}, "nothing said": nil, "curl": {"Accept", "*/*"},
 		"frame": {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Accept", "text/html"},
@@ -104,7 +105,7 @@ func TestLinksOfErrorPages(t *testing.T) {
 		mend        func()
 		status      int
 		title, text string
-		link, end   string // the text of the link, and what the person sees in the end
+		link, end   string // the text of the link, and the page at the end
 	}{
 		{"store down at a page", func() { store.FailWith(http.ErrHandlerTimeout) }, func(b *testkit.Browser) *testkit.Response { return b.Page("/private") },
 			func() { store.FailWith(nil) }, 503, "Try again in a minute", "We cannot read your session right now", "Try again", "private auth0|"},
@@ -144,7 +145,7 @@ func TestLinksOfErrorPages(t *testing.T) {
 			t.Errorf("%s: %v, and the link ends at %q", tt.why, resp.Links(), end)
 		}
 	}
-	// A logout with a store that is down says what has happened, and what has not.
+	// A logout while the store is down says which part has happened.
 	store.FailWith(http.ErrHandlerTimeout)
 	resp := e.Browser().Do("POST", "/auth/logout", url.Values{}, append([]string{"Origin", testkit.AppURL}, testkit.Navigation...)...)
 	store.FailWith(nil)

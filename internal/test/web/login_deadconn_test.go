@@ -98,9 +98,9 @@ func newWire(t *testing.T, domain string) (*testkit.Env, *wire) {
 	return e, n
 }
 
-// TestConnectionIsClosed: the tenant, or a proxy in front of it, closes a connection
-// that was idle while the next request is written. What may be sent twice is sent again.
-// What may not fails as an outage, and the next try works.
+// TestConnectionIsClosed: the tenant, or a proxy in front of it, closes an idle
+// connection while the next request is written. A request that can be sent twice is sent
+// again. Any other fails as an outage, and the next try works.
 func TestConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	const host = "https://" + testkit.TenantHost
@@ -115,7 +115,7 @@ func TestConnectionIsClosed(t *testing.T) {
 	for _, tt := range []struct {
 		name, domain, path string
 		again              bool
-		// prepare returns the call. It makes what the call needs.
+		// prepare returns the call, after the steps that the call needs.
 		prepare func(*testkit.Env, context.Context) func() error
 	}{
 		{"discovery", host, "/.well-known/openid-configuration", true, func(e *testkit.Env, ctx context.Context) func() error {
@@ -186,7 +186,7 @@ func TestConnectionIsClosed(t *testing.T) {
 				}
 				e.Tenant.EditAccessToken(nil)
 				call := tt.prepare(e, t.Context())
-				// A connection that has served and is idle.
+				// A connection that is idle after one request.
 				resp, err := e.Config.HTTPClient.Get(host + "/.well-known/openid-configuration")
 				if err != nil {
 					t.Fatal(err)
@@ -195,7 +195,7 @@ func TestConnectionIsClosed(t *testing.T) {
 					t.Fatal(err)
 				}
 				resp.Body.Close()
-				synctest.Wait() // a new connection would not be one that was idle
+				synctest.Wait() // a new connection would not have been idle
 				n.loseNext(tt.path)
 				err = call()
 				synctest.Wait()

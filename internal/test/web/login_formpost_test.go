@@ -55,14 +55,15 @@ func TestIDTokenByForm(t *testing.T) {
 	if login == nil || login.Token() != nil || login.User.Email != "ada@acme.example" {
 		t.Errorf("AfterLogin gets %v", login)
 	}
-	// The same form again, as the back button sends it: the browser does not show
-	// the session with it, so this cannot be told from a stranger's.
+	// The same form again, as the back button sends it. The browser sends no session
+	// cookie with it, so the callback cannot tell it from an attacker's.
 	if resp := b.Post(form); resp.Status != http.StatusBadRequest || !b.LoggedIn() {
 		t.Errorf("the form again: %d, logged in %v", resp.Status, b.LoggedIn())
 	}
 }
 
-// TestNoTokenToHave: a login by id_token has no access token, and says so.
+// TestNoTokenToHave: a login by id_token has no access token, and the error says
+// so.
 func TestNoTokenToHave(t *testing.T) {
 	t.Parallel()
 	for why, edit := range map[string]func(*auth0.Config){
@@ -208,7 +209,7 @@ func TestFormRefusals(t *testing.T) {
 	}
 }
 
-// TestFormSignature: an ID token from the browser is worth its signature.
+// TestFormSignature: an ID token from the browser needs a valid signature.
 func TestFormSignature(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []func(*auth0.Config){testkit.IDTokenOnly, hybrid} {
@@ -221,7 +222,8 @@ func TestFormSignature(t *testing.T) {
 	}
 }
 
-// TestFormOptions: what a login insists on is checked without a code too.
+// TestFormOptions: the callback checks the requirements of a login without a code
+// too.
 func TestFormOptions(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -248,8 +250,8 @@ func TestFormOptions(t *testing.T) {
 	}
 }
 
-// TestResponseTypesAreApart: a login that was begun for one kind of answer does
-// not end with another.
+// TestResponseTypesAreApart: a login for one response type does not end with
+// another.
 func TestResponseTypesAreApart(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -320,8 +322,8 @@ func TestResponseTypeConfig(t *testing.T) {
 	}
 }
 
-// TestFormAndCrossOriginProtection: the form comes from the tenant's site. What
-// is documented for that lets it pass and nothing else.
+// TestFormAndCrossOriginProtection: the form comes from the tenant's site. The
+// documented exception accepts it and nothing else.
 func TestFormAndCrossOriginProtection(t *testing.T) {
 	t.Parallel()
 	for bypass, want := range map[string]int{"": http.StatusForbidden, "POST /auth/callback": http.StatusSeeOther} {
@@ -341,7 +343,8 @@ func TestFormAndCrossOriginProtection(t *testing.T) {
 	}
 }
 
-// TestConnectionsWithoutSecret: there is nobody to ask the Management API as.
+// TestConnectionsWithoutSecret: the application has no credentials for the
+// Management API.
 func TestConnectionsWithoutSecret(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.IDTokenOnly)

@@ -15,8 +15,8 @@ const (
 	oldSecret = "client-secret-of-an-old-application-SECRET"
 )
 
-// secretKeys returns the keys of an old application: its secret as a text, or the
-// bytes that the text stands for.
+// secretKeys returns the keys of an old application: its secret as text, or the
+// bytes that the text encodes.
 func secretKeys(secret, written string) *auth0.KeySet {
 	switch written {
 	case "":
@@ -92,7 +92,7 @@ func TestHS256(t *testing.T) {
 			if e.LastReason() != tt.reason || (resp.Status == http.StatusSeeOther) != (tt.reason == "") || b.LoggedIn() != (tt.reason == "") {
 				t.Errorf("%s, by form %v: %d %q, want %q; log:\n%s", tt.why, byForm, resp.Status, e.LastReason(), tt.reason, e.Log)
 			}
-			// The tenant's keys have nothing to do with it.
+			// The login does not use the tenant's keys.
 			if n := e.Tenant.Calls(testkit.JWKSEndpoint); n != 0 {
 				t.Errorf("%s: the keys were fetched %d times", tt.why, n)
 			}
@@ -100,8 +100,9 @@ func TestHS256(t *testing.T) {
 	}
 }
 
-// TestHS256IsNotRS256: with the opt-in, tokens with the tenant's signature are
-// refused; and without, those with a MAC of anything, the public key included.
+// TestHS256IsNotRS256: with the opt-in, the library rejects tokens with the
+// tenant's signature. Without it, it rejects tokens with any MAC, also one keyed
+// with the public key.
 func TestHS256IsNotRS256(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.ClientSecret, c.Keys = oldSecret, secretKeys(oldSecret, "text") })
@@ -160,7 +161,7 @@ func TestHS256Config(t *testing.T) {
 	}
 }
 
-// TestHS256Logout: what ends sessions has the MAC too, and nothing else does.
+// TestHS256Logout: a logout token has the MAC too, and no other ends sessions.
 func TestHS256Logout(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -185,8 +186,8 @@ func TestHS256Logout(t *testing.T) {
 	}
 }
 
-// TestHS256LeavesAccessTokensAlone: the keys that an API gets of the strategy are
-// the tenant's, not the secret with which anybody's ID tokens could be made.
+// TestHS256LeavesAccessTokensAlone: an API that uses the keys of the strategy gets
+// the tenant's keys, not the secret, which can sign ID tokens of any user.
 func TestHS256LeavesAccessTokensAlone(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {

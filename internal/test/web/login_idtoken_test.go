@@ -23,7 +23,7 @@ type idTokenCase struct {
 	reason string // empty if the login must succeed
 }
 
-// loginReason logs in and returns why that was refused, and the status.
+// loginReason logs in and returns the reason for a rejection, and the status.
 func loginReason(e *testkit.Env, opts ...auth0.LoginOption) (reason string, status int) {
 	e.T.Helper()
 	before := len(e.Log.String())
@@ -168,8 +168,8 @@ func flip(c byte) string {
 	return string(alphabet[strings.IndexByte(alphabet, c)^1])
 }
 
-// TestIDTokenSignature: the signature counts also for a token that comes
-// straight from the token endpoint.
+// TestIDTokenSignature: the callback also checks the signature of a token straight
+// from the token endpoint.
 func TestIDTokenSignature(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -275,8 +275,8 @@ func TestACR(t *testing.T) {
 	}
 }
 
-// TestKeyRotationAtLogin: the first login after a rotation works, and made-up
-// key ids do not make us fetch without end.
+// TestKeyRotationAtLogin: the first login after a rotation works, and made-up key
+// ids cause a bounded number of fetches.
 func TestKeyRotationAtLogin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -294,7 +294,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 		}
 		for i := range 100 {
 			e.Tenant.EditIDToken(testkit.Header("kid", fmt.Sprint("made-up-", i)))
-			// Once they can no longer be looked for, nobody can tell.
+			// Without another fetch, the library cannot know whether the key exists.
 			want := map[string]int{"unknown_kid": http.StatusBadRequest, "keys_unavailable": http.StatusServiceUnavailable}
 			if reason, status := loginReason(e); status != want[reason] || (i == 0) != (reason == "unknown_kid") {
 				t.Fatalf("unknown kid %d: %d %q", i, status, reason)
@@ -309,8 +309,7 @@ func TestKeyRotationAtLogin(t *testing.T) {
 	})
 }
 
-// TestKeysUnavailable: a login that cannot be checked is nobody's fault but the
-// tenant's.
+// TestKeysUnavailable: a login that cannot be checked is the tenant's fault alone.
 func TestKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -320,7 +319,8 @@ func TestKeysUnavailable(t *testing.T) {
 	}
 }
 
-// TestGenericProvider is a provider named by URL: everything by discovery.
+// TestGenericProvider is a provider named by URL: discovery supplies every
+// endpoint.
 func TestGenericProvider(t *testing.T) {
 	t.Parallel()
 	const base = "http://127.0.0.1:4999"
@@ -383,7 +383,7 @@ func TestGenericProvider(t *testing.T) {
 			if n := e.Tenant.Calls(testkit.DiscoveryEndpoint); n != 2 {
 				t.Errorf("%d discoveries after ten minutes, want 2", n)
 			}
-			// While it cannot be had, the old document serves.
+			// While the document is unavailable, the cached one is used.
 			e.Tenant.Fail(testkit.DiscoveryEndpoint, 503)
 			time.Sleep(20 * time.Hour)
 			if resp := login(e); resp.Status != http.StatusSeeOther {
@@ -413,13 +413,13 @@ func TestGenericProvider(t *testing.T) {
 			t.Errorf("%s: %d, want 503", why, resp.Status)
 		}
 	}
-	// RFC 9207: who promises iss must send it, and it must be right.
+	// RFC 9207: a provider that promises iss must send it, and it must be right.
 	promise := func(doc map[string]any) { doc["authorization_response_iss_parameter_supported"] = true }
 	e := setup(t, promise, base)
 	if resp := login(e); resp.Status != http.StatusBadRequest || !strings.Contains(e.Log.String(), "issuer_mismatch") {
 		t.Errorf("promised iss is missing: %d", resp.Status)
 	}
-	// The document's spelling of the issuer binds tokens.
+	// The document's spelling of the issuer is required in tokens.
 	e = setup(t, nil, base)
 	e.Tenant.EditIDToken(testkit.Claim("iss", base))
 	if resp := login(e); resp.Status != http.StatusBadRequest || !strings.Contains(e.Log.String(), "invalid_issuer") {
@@ -427,8 +427,8 @@ func TestGenericProvider(t *testing.T) {
 	}
 }
 
-// TestDiscoveryDownAtCallback leaves the transaction: nothing is used up yet,
-// and loading the page again can succeed.
+// TestDiscoveryDownAtCallback leaves the transaction: the code is unused, and
+// loading the page again can succeed.
 func TestDiscoveryDownAtCallback(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -447,7 +447,7 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 		e := testkit.SignedIn(t, generic)
 		b := e.Browser()
 		u := b.Begin("/auth/login")
-		// Another instance has not discovered anything yet.
+		// Another instance has no cached document yet.
 		cold := testkit.SignedIn(t, generic)
 		ten.Fail(testkit.DiscoveryEndpoint, 503)
 		b.Env = cold
@@ -468,7 +468,7 @@ func TestDiscoveryDownAtCallback(t *testing.T) {
 	})
 }
 
-// TestLoginNeedsNoDiscovery: with an Auth0 domain nothing is looked up.
+// TestLoginNeedsNoDiscovery: with an Auth0 domain no document is fetched.
 func TestLoginNeedsNoDiscovery(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

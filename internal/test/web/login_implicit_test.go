@@ -26,8 +26,8 @@ func newPageEnv(t testing.TB, edit ...func(*auth0.Config)) *testkit.Env {
 	return e
 }
 
-// implicit begins a login of the page and returns the transaction and what the
-// page finds in the fragment.
+// implicit starts a login of the page and returns the transaction and the fragment
+// of its callback.
 func implicit(e *testkit.Env, responseType string, opts ...auth0.LoginOption) (transaction string, fragment url.Values) {
 	e.T.Helper()
 	authURL, transaction, err := e.Strategy.Application().ImplicitURL(e.T.Context(), responseType, testkit.AppURL+pagePath, opts...)
@@ -138,7 +138,7 @@ func TestImplicit(t *testing.T) {
 		if life := token.Expiry.Sub(before); life < 24*time.Hour-time.Minute || life > 24*time.Hour+time.Minute {
 			t.Errorf("%s: good for %v", responseType, life)
 		}
-		// The token is the API's to check.
+		// The API verifies the access token.
 		if verified, err := api.Verify(t.Context(), token.AccessToken); err != nil || !strings.HasPrefix(verified.Subject(), "auth0|") {
 			t.Errorf("%s: the API says %v", responseType, err)
 		}
@@ -242,8 +242,8 @@ func TestImplicitRefusals(t *testing.T) {
 	}
 }
 
-// TestImplicitSignature: what the page posts is worth the signature of the ID
-// token.
+// TestImplicitSignature: the answer that the page posts needs a valid signature of
+// the ID token.
 func TestImplicitSignature(t *testing.T) {
 	t.Parallel()
 	e := newPageEnv(t)
@@ -253,7 +253,7 @@ func TestImplicitSignature(t *testing.T) {
 	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), foreignTransaction, foreign); testkit.ReasonOf(err) != "invalid_signature" {
 		t.Errorf("foreign key: %v", err)
 	}
-	// The answer to one login is none to another.
+	// The answer to one login does not complete another.
 	if _, err := e.Strategy.Application().VerifyImplicit(t.Context(), foreignTransaction, fragment); !errors.Is(err, auth0.ErrTransactionNotFound) {
 		t.Errorf("another answer: %v", err)
 	}
@@ -272,8 +272,8 @@ func TestImplicitSignature(t *testing.T) {
 	}
 }
 
-// TestImplicitIsApart: an answer through a page is none of the server's callback,
-// and the other way round.
+// TestImplicitIsApart: an answer through a page does not complete a login of the
+// server's callback, nor the other way round.
 func TestImplicitIsApart(t *testing.T) {
 	t.Parallel()
 	e := newPageEnv(t)
@@ -306,7 +306,7 @@ func TestImplicitIsApart(t *testing.T) {
 	}
 }
 
-// TestImplicitAge: a page that was left open for long begins again.
+// TestImplicitAge: a page that stayed open for too long must start a new login.
 func TestImplicitAge(t *testing.T) {
 	t.Parallel()
 	c := testkit.NewClock()

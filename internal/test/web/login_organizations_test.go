@@ -15,8 +15,8 @@ import (
 
 const umbrella = "org_umbrella0000000"
 
-// newOrgEnv has the organization umbrella, without members, and an invitation.
-// Bob is signed in at the tenant.
+// newOrgEnv has the organization umbrella, without members, and an invitation. Bob
+// is logged in at the tenant.
 func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	t.Helper()
 	e := testkit.SignedIn(t, append([]func(*auth0.Config){func(c *auth0.Config) {
@@ -35,8 +35,8 @@ func newOrgEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	return e
 }
 
-// TestInvitation goes the whole way: the link in the e-mail, the login, the
-// session, and the API that is for members.
+// TestInvitation goes from the link in the email through the login and the session
+// to the API for members.
 func TestInvitation(t *testing.T) {
 	t.Parallel()
 	e := newOrgEnv(t)
@@ -63,7 +63,7 @@ func TestInvitation(t *testing.T) {
 	var user auth0.User
 	e.Mux.HandleFunc("GET /who", func(_ http.ResponseWriter, r *http.Request) { user, _ = auth0.UserFrom(r.Context()) })
 
-	// He is logged in here already, to no organization, and may not enter.
+	// Bob is logged in here already, to no organization, and has no access.
 	b := e.Browser().MustLogin()
 	if b.Page("/call"); answers[umbrella] != http.StatusForbidden {
 		t.Errorf("before the invitation the API answers %v", answers)
@@ -86,12 +86,12 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("the API answers %v", answers)
 	}
 
-	// The link is good once.
+	// The link works once.
 	again := e.Browser()
 	if resp := again.Callback(again.AtTenant(again.Begin(link))); resp.Status != http.StatusBadRequest || e.LastReason() != "authorization_error" || again.LoggedIn() {
 		t.Errorf("the link again: %d %q", resp.Status, e.LastReason())
 	}
-	// He is a member now.
+	// Bob is a member now.
 	if resp := e.Browser().Login("/auth/login?organization=" + umbrella); resp.Status != http.StatusSeeOther {
 		t.Errorf("as a member: %d", resp.Status)
 	}
@@ -103,8 +103,8 @@ func TestInvitation(t *testing.T) {
 	}
 }
 
-// TestInvitationToAnother: the callback believes no other organization than that
-// of the invitation, and none at all is no better.
+// TestInvitationToAnother: the callback accepts no other organization than that of
+// the invitation, and not none.
 func TestInvitationToAnother(t *testing.T) {
 	t.Parallel()
 	for why, value := range map[string]any{"another": "org_other", "none": nil} {
@@ -117,7 +117,7 @@ func TestInvitationToAnother(t *testing.T) {
 	}
 }
 
-// TestInvitationRefused: the link is not one for the person, or for anybody.
+// TestInvitationRefused: the link is for another user, or is invalid.
 func TestInvitationRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -137,17 +137,17 @@ func TestInvitationRefused(t *testing.T) {
 			t.Errorf("%s: %d %q", tt.link, resp.Status, e.LastReason())
 		}
 	}
-	// Without the organization, the link does not even begin a login.
+	// Without the organization, the link starts no login.
 	e := newOrgEnv(t)
 	if resp := e.Browser().Page("/auth/login?invitation=ticket-1"); resp.Status != http.StatusBadRequest || resp.Header.Get("Location") != "" || e.LastReason() != "login_option" {
 		t.Errorf("without organization: %d %q", resp.Status, e.LastReason())
 	}
 }
 
-// TestOrganizationPrompt: the login names no organization, and the tenant asks
-// for one. What it says is in the session and in the token for the API;
-// Config.CheckOrganization decides about it, and Config.AcceptOrganizationLinks, which is
-// about the login route, does not.
+// TestOrganizationPrompt: the login names no organization, and the tenant asks for one.
+// Its answer is in the session and in the token for the API. Config.CheckOrganization
+// decides about it. Config.AcceptOrganizationLinks, which is about the login route, does
+// not.
 func TestOrganizationPrompt(t *testing.T) {
 	t.Parallel()
 	const ada, bob = "ada@acme.example", "bob@acme.example"
@@ -223,8 +223,8 @@ func TestOrganizationPrompt(t *testing.T) {
 	}
 }
 
-// TestOrganizationPickedAtTenant: the login names none, and the tenant has let
-// the person pick.
+// TestOrganizationPickedAtTenant: the login names no organization, and the user
+// picks one at the tenant.
 func TestOrganizationPickedAtTenant(t *testing.T) {
 	t.Parallel()
 	var asked string
@@ -250,8 +250,8 @@ func TestOrganizationPickedAtTenant(t *testing.T) {
 	}
 }
 
-// TestRefreshKeepsOrganization: a new ID token does not take the session to
-// another organization.
+// TestRefreshKeepsOrganization: a new ID token does not move the session to another
+// organization.
 func TestRefreshKeepsOrganization(t *testing.T) {
 	t.Parallel()
 	for why, tt := range map[string]struct {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestStrangersCauseFewRequests: what anybody can ask an application for causes a
-// bounded number of requests to the tenant, however often it is asked for.
+// TestStrangersCauseFewRequests: each request that a stranger can cause leads to a
+// bounded number of requests to the tenant, however often it is repeated.
 func TestStrangersCauseFewRequests(t *testing.T) {
 	t.Parallel()
 	const asked = 400 // more than any bound
@@ -102,8 +102,8 @@ func TestStrangersCauseFewRequests(t *testing.T) {
 	}
 }
 
-// TestHeldBackLogin: whoever meets the bound is told when to come back, and then
-// the login works. The bound of a bucket refills.
+// TestHeldBackLogin: a visitor who meets the bound reads when to come back, and
+// then the login works. The bound of a bucket refills.
 func TestHeldBackLogin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -140,9 +140,9 @@ func TestHeldBackLogin(t *testing.T) {
 	})
 }
 
-// TestHoldIsBounded: a tenant cannot keep everybody out for a day with one header,
-// and one that has had enough and does not say how long is left alone for a second. An
-// outage without a time is tried again at once; only visitors are asked to wait.
+// TestHoldIsBounded: a tenant cannot stop all logins for a day with one header. After
+// a 429 without a time, the application waits a second. An outage without a time is
+// tried again at once; only visitors are asked to wait.
 func TestHoldIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -170,7 +170,7 @@ func TestHoldIsBounded(t *testing.T) {
 }
 
 // TestGoodLoginsAreNotBounded: a site with many logins, and no strangers, never
-// meets the bound of refused codes.
+// meets the bound of rejected codes.
 func TestGoodLoginsAreNotBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -181,7 +181,7 @@ func TestGoodLoginsAreNotBounded(t *testing.T) {
 	})
 }
 
-// TestMadeUpCodesKeepTheTransaction: a person who comes back from the tenant while
+// TestMadeUpCodesKeepTheTransaction: a user who comes back from the tenant while
 // codes are held back has not lost the login.
 func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
 	t.Parallel()
@@ -203,8 +203,8 @@ func TestMadeUpCodesKeepTheTransaction(t *testing.T) {
 	})
 }
 
-// TestUnknownOrganizationIsHeldBack: the error says when to come back, and is not
-// one of what the application is allowed.
+// TestUnknownOrganizationIsHeldBack: the error says when to come back, and
+// names no missing scope.
 func TestUnknownOrganizationIsHeldBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

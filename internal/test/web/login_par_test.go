@@ -15,8 +15,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestPushedRequest: what would have been in the URL is posted, and the URL has
-// nothing but a reference.
+// TestPushedRequest: the parameters of the URL are posted, and the URL has only a
+// reference.
 func TestPushedRequest(t *testing.T) {
 	t.Parallel()
 	login := []auth0.LoginOption{auth0.WithParam("ext-campaign", "spring & all"), auth0.WithMaxAge(0), auth0.WithConnection("Username-Password-Authentication"), auth0.WithUILocales("de en")}
@@ -82,8 +82,7 @@ func TestPushedRequestKeepsTheQuery(t *testing.T) {
 	}
 }
 
-// TestPushedRequestRefused: the login ends on an error page, and leaves nothing
-// behind.
+// TestPushedRequestRefused: the login ends on an error page, and leaves no cookie.
 func TestPushedRequestRefused(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, kind, body string, header ...string) func(*testkit.Env) {
@@ -164,7 +163,7 @@ func TestPushedRequestRefused(t *testing.T) {
 			_, transaction, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 			got, _ := errors.AsType[*auth0.Error](err)
 			if tt.tenant == 429 {
-				tt.status = 503 // the tenant is left alone, and was not asked
+				tt.status = 503 // the application waits, and sends no request
 			}
 			if got == nil || transaction != "" || got.Op != "login" || got.Status != tt.status || got.Reason != tt.reason || got.Code != tt.code || got.TenantStatus != tt.tenant {
 				t.Errorf("AuthCodeURL: %+v", got)
@@ -185,7 +184,7 @@ func TestPushedRequestBack(t *testing.T) {
 	e.Browser().MustLogin()
 }
 
-// TestPushedSilentLogin: a page that everybody may see does not depend on it.
+// TestPushedSilentLogin: a public page does not depend on the request.
 func TestPushedSilentLogin(t *testing.T) {
 	t.Parallel()
 	e, p := testkit.SignedInTapped(t, nil)
@@ -207,7 +206,7 @@ func TestPushedSilentLogin(t *testing.T) {
 	}
 }
 
-// TestPushedByPublicClient shows the client id alone (RFC 9126, Section 2.1).
+// TestPushedByPublicClient sends the client id alone (RFC 9126, Section 2.1).
 func TestPushedByPublicClient(t *testing.T) {
 	t.Parallel()
 	e, p := testkit.SignedInTapped(t, func(c *testkit.TenantClient) { c.Public = true }, func(c *auth0.Config) {

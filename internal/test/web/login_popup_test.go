@@ -11,14 +11,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// newPopupEnv has a login route for a window of its own.
+// newPopupEnv has a login route for a pop-up.
 func newPopupEnv(t *testing.T, origin string, tokens ...string) *testkit.Env {
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
 	e.Mux.Handle("GET /auth/popup", e.Strategy.LoginHandler(auth0.WithPopup(origin, tokens...)))
 	return e
 }
 
-// TestPopup: the session begins, and the opener is told so, and nothing else.
+// TestPopup: the session starts, and the opener gets a message that says so, and
+// nothing else.
 func TestPopup(t *testing.T) {
 	t.Parallel()
 	e := newPopupEnv(t, testkit.AppURL)
@@ -35,12 +36,11 @@ func TestPopup(t *testing.T) {
 	if other.Message["returnTo"] != "/" {
 		t.Errorf("%+v", other)
 	}
-	// Who is logged in already gets a page too, not the application in a small
-	// window.
+	// A user with a session gets a page too, not the application in a small window.
 	if p := testkit.ReadPopup(t, b.Login("/auth/popup")); p.Message["ok"] != true {
 		t.Errorf("%+v", p)
 	}
-	// And a login without pop-up ends as ever.
+	// A login without a pop-up ends with a redirect.
 	if resp := b.Login("/auth/login?prompt=login"); resp.Status != http.StatusSeeOther {
 		t.Errorf("%d", resp.Status)
 	}
@@ -65,7 +65,7 @@ func TestPopupTokens(t *testing.T) {
 	}
 }
 
-// TestPopupOfAnotherOrigin is told by message only.
+// TestPopupOfAnotherOrigin: the opener gets a message only.
 func TestPopupOfAnotherOrigin(t *testing.T) {
 	t.Parallel()
 	p := testkit.ReadPopup(t, newPopupEnv(t, "https://www.example").Browser().Login("/auth/popup"))
@@ -87,8 +87,7 @@ func TestPopupOfAnotherOrigin(t *testing.T) {
 	}
 }
 
-// TestPopupErrors are told as fixed codes; what the tenant says stays out of the
-// page.
+// TestPopupErrors are sent as fixed codes. The page has no text of the tenant.
 func TestPopupErrors(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -119,13 +118,13 @@ func TestPopupErrors(t *testing.T) {
 			t.Errorf("%s: not in the log", tt.name)
 		}
 	}
-	// Without a transaction nobody knows that it was a pop-up.
+	// Without a transaction, the callback cannot know that it was a pop-up.
 	e := newPopupEnv(t, testkit.AppURL)
 	u := testkit.Must(url.Parse(testkit.AppURL + "/auth/callback?code=x&state=y"))
 	if resp := e.Browser().Callback(u); resp.Status != 400 || strings.Contains(resp.Body, "<script") {
 		t.Errorf("%d %s", resp.Status, resp.Body)
 	}
-	// The application refuses the login.
+	// The application rejects the login.
 	refusing := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.LoginOptions = []auth0.LoginOption{auth0.WithPopup(testkit.AppURL)}
 		c.AfterLogin = refuseEverybody
@@ -137,8 +136,8 @@ func TestPopupErrors(t *testing.T) {
 
 func refuseEverybody(context.Context, *auth0.Login) error { return auth0.ErrForbidden }
 
-// TestPopupWithoutAccessToken: what the response type does not bring cannot be
-// handed on, which is said before anybody logs in.
+// TestPopupWithoutAccessToken: a token that the response type does not return
+// cannot be sent to the opener. The login route fails before any login.
 func TestPopupWithoutAccessToken(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.IDTokenOnly)

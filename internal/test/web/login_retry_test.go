@@ -20,8 +20,7 @@ import (
 
 var loginURL = regexp.MustCompile(`https://app\.example(/auth/login[^"\s]*)`)
 
-// loginLink returns the path of the link to log in that a page has, and an empty text
-// if it has none.
+// loginLink returns the path of the login link of a page, or an empty text.
 func loginLink(t *testing.T, resp *testkit.Response) string {
 	t.Helper()
 	found := loginURL.FindStringSubmatch(html.UnescapeString(resp.Body))
@@ -31,8 +30,9 @@ func loginLink(t *testing.T, resp *testkit.Response) string {
 	return found[1]
 }
 
-// TestWayOutOfARefusal: who has refused an account makes no difference. The link of the
-// page leads to the tenant, which asks for the account, and another account gets in.
+// TestWayOutOfARefusal: the tenant, the library or the application has rejected an
+// account. The link of the page leads to the tenant, which asks for the account, and
+// another account gets in.
 func TestWayOutOfARefusal(t *testing.T) {
 	t.Parallel()
 	onlyBob := func(_ context.Context, l *auth0.Login) error {
@@ -114,7 +114,7 @@ func TestWayOutOfARefusal(t *testing.T) {
 	}
 }
 
-// TestWayOutOfAGuard: a page that a user may not see offers another account too.
+// TestWayOutOfAGuard: a page without access for the user offers another account too.
 func TestWayOutOfAGuard(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -130,7 +130,7 @@ func TestWayOutOfAGuard(t *testing.T) {
 }
 
 // TestRetryKeepsTheLogin has a row for each option that the link of an error page
-// keeps. The tenant is asked for the same again.
+// keeps. The request to the tenant has the option again.
 func TestRetryKeepsTheLogin(t *testing.T) {
 	t.Parallel()
 	const organization = "org_ABCDEFGHIJKLMNOP"
@@ -198,8 +198,8 @@ func TestRetryKeepsTheLogin(t *testing.T) {
 	}
 }
 
-// TestRetryLogsIn: a login by the link of an error page ends at the page that was asked
-// for, with the state of the application and in the organization.
+// TestRetryLogsIn: a login by the link of an error page ends at the requested page,
+// with the state of the application and in the organization.
 func TestRetryLogsIn(t *testing.T) {
 	t.Parallel()
 	var state []string
@@ -212,7 +212,7 @@ func TestRetryLogsIn(t *testing.T) {
 	u := b.Begin("/begin?returnTo=/private")
 	e.Tenant.DenyNext("login_required", "no")
 	resp := b.Callback(b.AtTenant(u))
-	stranger := e.Browser() // who was sent the link
+	stranger := e.Browser() // who got the link
 	if got := stranger.Login(loginLink(t, resp)); got.Status != http.StatusSeeOther || fmt.Sprint(state) != "[]" {
 		t.Errorf("another browser: %d, the application gets the state %q", got.Status, state)
 	}
@@ -223,8 +223,7 @@ func TestRetryLogsIn(t *testing.T) {
 	}
 }
 
-// TestBadTicket: a ticket that cannot be used does not keep anybody from logging in,
-// and gives nobody an option.
+// TestBadTicket: an invalid ticket prevents no login, and sets no option.
 func TestBadTicket(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -234,7 +233,7 @@ func TestBadTicket(t *testing.T) {
 			t.Errorf("%.20s: %q", ticket, q)
 		}
 	}
-	// The control: who is logged in goes on without the tenant.
+	// The control: a user with a session is redirected without the tenant.
 	b := e.Browser().MustLogin()
 	if resp := b.Page("/auth/login?returnTo=/private&login_ticket=x"); resp.Header.Get("Location") != "/private" {
 		t.Errorf("logged in: %d to %q", resp.Status, resp.Header.Get("Location"))
@@ -242,7 +241,7 @@ func TestBadTicket(t *testing.T) {
 }
 
 // TestOutageOfTheTokenEndpoint: when the tenant answers again, loading the page again
-// logs in. What the tenant has decided stays decided.
+// logs in. A decision of the tenant stays.
 func TestOutageOfTheTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{429, 500, 502, 503} {
@@ -266,7 +265,7 @@ func TestOutageOfTheTokenEndpoint(t *testing.T) {
 	}
 }
 
-// TestTimeToLogIn: it is an hour, or what is configured.
+// TestTimeToLogIn: the limit is an hour, or the configured time.
 func TestTimeToLogIn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -301,7 +300,7 @@ func TestTimeToLogIn(t *testing.T) {
 }
 
 // TestCallbackTwiceAtOnce: both requests of one browser lead to the page, and the
-// tenant is asked once. The second response begins no session.
+// tenant is asked once. The second response starts no session.
 func TestCallbackTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -326,15 +325,15 @@ func TestCallbackTwiceAtOnce(t *testing.T) {
 		if n := e.Tenant.Calls(testkit.TokenEndpoint); n != 1 {
 			t.Errorf("%d token requests", n)
 		}
-		// Another browser with the same URL gets nothing, not even the page.
+		// Another browser with the same URL gets an error, and no redirect to the page.
 		if resp := e.Browser().Callback(back); resp.Status != http.StatusBadRequest {
 			t.Errorf("another browser: %d to %q", resp.Status, resp.Header.Get("Location"))
 		}
 	})
 }
 
-// TestTenantsWords: the application gets what the tenant has said, and the page has a
-// sentence where trying again cannot help. It never quotes the tenant.
+// TestTenantsWords: the application gets the tenant's text, and the page has a
+// sentence where trying again cannot help. The page never quotes the tenant.
 func TestTenantsWords(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("Bitte bestätigen Sie Ihre Adresse. ", 8)
@@ -371,7 +370,7 @@ func TestTenantsWords(t *testing.T) {
 			t.Errorf("%s %q: the application gets %+v", tt.code, tt.description, got)
 		}
 	}
-	// From the token endpoint too.
+	// The text can come from the token endpoint too.
 	var got *auth0.Error
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err *auth0.Error) { got = err }
@@ -386,15 +385,15 @@ func TestTenantsWords(t *testing.T) {
 		strings.Trim(got.TenantDescription, "ä") != "" {
 		t.Errorf("%+v", got)
 	}
-	// A text that anybody can have written is not the tenant's.
+	// A text that a stranger can have written is not the tenant's.
 	e.Browser().Page("/auth/callback?state=x&error=access_denied&error_description=call+this+number")
 	if got.TenantCode != "" || got.TenantDescription != "" || !strings.Contains(e.Log.String(), "call this number") {
 		t.Errorf("%+v; log %s", got, e.Log)
 	}
 }
 
-// TestRefusalLoadedAgain: the application sees the same error when the page is loaded
-// again, as far as it can decide by it.
+// TestRefusalLoadedAgain: the application gets the same error when the page is loaded
+// again, in all fields that it can decide by.
 func TestRefusalLoadedAgain(t *testing.T) {
 	t.Parallel()
 	var got []*auth0.Error
@@ -411,14 +410,14 @@ func TestRefusalLoadedAgain(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 	for _, e := range got {
-		e.Err, e.LoginURL = nil, "" // for the log, and with a ticket of its own
+		e.Err, e.LoginURL = nil, "" // for the log, and with a new ticket
 	}
 	if fmt.Sprintf("%+v", got[0]) != fmt.Sprintf("%+v", got[1]) {
 		t.Errorf("%+v, then %+v", got[0], got[1])
 	}
 }
 
-// TestAfterLoginOutage: a function that could not decide refuses nobody.
+// TestAfterLoginOutage: a function that could not decide denies no access.
 func TestAfterLoginOutage(t *testing.T) {
 	t.Parallel()
 	for why, err := range map[string]error{"deadline": context.DeadlineExceeded, "other": errors.New("no connection to the database")} {

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestMistakesInTheSettings: a login that fails because of a mistake in the settings
-// tells the visitor that the site is to blame, and names the setting in the log.
+// TestMistakesInTheSettings: if a login fails because of a mistake in the settings,
+// the page blames the site, and the log names the setting.
 func TestMistakesInTheSettings(t *testing.T) {
 	t.Parallel()
 	const unknown = "https://no-such-api.example/"

@@ -16,7 +16,7 @@ import (
 
 const silentName = "__Host-auth0_session_silent"
 
-// silentEnv has an open page at /open that tries to log its visitors in.
+// silentEnv has a public page at /open that tries to log its visitors in.
 func silentEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	e := testkit.SignedIn(t, edit...)
 	e.Mux.Handle("/open", e.Strategy.TrySilentLogin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +26,7 @@ func silentEnv(t *testing.T, edit ...func(*auth0.Config)) *testkit.Env {
 	return e
 }
 
-// knownAtTenant returns what goes to the tenant and back in a browser that has a
+// knownAtTenant returns a function that visits the tenant in a browser with a
 // session there.
 func knownAtTenant(t *testing.T, e *testkit.Env) func(*url.URL) *url.URL {
 	t.Helper()
@@ -81,7 +81,7 @@ func TestSilentLogin(t *testing.T) {
 	}
 }
 
-// TestSilentLoginIsNotTried for what is no page, or would go round in circles.
+// TestSilentLoginIsNotTried for requests without a page, or in a loop of redirects.
 func TestSilentLoginIsNotTried(t *testing.T) {
 	t.Parallel()
 	e := silentEnv(t)
@@ -117,7 +117,8 @@ func TestSilentLoginIsNotTried(t *testing.T) {
 	}
 }
 
-// TestSilentLoginIsRefused: who is not logged in at the tenant sees the page.
+// TestSilentLoginIsRefused: a visitor without a session at the tenant sees the
+// page.
 func TestSilentLoginIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"login_required", "interaction_required", "consent_required", "account_selection_required"} {
@@ -135,8 +136,8 @@ func TestSilentLoginIsRefused(t *testing.T) {
 	}
 }
 
-// TestSilentLoginIsUnwanted: nobody has asked to log in, so whom the tenant or the
-// application turns away sees the page as before.
+// TestSilentLoginIsUnwanted: the visitor did not ask to log in. If the tenant or
+// the application denies access, the visitor sees the page as before.
 func TestSilentLoginIsUnwanted(t *testing.T) {
 	t.Parallel()
 	refuse := func(context.Context, *auth0.Login) error { return errors.New("not you") }
@@ -166,8 +167,8 @@ func TestSilentLoginIsUnwanted(t *testing.T) {
 	}
 }
 
-// TestSilentLoginFails: a reader of a public page sees the page, whatever is wrong with
-// the login. The log says what it is.
+// TestSilentLoginFails: a visitor of a public page sees the page, whatever fault the
+// login has. The log names the fault.
 func TestSilentLoginFails(t *testing.T) {
 	t.Parallel()
 	for why, spoil := range map[string]func(*testkit.Env){
@@ -192,7 +193,7 @@ func TestSilentLoginFails(t *testing.T) {
 			t.Errorf("%s: the log has %s", why, e.LastReason())
 		}
 	}
-	// The same answer to a login that somebody has asked for is told.
+	// A user who has asked to log in sees the same answer as an error.
 	e := silentEnv(t)
 	e.Tenant.DenyNext("login_required", "no")
 	b := e.Browser()
@@ -213,7 +214,7 @@ func TestSilentLoginAfterLogout(t *testing.T) {
 	if resp := b.Page("/open"); resp.Status != http.StatusFound {
 		t.Errorf("after the marker: %d", resp.Status)
 	}
-	// Where nobody wants silent logins, a logout sets no such cookie.
+	// Without silent logins, a logout sets no such cookie.
 	plain := testkit.SignedIn(t).Browser().MustLogin()
 	if c := plain.Do("POST", "/auth/logout", nil, "Sec-Fetch-Site", "same-origin").SetCookies(t)[silentName]; c != nil {
 		t.Errorf("without silent logins: %v", c)
@@ -227,7 +228,7 @@ func badCode(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `{"error":"invalid_grant"}`)
 }
 
-// TestSilentLoginWithoutCookies: one redirect, no error page, and no circle.
+// TestSilentLoginWithoutCookies: one redirect, no error page, and no loop.
 func TestSilentLoginWithoutCookies(t *testing.T) {
 	t.Parallel()
 	e := silentEnv(t)
@@ -241,14 +242,14 @@ func TestSilentLoginWithoutCookies(t *testing.T) {
 	if page := e.Browser().Page(resp.Header.Get("Location")); page.Status != 200 || page.Body != "open false " {
 		t.Errorf("then %d to %q", page.Status, page.Header.Get("Location"))
 	}
-	// The state of another application chooses no page of this one.
+	// The state of another application selects no page of this one.
 	other := silentEnv(t, func(c *auth0.Config) { c.Secrets = []string{"another-secret-of-the-tests-that-is-good"} })
 	if resp := other.Browser().Callback(target); resp.Status != http.StatusBadRequest || !strings.Contains(resp.Body, "Log in again") {
 		t.Errorf("another application: %d %q", resp.Status, resp.Body)
 	}
 }
 
-// anyEnv has a route that takes a token or a session.
+// anyEnv has a route that accepts a token or a session.
 func anyEnv(t *testing.T) *testkit.Env {
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience = testkit.Audience })
 	api, err := auth0.NewAPI(auth0.APIConfig{Domain: testkit.TenantHost, Audience: testkit.Audience, Keys: e.Strategy.Application().KeySet()})

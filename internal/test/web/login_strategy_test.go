@@ -78,8 +78,8 @@ func TestLoginRequest(t *testing.T) {
 	}
 }
 
-// TestVerifierFits: the code verifier that goes to the token endpoint is the
-// one whose hash went to the authorization endpoint.
+// TestVerifierFits: the code verifier sent to the token endpoint matches the hash
+// sent to the authorization endpoint.
 func TestVerifierFits(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -126,7 +126,8 @@ func TestStateAndNonceAreUnique(t *testing.T) {
 	}
 }
 
-// TestForwardedParameters is what the login route takes from a link.
+// TestForwardedParameters are the parameters that the login route accepts from a
+// link.
 func TestForwardedParameters(t *testing.T) {
 	t.Parallel()
 	connections := func(c *auth0.Config) { c.Connections = []auth0.Connection{{Name: "github"}, {Name: "odd name"}} }
@@ -136,7 +137,7 @@ func TestForwardedParameters(t *testing.T) {
 	tests := []struct {
 		why, query string
 		edit       func(*auth0.Config)
-		want       string // of what is beside the core, encoded
+		want       string // of the parameters beside the core, encoded
 	}{
 		{"nothing", "", nil, ""},
 		{"screen hint", "screen_hint=signup", nil, "screen_hint=signup"},
@@ -302,7 +303,7 @@ func TestLoginOptionsRefused(t *testing.T) {
 		if _, err := auth0.New(cfg); err == nil || !strings.Contains(err.Error(), "Config.LoginOptions") {
 			t.Errorf("%s: New returns %v, want an error that names Config.LoginOptions", why, err)
 		}
-		// Wired into a handler it fails closed, and the log says so at once.
+		// A handler with the invalid option fails closed, and the log says so at once.
 		h := e.Strategy.LoginHandler(option)
 		if !strings.Contains(e.Log.String(), "LoginHandler has unusable options") {
 			t.Errorf("%s: nothing in the log", why)
@@ -378,8 +379,8 @@ func TestHandlerAndRegister(t *testing.T) {
 	}
 }
 
-// TestBaseURLWithPath: a proxy mounts the application below a path and takes
-// that off before it passes requests on.
+// TestBaseURLWithPath: a proxy mounts the application below a path and strips the
+// path from requests.
 func TestBaseURLWithPath(t *testing.T) {
 	t.Parallel()
 	for _, base := range []string{"https://app.example/notes", "https://app.example/notes/"} {
@@ -439,7 +440,7 @@ func TestReturnTo(t *testing.T) {
 		if got := b.Login("/auth/login?returnTo=" + url.QueryEscape(target)).Header.Get("Location"); got != want {
 			t.Errorf("returnTo %.60q: sent to %.60q, want %q", target, got, want)
 		}
-		// The same for somebody who is logged in already.
+		// A user with a session gets the same redirect.
 		resp := b.Page("/auth/login?returnTo=" + url.QueryEscape(target))
 		if got := resp.Header.Get("Location"); resp.Status != http.StatusSeeOther || got != want {
 			t.Errorf("returnTo %.60q when logged in: %d to %.60q, want %q", target, resp.Status, got, want)
@@ -447,7 +448,8 @@ func TestReturnTo(t *testing.T) {
 	}
 }
 
-// TestAlreadyLoggedIn spares people the detour, unless it is wanted.
+// TestAlreadyLoggedIn: a user with a session is redirected without the tenant,
+// unless the link needs the tenant.
 func TestAlreadyLoggedIn(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true; c.Audience = testkit.Audience })
@@ -480,7 +482,7 @@ func TestAlreadyLoggedIn(t *testing.T) {
 	}
 }
 
-// TestAlreadyInOrganization: the short cut needs the same organization.
+// TestAlreadyInOrganization: the shortcut needs the same organization.
 func TestAlreadyInOrganization(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.AcceptOrganizationLinks = true })
@@ -513,7 +515,7 @@ func addOrganization(e *testkit.Env, name string) string {
 	return id
 }
 
-// TestOrganizationOfEveryLogin: a link does not lead to another one.
+// TestOrganizationOfEveryLogin: a link cannot change the organization.
 func TestOrganizationOfEveryLogin(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -530,8 +532,8 @@ func TestOrganizationOfEveryLogin(t *testing.T) {
 	}
 }
 
-// TestEveryMethodOfZeroValues calls every method of the values that a constructor has
-// to make. None panics, and none works.
+// TestEveryMethodOfZeroValues calls every method of the values that a constructor
+// must make. None panics, and none works.
 func TestEveryMethodOfZeroValues(t *testing.T) {
 	t.Parallel()
 	request := httptest.NewRequest("GET", "/", nil)
@@ -599,8 +601,8 @@ func expectServerError(t *testing.T, h http.Handler) {
 	}
 }
 
-// TestTrustedProxies: a prefix contains a peer however either of them is written,
-// and a peer without an address is not believed.
+// TestTrustedProxies: a prefix contains a peer in either notation, and a peer
+// without an address is not trusted.
 func TestTrustedProxies(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -690,7 +692,7 @@ func TestSeveralBaseURLs(t *testing.T) {
 	}
 	e.App = e.Strategy.LoadUser(e.Mux)
 
-	// A login stays on the host on which it was begun.
+	// A login stays on the host on which it started.
 	b := e.Browser()
 	u := atTenantOf(b, b.Begin("https://beta.example/auth/login"), "https://beta.example/auth/callback")
 	u.Host = "app.example"
@@ -699,7 +701,8 @@ func TestSeveralBaseURLs(t *testing.T) {
 	}
 }
 
-// atTenantOf is Browser.AtTenant for a callback URL that the tenant does not know yet.
+// atTenantOf is Browser.AtTenant for a callback URL that is not registered at the
+// tenant yet.
 func atTenantOf(b *testkit.Browser, authURL *url.URL, callback string) *url.URL {
 	b.Env.T.Helper()
 	if err := b.Env.Tenant.EditClient(testkit.ClientID, func(c *testkit.TenantClient) { c.CallbackURLs = append(c.CallbackURLs, callback) }); err != nil {
@@ -715,9 +718,9 @@ func fromAddr(addr string, next http.Handler) http.Handler {
 	})
 }
 
-// TestOneBaseURLIgnoresHeaders: with one base URL, no header of a request can
-// change where the browser is sent: to the tenant with the callback of the base URL, or
-// first to the base URL.
+// TestOneBaseURLIgnoresHeaders: with one base URL, no header of a request can change
+// the target of the redirect. It is the tenant with the callback of the base URL, or
+// first the base URL.
 func TestOneBaseURLIgnoresHeaders(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -746,7 +749,7 @@ func TestTransactionLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		b := e.Browser()
-		// People open many tabs and log in in none of them.
+		// A user opens many tabs and logs in in none of them.
 		var begun []*url.URL
 		for range 50 {
 			begun = append(begun, b.Begin("/auth/login?returnTo=/"+strings.Repeat("x", 200)))
@@ -787,8 +790,8 @@ func TestTransactionsShareTheSpace(t *testing.T) {
 	}
 }
 
-// TestTransactionTooLarge gives up the return URL first, and then what the
-// application asked for.
+// TestTransactionTooLarge leaves out the return URL first, and then the state of
+// the application.
 func TestTransactionTooLarge(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.DefaultReturnTo = "/start" })
@@ -829,7 +832,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 			t.Errorf("%s prints the access token", verb)
 		}
 	}
-	// The code was used: nothing can be done with the transaction again.
+	// The code was used: the transaction cannot be used again.
 	if _, err := e.Strategy.Application().Exchange(t.Context(), transaction, answer); testkit.ReasonOf(err) != "invalid_grant" {
 		t.Errorf("second exchange: %v", err)
 	}
@@ -851,7 +854,7 @@ func TestAuthCodeURLAndExchange(t *testing.T) {
 	}
 }
 
-// TestZeroStrategy refuses everything, and does not fall over.
+// TestZeroStrategy rejects every request, and does not panic.
 func TestZeroStrategy(t *testing.T) {
 	t.Parallel()
 	var s auth0.Strategy

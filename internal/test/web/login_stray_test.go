@@ -10,8 +10,8 @@ import (
 )
 
 // TestAnswerOfAnotherLogin: an answer for Application.AuthCodeURL that comes to the
-// callback is for no login that this route has begun. The user stays logged in and sees
-// the home page, the log says why, and Exchange can still complete the login.
+// callback belongs to no login of this route. The user stays logged in and sees the
+// home page, the log has the cause, and Exchange can still complete the login.
 func TestAnswerOfAnotherLogin(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.CheapTokens)

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A kindVerifier takes a good token of its kind, changed by an edit, and returns why
-// it was refused: reason and cause. Both are empty if it was accepted.
+// A kindVerifier verifies a good token of its kind, changed by an edit, and returns
+// why it was rejected: reason and cause. Both are empty if it was accepted.
 type kindVerifier struct {
 	name   string
 	group  string // api, login (a nonce was sent), grant (none was), logout
@@ -32,7 +32,8 @@ func reasonAndCause(err error) (reason, cause string) {
 	return e.Reason, err.Error()
 }
 
-// lastRefusal returns what the log says of the last refusal after a text of before.
+// lastRefusal returns the reason and the cause of the last rejection in the log
+// after an earlier text.
 func lastRefusal(e *testkit.Env, before string) (reason, cause string) {
 	for line := range strings.Lines(strings.TrimPrefix(e.Log.String(), before)) {
 		if _, rest, ok := strings.Cut(line, " reason="); ok {
@@ -43,8 +44,7 @@ func lastRefusal(e *testkit.Env, before string) (reason, cause string) {
 	return reason, cause
 }
 
-// kindVerifiers are all of them: each place where the library decides about a
-// token.
+// kindVerifiers are all of them: each place where the library verifies a token.
 func kindVerifiers(t *testing.T) []kindVerifier {
 	edited := func(e *testkit.Env, edit func(_, _ map[string]any), f func() error) (string, string) {
 		e.Tenant.EditIDToken(edit)
@@ -78,7 +78,7 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 	refreshing.Mux.HandleFunc("GET /t", func(w http.ResponseWriter, r *http.Request) {
 		_, refreshed = refreshing.Strategy.AccessToken(w, r, auth0.ForceRefresh())
 	})
-	refreshing.Tenant.EditAccessToken(testkit.Header("alg", "HS256")) // nobody verifies it
+	refreshing.Tenant.EditAccessToken(testkit.Header("alg", "HS256")) // it is not verified
 	return []kindVerifier{
 		{"RequireAuth", "api", func(t *testing.T, edit func(_, _ map[string]any)) (string, string) {
 			before := bearer.Log.String()
@@ -131,8 +131,8 @@ func kindVerifiers(t *testing.T) []kindVerifier {
 // accepted is a cell of a mark that proves nothing there.
 const accepted = ""
 
-// A kindMark is what tells a kind of token from others, and the word by which a
-// refusal names it, for each group of verifiers.
+// A kindMark distinguishes a kind of token from others. For each group of verifiers
+// it has the word by which a rejection names it.
 type kindMark struct {
 	mark  string
 	edit  func(header, claims map[string]any)
@@ -140,7 +140,7 @@ type kindMark struct {
 	login string
 	grant string
 	out   string
-	why   string // each of them that is accepted is
+	why   string // why each verifier that accepts it does
 }
 
 func kindMarks() []kindMark {
@@ -221,7 +221,7 @@ func kindMarks() []kindMark {
 }
 
 // TestKindsOfTokensExcludeEachOther is each verifier with each mark of each kind. A
-// cell is a refusal that names the mark, or the mark says why it is none.
+// cell is a rejection that names the mark, or the mark says why there is none.
 func TestKindsOfTokensExcludeEachOther(t *testing.T) {
 	t.Parallel()
 	verifiers := kindVerifiers(t)
@@ -309,7 +309,8 @@ func TestTokensOfOtherKinds(t *testing.T) {
 	}
 }
 
-// Tokens as other issuers make them are refused for nothing that proves too little.
+// Tokens in the format of other issuers are not rejected for marks that prove too
+// little.
 func TestTokensOfOtherIssuers(t *testing.T) {
 	t.Parallel()
 	ten := auth0test.NewTenant(t)
@@ -332,7 +333,8 @@ func TestTokensOfOtherIssuers(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Their ID tokens are none, if the client id is used as the audience of the API.
+	// Their ID tokens are rejected, if the client id is used as the audience of the
+	// API.
 	for name, claims := range map[string]map[string]any{
 		"Keycloak": {"typ": "ID", "azp": "spa", "sid": "7d1e"},
 		"Cognito":  {"token_use": "id", "cognito:username": "u"},

@@ -26,8 +26,8 @@ func askedFields(t *testing.T, resp *testkit.Response) url.Values {
 	return fields
 }
 
-// What a browser that says nothing sends, be it because it is old, or because of
-// Referrer-Policy: no-referrer, or because a program has opened the link.
+// Requests of browsers that send no origin: an old browser, Referrer-Policy:
+// no-referrer, or a link that a program has opened.
 var unknownOrigins = map[string]struct {
 	method string
 	header []string
@@ -37,8 +37,7 @@ var unknownOrigins = map[string]struct {
 	"link in a mail program": {"GET", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Accept", "text/html"}},
 }
 
-// TestLogoutAsks: a logout whose origin nobody knows asks, and the second request
-// logs out.
+// TestLogoutAsks: a logout of unknown origin asks, and the second request logs out.
 func TestLogoutAsks(t *testing.T) {
 	t.Parallel()
 	for why, tt := range unknownOrigins {
@@ -64,8 +63,8 @@ func TestLogoutAsks(t *testing.T) {
 		if strings.Contains(resp.Body, "<script") || strings.Contains(resp.Body, `<"x">`) {
 			t.Errorf("%s: %q", why, resp.Body)
 		}
-		// The same browser says as little the second time. The answer is no redirect,
-		// which form-action 'self' would stop.
+		// The same browser sends no origin the second time either. The answer is not a
+		// redirect, which form-action 'self' would stop.
 		resp = b.Do("POST", "/auth/logout", fields, "Origin", "null", "Accept", "text/html")
 		if b.LoggedIn() || resp.Status != 200 || !strings.Contains(resp.Body, `content="0; url=https://acme.auth0.example/oidc/logout?client_id=`) || !strings.Contains(resp.Body, url.QueryEscape("/other?a=1")) {
 			t.Errorf("%s: %d %q, logged in %v", why, resp.Status, resp.Body, b.LoggedIn())
@@ -73,7 +72,7 @@ func TestLogoutAsks(t *testing.T) {
 	}
 }
 
-// The button is good for its session, for ten minutes, and for nothing else.
+// The button works for its session, for ten minutes, and for nothing else.
 func TestLogoutButtonIsBound(t *testing.T) {
 	t.Parallel()
 	clock := testkit.NewClock()
@@ -94,7 +93,7 @@ func TestLogoutButtonIsBound(t *testing.T) {
 	if b.Do("GET", "/auth/logout?"+fields.Encode(), nil, "Accept", "text/html"); !b.LoggedIn() {
 		t.Error("in a link: logged out")
 	}
-	// Where another site is known to have asked, the button does not help it.
+	// If another site is known to have sent the request, the button does not help it.
 	for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Origin", "null", "Sec-Fetch-Site", "cross-site"}} {
 		if resp := b.Do("POST", "/auth/logout", fields, append(header, "Accept", "text/html")...); resp.Status != 403 || !b.LoggedIn() {
 			t.Errorf("%v: %d, logged in %v", header, resp.Status, b.LoggedIn())
@@ -112,14 +111,14 @@ func TestLogoutButtonIsBound(t *testing.T) {
 	if b.Do("POST", "/auth/logout", fields, say...); b.LoggedIn() {
 		t.Error("in time: still logged in")
 	}
-	// Scripts are not asked: they could not answer.
+	// Scripts are not asked: they cannot answer.
 	b = e.Browser().MustLogin()
 	for _, header := range [][]string{{"Origin", "null"}, {"Origin", "null", "Accept", "*/*"}, {"Origin", "null", "Accept", "text/html", "X-Requested-With", "XMLHttpRequest"}} {
 		if resp := b.Do("POST", "/auth/logout", nil, header...); resp.Status != 403 || !b.LoggedIn() {
 			t.Errorf("%v: %d", header, resp.Status)
 		}
 	}
-	// With a store that does not answer, nobody knows whether there is something to end.
+	// With a store that does not answer, the session is unknown.
 	store := &testkit.HalfStore{Store: auth0.NewMemoryStore(10)}
 	e = testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b = e.Browser().MustLogin()
@@ -129,8 +128,8 @@ func TestLogoutButtonIsBound(t *testing.T) {
 	}
 }
 
-// TestLogoutWithoutSession never ends at the error page of the tenant, which goes by
-// the tenant's own list of URLs if it is not told whose session to end.
+// TestLogoutWithoutSession never ends at the error page of the tenant. Without a
+// hint of the session, /oidc/logout checks the tenant's own list of URLs.
 func TestLogoutWithoutSession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -183,7 +182,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 			}
 		}
 	}
-	// Of a request that may come from anywhere, and has no session, nobody hears.
+	// A request of unknown origin without a session never leads to the tenant.
 	for why, tt := range unknownOrigins {
 		if resp := testkit.SignedIn(t).Browser().Do(tt.method, "/auth/logout", nil, tt.header...); resp.Status != 303 || resp.Header.Get("Location") != testkit.AppURL {
 			t.Errorf("%s: %d to %q", why, resp.Status, resp.Header.Get("Location"))
@@ -191,7 +190,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 	}
 }
 
-// The pages of another base URL may be those of another customer: they end no session
+// The pages of another base URL can be those of another customer: they end no session
 // here, connect no account, and change nothing.
 func TestAnotherBaseURLIsAnotherOrigin(t *testing.T) {
 	t.Parallel()
@@ -232,7 +231,7 @@ func TestAnotherBaseURLIsAnotherOrigin(t *testing.T) {
 	if resp.Status != 303 || !strings.Contains(resp.Header.Get("Location"), url.QueryEscape(other)) {
 		t.Errorf("at the other base URL: %d to %s", resp.Status, resp.Header.Get("Location"))
 	}
-	// A host that is no site of ours has no origin.
+	// A host that is not a base URL of ours has no origin.
 	if resp := b.Do("POST", "/any", url.Values{}, "Host", "evil.example", "Origin", "https://evil.example"); resp.Status < 400 || reached != 1 {
 		t.Errorf("unknown host: %d", resp.Status)
 	}

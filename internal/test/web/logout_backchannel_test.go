@@ -15,10 +15,10 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// Where the tenant's word can be noted.
+// The modes that can record a logout token.
 var revocableModes = []testkit.Mode{{Name: "in cookies, with revocations", Edit: testkit.Revocable}, {Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}}
 
-// TestBackchannelLogout: of several sessions, those end that the token is about.
+// TestBackchannelLogout: of several sessions, only those that the token names end.
 func TestBackchannelLogout(t *testing.T) {
 	t.Parallel()
 	const ada, bob = "ada@acme.example", "bob@acme.example"
@@ -42,13 +42,13 @@ func TestBackchannelLogout(t *testing.T) {
 				if !phone.LoggedIn() || !other.LoggedIn() {
 					t.Error("another session ended too")
 				}
-				// Whoever logs in again is in, and the old session stays over.
+				// After a new login the user is in, and the old session stays ended.
 				time.Sleep(2 * time.Second)
 				laptop, _ = e.LoginAs(ada)
 				if !laptop.LoggedIn() || ended.LoggedIn() {
 					t.Error("a new login does not work, or revives the old session")
 				}
-				// Without sid, it is all of the person.
+				// Without sid, all sessions of the user end.
 				e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, ada, ""))
 				if laptop.LoggedIn() || phone.LoggedIn() || !other.LoggedIn() {
 					t.Error("all sessions of one person: not these have ended")
@@ -68,8 +68,8 @@ func TestBackchannelLogout(t *testing.T) {
 	}
 }
 
-// TestBackchannelLogoutOfTheTenant: the tenant and the application understand
-// each other, at the address that is registered.
+// TestBackchannelLogoutOfTheTenant: the tenant's logout token ends the session, at
+// the registered URL.
 func TestBackchannelLogoutOfTheTenant(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.InStore)
@@ -155,7 +155,7 @@ func TestLogoutTokens(t *testing.T) {
 			if tt.edit != nil {
 				edits = append(edits, tt.edit)
 			}
-			// So long after that iat decides nothing but what it is for.
+			// The login is so long ago that iat matters only for its own check.
 			time.Sleep(10 * time.Minute)
 			expectAnswer(e, e.EndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid, edits...)), tt.reason, tt.why)
 			if got := b.LoggedIn(); got != (tt.reason != "") && !strings.Contains(tt.why, "too old") {
@@ -165,8 +165,8 @@ func TestLogoutTokens(t *testing.T) {
 	}
 }
 
-// expectAnswer checks the answer to a logout token that is refused for a reason,
-// or good.
+// expectAnswer checks the answer to a logout token that is rejected for a reason,
+// or accepted.
 func expectAnswer(e *testkit.Env, resp *testkit.Response, reason, why string) {
 	e.T.Helper()
 	status, kind, body := 200, "", ""
@@ -187,8 +187,8 @@ func expectAnswer(e *testkit.Env, resp *testkit.Response, reason, why string) {
 	}
 }
 
-// TestLogoutTokenSignature counts, and what says that it is of somebody else
-// makes nobody ask that somebody.
+// TestLogoutTokenSignature counts, and a token that names another issuer causes no
+// request to that issuer.
 func TestLogoutTokenSignature(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.Revocable)
@@ -259,7 +259,7 @@ func TestBackchannelRequests(t *testing.T) {
 	if !b.LoggedIn() {
 		t.Error("logged out by one of them")
 	}
-	// The tenant has no cookies; those of a browser mean nothing.
+	// The tenant sends no cookies. A browser's cookies mean nothing.
 	r := b.Request(testkit.BackchannelPath)
 	r.Method, r.Body = "POST", io.NopCloser(strings.NewReader(one))
 	r.Header.Set("Content-Type", kind+"; charset=utf-8")
@@ -284,7 +284,7 @@ func loginAsWith(e *testkit.Env, app http.Handler) (*testkit.Browser, string) {
 	return with.LoginAs("ada@acme.example")
 }
 
-// TestLogoutTokenAgain is good, and makes no work: the tenant may not have got
+// TestLogoutTokenAgain is accepted, and causes no write: the tenant may have missed
 // the first answer.
 func TestLogoutTokenAgain(t *testing.T) {
 	t.Parallel()
@@ -305,7 +305,7 @@ func TestLogoutTokenAgain(t *testing.T) {
 		if len(store.Written()) == commits {
 			t.Error("another token for the session makes no work")
 		}
-		// It is remembered for as long as it could be sent.
+		// The store keeps it for as long as the tenant could send it.
 		if last := store.Written()[commits-1]; time.Until(last) < 3*time.Minute-time.Second || time.Until(last) > 4*time.Minute {
 			t.Errorf("remembered for %v, the token is good for 2 minutes and a minute of leeway", time.Until(last))
 		}
@@ -346,8 +346,8 @@ func TestRevocationsLast(t *testing.T) {
 	}
 }
 
-// TestLogoutWhileLoggingIn: what counts is when the tenant has issued the ID
-// token, not when the session began here.
+// TestLogoutWhileLoggingIn: the time that counts is when the tenant issued the ID
+// token, not when the session started here.
 func TestLogoutWhileLoggingIn(t *testing.T) {
 	t.Parallel()
 	for _, m := range revocableModes {
@@ -357,7 +357,7 @@ func TestLogoutWhileLoggingIn(t *testing.T) {
 			callback := b.AtTenant(b.Begin("/auth/login"))
 			e.Tenant.EditIDToken(func(_, c map[string]any) { sid = c["sid"].(string) })
 			e.Tenant.EditTokenResponse(func(*int, map[string]any) {
-				// The person has logged out at the tenant while its answer was under way.
+				// The user has logged out at the tenant while its answer was under way.
 				time.Sleep(2 * time.Second)
 				e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid))
 				time.Sleep(2 * time.Second)
@@ -372,8 +372,8 @@ func TestLogoutWhileLoggingIn(t *testing.T) {
 	}
 }
 
-// TestBackchannelStoreFails: what cannot be noted is not confirmed, and what
-// cannot be looked up is not believed.
+// TestBackchannelStoreFails: a logout that cannot be recorded is not confirmed, and
+// a session that cannot be looked up is not accepted.
 func TestBackchannelStoreFails(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"find", "commit"} {
@@ -404,7 +404,7 @@ func TestBackchannelStoreFails(t *testing.T) {
 		if !b.LoggedIn() || b.Cookies[testkit.SessionCookie] != before {
 			t.Errorf("%s failed for a while: logged in %v", operation, b.LoggedIn())
 		}
-		// The tenant may send it again.
+		// The tenant can send it again.
 		e.MustEndByToken(e.Tenant.LogoutToken(testkit.ClientID, "ada@acme.example", sid))
 		if b.LoggedIn() {
 			t.Error("still logged in")
@@ -412,8 +412,8 @@ func TestBackchannelStoreFails(t *testing.T) {
 	}
 }
 
-// TestBackchannelWithoutStore: there is no such route, and whoever makes one by
-// hand is told.
+// TestBackchannelWithoutStore: there is no route for it, and BackchannelLogoutHandler
+// logs an error.
 func TestBackchannelWithoutStore(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -449,8 +449,8 @@ func TestBackchannelRoutes(t *testing.T) {
 	}
 }
 
-// TestReplayAfterLogout: a copy of the cookie is worth nothing where it is noted
-// that the session has ended.
+// TestReplayAfterLogout: a copied cookie is rejected if a store records that the
+// session has ended.
 func TestReplayAfterLogout(t *testing.T) {
 	t.Parallel()
 	for _, m := range revocableModes {

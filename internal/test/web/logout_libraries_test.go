@@ -28,7 +28,7 @@ func TestLogoutByLibraries(t *testing.T) {
 	if to := resp.Body; resp.Status != http.StatusOK || !strings.Contains(to, "<strong>You are logged out</strong>") || !strings.Contains(to, `href="`+atTenant) || b.LoggedIn() {
 		t.Errorf("Turbo: %d %s", resp.Status, to)
 	}
-	// On this site too, htmx would put the page into an element.
+	// A redirect within this site would make htmx put the page into an element, too.
 	e = testkit.SignedIn(t, func(c *auth0.Config) {
 		c.LogoutEndpoint, c.PostLogoutURLs = "local", []string{testkit.AppURL + "/bye"}
 	})
@@ -42,9 +42,9 @@ func TestLogoutByLibraries(t *testing.T) {
 	}
 }
 
-// TestLogoutFromAnErrorPage: after a refusal there is no session here, and the person
-// can still log out at the tenant with a link of the page, in an old browser too. The
-// page sends its origin, and not its URL, which has a code.
+// TestLogoutFromAnErrorPage: after a rejected login there is no session here. The
+// user can still log out at the tenant with a link of the page, in an old browser
+// too. The page sends its origin, and not its URL, which has a code.
 func TestLogoutFromAnErrorPage(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)

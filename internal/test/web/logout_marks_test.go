@@ -18,8 +18,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestOlderLogoutTokenTakesNothingBack: a logout token that was delayed ends no
-// more and no fewer sessions than those that were issued before it.
+// TestOlderLogoutTokenTakesNothingBack: a delayed logout token ends no other
+// sessions than those that started before it, and reverts no newer one.
 func TestOlderLogoutTokenTakesNothingBack(t *testing.T) {
 	t.Parallel()
 	const ada = "ada@acme.example"
@@ -76,10 +76,10 @@ type steppedStore struct {
 	stop   func()
 }
 
-// A sharedStore is what all instances see.
+// A sharedStore is the data that all instances see.
 type sharedStore struct {
 	testkit.FullStore
-	login map[string][]byte // what the login has written
+	login map[string][]byte // the values that the login has written
 }
 
 func (s *steppedStore) step() {
@@ -127,9 +127,9 @@ func (s steppedRaiser) RaiseCtx(ctx context.Context, key string, number int64, e
 	return s.shared.RaiseCtx(ctx, key, number, expiry)
 }
 
-// TestMarksGrowWithTwoInstances lets two instances handle two logout tokens in
-// every order of their calls of the store in which one of them waits once: the
-// older token never takes back the newer.
+// TestMarksGrowWithTwoInstances lets two instances handle two logout tokens, in
+// every order of their store calls in which one of them waits once. The older token
+// never reverts the newer.
 func TestMarksGrowWithTwoInstances(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]func(*steppedStore) auth0.Store{
@@ -273,7 +273,7 @@ type failingStore struct {
 	mu    sync.Mutex
 	calls int
 	at    int
-	done  bool // although it fails, what was asked for is done
+	done  bool // the call succeeds, although it returns an error
 }
 
 func (s *failingStore) arm(at int, done bool) {
@@ -282,7 +282,7 @@ func (s *failingStore) arm(at int, done bool) {
 	s.calls, s.at, s.done = 0, at, done
 }
 
-// reached reports whether the call was made that was to fail.
+// reached reports whether the failing call was made.
 func (s *failingStore) reached() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -303,7 +303,7 @@ func (s *failingStore) fails(do func() error) error {
 	return do()
 }
 
-// failingPlain has nothing but what a store must have.
+// failingPlain has only the required methods of a store.
 type failingPlain struct{ s *failingStore }
 
 func (p failingPlain) Find(key string) (value []byte, found bool, err error) {
@@ -330,7 +330,7 @@ func (p failingRaiser) RaiseCtx(ctx context.Context, key string, number int64, e
 }
 
 // TestLogoutIsNeverHalf: whichever call of the store fails, an answer that says
-// that the sessions have ended is true, and to try again helps.
+// that the sessions have ended is true, and another try helps.
 func TestLogoutIsNeverHalf(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]func(*failingStore) func(*auth0.Config){
@@ -385,8 +385,8 @@ func TestLogoutIsNeverHalf(t *testing.T) {
 	}
 }
 
-// TestSeenLogoutTokenIsNoProof: that a jti was seen does not mean that what this
-// token is about has ended.
+// TestSeenLogoutTokenIsNoProof: a known jti does not prove that the sessions of
+// this token have ended.
 func TestSeenLogoutTokenIsNoProof(t *testing.T) {
 	t.Parallel()
 	for name, wrap := range map[string]func(auth0.Store) auth0.Store{
@@ -423,8 +423,8 @@ func TestSeenLogoutTokenIsNoProof(t *testing.T) {
 	})
 }
 
-// TestLogoutTokenIsSeenNotForever: a token is kept in mind only as long as it
-// would be accepted, though its exp is years away.
+// TestLogoutTokenIsSeenNotForever: the store keeps a jti only as long as its token
+// would be accepted, even if its exp is years away.
 func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -442,8 +442,8 @@ func TestLogoutTokenIsSeenNotForever(t *testing.T) {
 	})
 }
 
-// TestLogoutWritesOneMark: only what compares times needs more, of a store that
-// cannot compare.
+// TestLogoutWritesOneMark: only a back-channel logout writes more, to a store that
+// cannot compare times.
 func TestLogoutWritesOneMark(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -466,7 +466,7 @@ func TestLogoutWritesOneMark(t *testing.T) {
 	})
 }
 
-// TestMarkOutlivesProlongedSession: without an absolute limit too, no copy of the
+// TestMarkOutlivesProlongedSession: also without an absolute limit, no copied
 // cookie of an ended session works when the mark has expired.
 func TestMarkOutlivesProlongedSession(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func TestLogoutAtTenant(t *testing.T) {
 	if b.LoggedIn() || len(b.Cookies) != 1 || b.Cookies["__Host-other_txn_AAAAAAAAAAAAAAAA"] == "" {
 		t.Errorf("logged in %v, cookies %v", b.LoggedIn(), b.Cookies)
 	}
-	// The tenant understands it, and its session ends too.
+	// The tenant accepts the request, and its session ends too.
 	client := &http.Client{Transport: testkit.Hosts{testkit.TenantHost: e.Tenant}, CheckRedirect: func(r *http.Request, _ []*http.Request) error { return testkit.StopAtApp(r) }}
 	resp, err := client.Get(u.String())
 	if err != nil {
@@ -43,8 +43,8 @@ func TestLogoutAtTenant(t *testing.T) {
 	if got := resp.Header.Get("Location"); got != "https://app.example" {
 		t.Errorf("the tenant answers %d and leads to %q", resp.StatusCode, got)
 	}
-	// The process knows that it has ended the session. Others do not; that is
-	// documented.
+	// This process has recorded that the session ended. Other processes have not; that
+	// is documented.
 	if old.Clone().LoggedIn() {
 		t.Error("a copy of the cookie works after the logout")
 	}
@@ -91,7 +91,7 @@ func TestLogoutEndpoints(t *testing.T) {
 		if b.LoggedIn() {
 			t.Errorf("%s: still logged in", tt.why)
 		}
-		// Nobody logged in: the tenant's session may still be there.
+		// Without a session here, the tenant's session can still exist.
 		resp = e.Browser().Page("/auth/logout")
 		if resp.Status != tt.status || tt.status == 303 && (resp.Location(t).Query().Has("id_token_hint") || resp.Location(t).Query().Has("logout_hint")) {
 			t.Errorf("%s: anonymous: %d to %s", tt.why, resp.Status, resp.Header.Get("Location"))
@@ -108,7 +108,7 @@ func TestLogoutHints(t *testing.T) {
 	if q := u.Query(); strings.Count(q.Get("id_token_hint"), ".") != 2 || q.Get("logout_hint") == "" {
 		t.Errorf("hints %v", q)
 	}
-	// A URL of more than 4 KiB would be refused, and nobody logged out.
+	// A URL of more than 4 KiB would be rejected, and the user would stay logged in.
 	big = strings.Repeat("x", 2500)
 	u = e.Browser().MustLogin().Logout()
 	if q := u.Query(); q.Has("id_token_hint") || q.Get("logout_hint") == "" || len(u.String()) > 4096 {
@@ -166,7 +166,7 @@ func TestLogoutOptions(t *testing.T) {
 			t.Errorf("%s: client_id %q", tt.why, q.Get("client_id"))
 		}
 	}
-	// The button of a form says it as a link does; and whatever the form is, it logs out.
+	// The button of a form has the parameter as a link does. Any form logs out.
 	for why, tt := range map[string]struct{ query, form, kind, want string }{
 		"form":              {"", "returnTo=https://www.example/", "application/x-www-form-urlencoded", "https://www.example/"},
 		"form before query": {"?returnTo=/other", "returnTo=https://www.example/", "application/x-www-form-urlencoded", "https://www.example/"},
@@ -207,7 +207,7 @@ func TestLogoutOptions(t *testing.T) {
 	}
 }
 
-// TestLogoutFromOutside: no other site can log people out.
+// TestLogoutFromOutside: no other site can log users out.
 func TestLogoutFromOutside(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -262,7 +262,7 @@ func wholeApp(e *testkit.Env) http.Handler {
 	return mux
 }
 
-// TestLogoutWhileTenantIsDown: the session here ends in any case, and at once.
+// TestLogoutWhileTenantIsDown: the session here ends at once.
 func TestLogoutWhileTenantIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -289,7 +289,7 @@ func TestLogoutWhileTenantIsDown(t *testing.T) {
 }
 
 // TestEndIsNoticed: each response that ends a session changes a cookie that no login has
-// set. Chromium would otherwise keep the page before for the back button. A response that
+// set. Otherwise Chromium would keep the page before for the back button. A response that
 // ends none changes nothing.
 func TestEndIsNoticed(t *testing.T) {
 	t.Parallel()
@@ -298,7 +298,7 @@ func TestEndIsNoticed(t *testing.T) {
 	ended := regexp.MustCompile(`^__Host-auth0_session_ended_[A-Z0-9]{8}=1; Path=/; Max-Age=1; HttpOnly; Secure; SameSite=Lax$`)
 	for range 2 {
 		b := e.Browser().MustLogin()
-		for _, want := range []int{1, 0} { // the second time, nobody is logged in
+		for _, want := range []int{1, 0} { // the second time, there is no session
 			var found []string
 			for _, line := range b.Page("/auth/logout").Header.Values("Set-Cookie") {
 				if ended.MatchString(line) {
@@ -315,7 +315,7 @@ func TestEndIsNoticed(t *testing.T) {
 	}
 }
 
-// TestLogoutCookiePath deletes what was set, where it was set.
+// TestLogoutCookiePath: a logout deletes the cookie at the path where it was set.
 func TestLogoutCookiePath(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.CookiePath = "/app" })

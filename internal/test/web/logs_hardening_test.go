@@ -10,8 +10,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestNoLeaks: requests leave no goroutine behind, and logins that nobody
-// finishes nothing on the server.
+// TestNoLeaks: requests leave no goroutine behind, and abandoned logins leave
+// nothing on the server.
 //
 // The bubble fails if a goroutine of it is left when the test function returns.
 func TestNoLeaks(t *testing.T) {
@@ -28,8 +28,8 @@ func TestNoLeaks(t *testing.T) {
 	})
 }
 
-// TestLogHasNoSecrets logs at the lowest level while everything that can go
-// wrong does, and looks for secrets afterwards.
+// TestLogHasNoSecrets logs at the lowest level while every operation fails, and
+// looks for secrets afterwards.
 func TestLogHasNoSecrets(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Audience, c.KeepIDToken = testkit.Audience, true })

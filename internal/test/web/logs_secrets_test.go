@@ -35,8 +35,8 @@ func shown(v any) string {
 	return out.String()
 }
 
-// heldBy returns structs as people write them, with the value in an exported or in
-// an unexported field, of its own type or of an interface.
+// heldBy returns structs as developers write them, with the value in an exported or
+// in an unexported field, typed or an interface.
 func heldBy(v any, exported bool) []any {
 	name, path := "V", ""
 	if !exported {
@@ -66,8 +66,8 @@ func TestShownSeesSecrets(t *testing.T) {
 	}
 }
 
-// TestKeptSecretsAreNeverShown takes everything that the library returns, and what
-// it points to, through every holder: the library's own secrets are out of reach.
+// TestKeptSecretsAreNeverShown passes each result of the library, and the target of
+// each pointer, through every holder: the library's own secrets never show.
 func TestKeptSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY-of-the-tests-with-more-than-32-bytes"
@@ -176,7 +176,7 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 		}
 		held := append(heldBy(value, true), heldBy(value, false)...)
 		held = append(held, value)
-		// A copy of what a pointer points to, whatever go vet thinks of it.
+		// A copy of the target of a pointer, despite go vet.
 		if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer {
 			copied := v.Elem().Interface()
 			held = append(append(append(held, copied), heldBy(copied, true)...), heldBy(copied, false)...)
@@ -197,9 +197,9 @@ func TestKeptSecretsAreNeverShown(t *testing.T) {
 	}
 }
 
-// TestFilledInSecretsAreNotShown takes the structs that an application fills in
-// through every holder whose fields package fmt may ask. Of an unexported field it
-// asks nobody, which the documentation of Config says.
+// TestFilledInSecretsAreNotShown passes the structs that an application fills in
+// through every holder whose fields package fmt can ask. Package fmt asks no
+// unexported field, as the documentation of Config says.
 func TestFilledInSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY"

@@ -17,16 +17,16 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A brokenStore answers nothing, at length.
+// A brokenStore returns long errors.
 type brokenStore struct{ text string }
 
 func (s brokenStore) Find(string) ([]byte, bool, error)      { return nil, false, errors.New(s.text) }
 func (s brokenStore) Commit(string, []byte, time.Time) error { return errors.New(s.text) }
 func (s brokenStore) Delete(string) error                    { return errors.New(s.text) }
 
-// TestLogLinesAreShort sends texts of 6 KB to every route and every guard, in
-// every part of a request, and has the tenant, a store and the hooks of the
-// application answer with such texts.
+// TestLogLinesAreShort sends texts of 6 KB to every route and every guard, in every
+// part of a request. The tenant, a store and the hooks of the application answer
+// with the same texts.
 func TestLogLinesAreShort(t *testing.T) {
 	t.Parallel()
 	const longest = 4 << 10
@@ -165,7 +165,7 @@ func accessToken(e *testkit.Env) string {
 	return e.Tenant.AccessToken(subject, testkit.Audience)
 }
 
-// TestLogSaysTheCauseOnce: of a refusal that strangers can cause the first within a
+// TestLogSaysTheCauseOnce: if strangers can cause a rejection, the first one in a
 // minute is a warning, and the others are at debug level.
 func TestLogSaysTheCauseOnce(t *testing.T) {
 	t.Parallel()
@@ -254,8 +254,8 @@ func TestLogSaysTheCauseOnce(t *testing.T) {
 	}
 }
 
-// TestWarningsBesideRefusalsAreHeldBack: a warning that each visitor causes is
-// written once in a minute too.
+// TestWarningsBesideRefusalsAreHeldBack: a warning that each visitor causes is also
+// written once in a minute.
 func TestWarningsBesideRefusalsAreHeldBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -272,8 +272,8 @@ func TestWarningsBesideRefusalsAreHeldBack(t *testing.T) {
 	})
 }
 
-// TestPageQuotesALineOfTheLog: the reference of an error page is in the log of the
-// default level, also when the line of that request is not.
+// TestPageQuotesALineOfTheLog: the reference of an error page is in the log at the
+// default level, also if the line of that request is not.
 func TestPageQuotesALineOfTheLog(t *testing.T) {
 	t.Parallel()
 	log := &testkit.Log{}
@@ -292,8 +292,8 @@ func TestPageQuotesALineOfTheLog(t *testing.T) {
 	}
 }
 
-// TestReasonsWithoutEnd: an application whose errors have ever new reasons does not
-// make the memory of what was written grow, and the log neither.
+// TestReasonsWithoutEnd: an application whose errors have ever new reasons grows
+// neither the memory of written lines nor the log.
 func TestReasonsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	n := 0

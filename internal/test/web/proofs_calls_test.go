@@ -14,7 +14,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// TestUserInfo: a bound token is sent with a proof, and a nonce if the tenant wants one.
+// TestUserInfo: a bound token is sent with a proof, and with a nonce if the tenant
+// requires one.
 func TestUserInfo(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -45,8 +46,8 @@ func TestUserInfo(t *testing.T) {
 	}
 }
 
-// TestStoredTokenAtUserInfo: a token that was stored goes with the key of the application,
-// and with no other.
+// TestStoredTokenAtUserInfo: a stored token works with the key of the application, and
+// with no other.
 func TestStoredTokenAtUserInfo(t *testing.T) {
 	t.Parallel()
 	own, _ := ownKey()
@@ -84,7 +85,7 @@ func TestConnectedAccountsWithProof(t *testing.T) {
 	}
 }
 
-// TestTransport: what a program sees of a transport.
+// TestTransport: the answers and errors that a program gets from a transport.
 func TestTransport(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil)
@@ -173,8 +174,8 @@ type failing struct{ err error }
 
 func (f failing) Token() (*oauth2.Token, error) { return nil, f.err }
 
-// TestRedirectOfSession: the client of a session shows a redirect to another host as it is,
-// whatever kind of token it has.
+// TestRedirectOfSession: the client of a session returns a redirect to another host
+// unfollowed, for any kind of token.
 func TestRedirectOfSession(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil)
@@ -187,7 +188,7 @@ func TestRedirectOfSession(t *testing.T) {
 	}
 }
 
-// TestAPIWantsNonces: an API with nonces costs one request more, once.
+// TestAPIWantsNonces: an API with nonces costs one more request, once.
 func TestAPIWantsNonces(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil)
@@ -218,7 +219,7 @@ func TestTokenOrSession(t *testing.T) {
 }
 
 // TestNothingIsShown: no key, and no proof, is in the log, in a cookie, in a store, or in
-// what is printed.
+// formatted values.
 func TestNothingIsShown(t *testing.T) {
 	t.Parallel()
 	own, signer := ownKey()

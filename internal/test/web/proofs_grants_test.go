@@ -23,9 +23,9 @@ func (e *env) call(source oauth2.TokenSource) (*http.Response, error) {
 	return client.Get("https://api.example/")
 }
 
-// TestClientCredentials: many callers share one token, which is good at an API that wants
-// proofs, also with one key for each session. A token for the Management API is a bearer
-// token.
+// TestClientCredentials: concurrent callers share one token, which an API that requires
+// proofs accepts, also with one key for each session. A token for the Management API is a
+// bearer token.
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
 	own, _ := ownKey()
@@ -57,7 +57,7 @@ func TestClientCredentials(t *testing.T) {
 }
 
 // TestExchange: the new token is bound to the key of the application that exchanges, and
-// not to the key of the token that it has received.
+// not to the key of the token that it received.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil)
@@ -88,8 +88,8 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// TestLoginsByGrant: a login without a browser has a key of its own, with which its
-// session goes on, also after a second factor.
+// TestLoginsByGrant: a login without a browser has its own key, which its session
+// keeps, also after a second factor.
 func TestLoginsByGrant(t *testing.T) {
 	t.Parallel()
 	e := newGrantsEnv(t)
@@ -181,7 +181,8 @@ func TestRefreshWithFactor(t *testing.T) {
 	}
 }
 
-// TestGrant: a token of a grant that has no method has the key of the application.
+// TestGrant: a token of a grant without its own method has the key of the
+// application.
 func TestGrant(t *testing.T) {
 	t.Parallel()
 	e := newGrantsEnv(t)
@@ -229,7 +230,7 @@ func TestPasswordless(t *testing.T) {
 	}
 }
 
-// newGrantsEnv is an env with what grants need.
+// newGrantsEnv is an env with the settings that grants need.
 func newGrantsEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 	t.Helper()
 	tap := &testkit.Tap{}
@@ -243,7 +244,7 @@ func newGrantsEnv(t *testing.T, edit ...func(*auth0.Config)) *env {
 	return e
 }
 
-// TestBrokenSigner: nothing is sent without a proof.
+// TestBrokenSigner: no request is sent without a proof.
 func TestBrokenSigner(t *testing.T) {
 	t.Parallel()
 	_, signer := ownKey()
@@ -267,8 +268,8 @@ var errBroken = errors.New("the HSM is broken")
 
 func (broken) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, errBroken }
 
-// TestClock: the clock of the application is ten minutes ahead, and the error says what to
-// look at.
+// TestClock: the clock of the application is ten minutes ahead, and the error names the
+// clock.
 func TestClock(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil, func(c *auth0.Config) { c.Now = func() time.Time { return time.Now().Add(10 * time.Minute) } })

@@ -22,7 +22,7 @@ type env struct {
 	api *api
 }
 
-// An api is the API https://api.example, and what it has received.
+// An api is the API https://api.example, and the requests that it has received.
 type api struct {
 	guarded http.Handler
 	edit    func(w http.ResponseWriter, r *http.Request) (answered bool)
@@ -39,7 +39,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // newEnv returns an application with a key for each session. Client changes the
-// application as the tenant has it, nil for nothing.
+// registration of the application at the tenant, nil for nothing.
 func newEnv(t *testing.T, client func(*testkit.TenantClient), edit ...func(*auth0.Config)) *env {
 	t.Helper()
 	return newEnvWith(t, auth0.ProofKeyPerSession(), client, edit...)
@@ -152,7 +152,7 @@ func (e *env) accepted(at testkit.Endpoint) (list []testkit.Proof) {
 	return list
 }
 
-// keptIn returns the text that is kept of the key of a token, to look for it.
+// keptIn returns the stored text of the key of a token, to look for it.
 func keptIn(t *testing.T, token *oauth2.Token) string {
 	t.Helper()
 	key, ok := token.Extra("auth0_proof_key").(interface{ Kept() string })

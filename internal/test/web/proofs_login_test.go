@@ -15,8 +15,8 @@ import (
 )
 
 // TestLogin: the authorization request has the thumbprint of the key that then signs the
-// proof of the token request, and each login has a key of its own. With pushed requests
-// the browser does not carry it.
+// proof of the token request, and each login has its own key. With pushed requests the
+// browser does not carry it.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	for _, pushed := range []bool{false, true} {
@@ -74,7 +74,7 @@ func TestBearerLogin(t *testing.T) {
 	}
 }
 
-// TestOtherKeyAtCallback: a code that is bound to another key logs nobody in.
+// TestOtherKeyAtCallback: a code that is bound to another key does not log in.
 func TestOtherKeyAtCallback(t *testing.T) {
 	t.Parallel()
 	first, _ := ownKey()
@@ -89,8 +89,8 @@ func TestOtherKeyAtCallback(t *testing.T) {
 	}
 }
 
-// TestNonces: a public application needs a nonce for its first proof. The code is not used
-// up, and the next refresh is one request.
+// TestNonces: a public application needs a nonce for its first proof. The code stays
+// unused, and the next refresh is one request.
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, public, withoutSecret)
@@ -115,7 +115,7 @@ func TestNonces(t *testing.T) {
 	}
 }
 
-// TestNonceDemands: which demands of the tenant end a login.
+// TestNonceDemands: the answers of the tenant that end a login.
 func TestNonceDemands(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -141,8 +141,7 @@ func TestNonceDemands(t *testing.T) {
 	}
 }
 
-// TestAssertions: a second try has a client assertion of its own, as it has a proof of its
-// own.
+// TestAssertions: a second try has a new client assertion and a new proof.
 func TestAssertions(t *testing.T) {
 	t.Parallel()
 	key := testkit.ClientRSAKey()
@@ -160,7 +159,7 @@ func TestAssertions(t *testing.T) {
 	}
 }
 
-// TestNotBound: a tenant that answers with a bearer token logs nobody in.
+// TestNotBound: if a tenant answers with a bearer token, the login fails.
 func TestNotBound(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nil)
@@ -178,7 +177,7 @@ func TestNotBound(t *testing.T) {
 	}
 }
 
-// TestConfiguration: keys that are of no use, and options that cannot go with a key.
+// TestConfiguration: unusable keys, and options that exclude a key.
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	popup := auth0.WithPopup("https://app.example", "access_token")

@@ -23,7 +23,7 @@ func thumbprints(list []testkit.Proof) (keys []string) {
 }
 
 // TestRefreshElsewhere: another process with the same secrets refreshes with the key of
-// the session, wherever the session is.
+// the session, in a cookie or in a store.
 func TestRefreshElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, mode := range testkit.Modes {
@@ -44,8 +44,8 @@ func TestRefreshElsewhere(t *testing.T) {
 	}
 }
 
-// TestChanges: the setting changes while somebody is logged in. Before and After are the
-// types of the token, and Logins the number of logins until there is a token again.
+// TestChanges: the setting changes during a session. Before and After are the types of
+// the token, and Logins the number of logins until there is a token again.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	first, _ := ownKey()
@@ -106,8 +106,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestLoginOnce: a page that needs a token sends the user of a public application to log in
-// once, after its key has changed.
+// TestLoginOnce: after the key of a public application has changed, a page that needs a
+// token redirects its user to log in once.
 func TestLoginOnce(t *testing.T) {
 	t.Parallel()
 	first, _ := ownKey()
@@ -155,8 +155,8 @@ func TestTenantDemandsProofs(t *testing.T) {
 	}
 }
 
-// TestManyCalls: 50 calls at the expiry of the token cost one refresh, and each has a proof
-// of its own.
+// TestManyCalls: 50 calls at the expiry of the token cost one refresh, and each has its own
+// proof.
 func TestManyCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -32,8 +32,8 @@ func cookieNames(cfg auth0.Config) (session, transaction, tries, silent string) 
 }
 
 // TestSealedValuesBelongToOneApplication has applications with one secret and one
-// store, which differ in one thing. What is sealed for one is nothing to the
-// others, and they leave it alone. An instance with the same configuration is the
+// store, which differ in one setting. They ignore the values that one of them has
+// sealed, and do not delete them. An instance with the same configuration is the
 // control.
 func TestSealedValuesBelongToOneApplication(t *testing.T) {
 	t.Parallel()
@@ -132,7 +132,7 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 			if !o.same && strings.Contains(strings.Join(w.Header()["Set-Cookie"], " "), tries+"=") {
 				t.Errorf("%s, %s: a foreign counter is not left alone", m.Name, o.why)
 			}
-			// Nor does a session that has come back delete it.
+			// A session that comes back does not delete it either.
 			own := e.Browser().MustLogin()
 			own.Cookies[triesOf] = "v3.of-another-application"
 			if resp := own.Page("/"); resp.SetCookies(t)[triesOf] != nil {
@@ -147,16 +147,16 @@ func TestSealedValuesBelongToOneApplication(t *testing.T) {
 	}
 }
 
-// TestStoredSessionsBelongToOneApplication: applications that share a store find
-// nothing of each other in it, not even when one knows the id of a session.
+// TestStoredSessionsBelongToOneApplication: applications that share a store find no
+// session of each other, not even with the id of a session.
 func TestStoredSessionsBelongToOneApplication(t *testing.T) {
 	t.Parallel()
 	store := testkit.NewWatchedStore()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Store = store })
 	b := e.Browser().MustLogin()
 	staff := testkit.SignedIn(t, func(c *auth0.Config) { *c = e.Config; c.ClientID = "staff-application" })
-	// As if an id of the other application had been found out: the record is put
-	// where the cookie of this one leads.
+	// As if an attacker had the id of a session of the other application: the record
+	// is stored at the key of this one's cookie.
 	records := map[string]testkit.StoredValue{}
 	store.Change(func(values map[string]testkit.StoredValue) {
 		for key, value := range values {
@@ -204,9 +204,9 @@ func requestWithCookies(cookies map[string]string) *http.Request {
 	return r
 }
 
-// TestLoginCookiesAreForThisHost: with a domain or a path for the session, a sibling
-// host or another path could plant the cookie of a login that it has begun itself,
-// and have somebody work in its account.
+// TestLoginCookiesAreForThisHost: the session has a domain or a path. A sibling host
+// or another path could plant the cookie of a login that it started, and have a user
+// work in its account.
 func TestLoginCookiesAreForThisHost(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -253,7 +253,7 @@ func TestLoginCookiesAreForThisHost(t *testing.T) {
 }
 
 // TestApplicationsInTwoPaths: applications on one host, each with a path for its
-// session, do not disturb each other's logins.
+// session, do not break each other's logins.
 func TestApplicationsInTwoPaths(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
@@ -269,9 +269,8 @@ func TestApplicationsInTwoPaths(t *testing.T) {
 	}
 }
 
-// TestCookieSessionsMoveUntil: once sessions are in a store, one in a cookie is
-// accepted until the time that the configuration has, because such a cookie can be
-// forged with a stolen secret.
+// TestCookieSessionsMoveUntil: once sessions are in a store, a session in a cookie
+// is accepted until the configured time, because a stolen secret can forge it.
 func TestCookieSessionsMoveUntil(t *testing.T) {
 	t.Parallel()
 	now := testkit.NewClock()
@@ -298,7 +297,7 @@ func TestCookieSessionsMoveUntil(t *testing.T) {
 		if moved := b.Cookies[testkit.SessionCookie] != old.Cookies[testkit.SessionCookie]; moved != tt.want {
 			t.Errorf("%s: moved %v", tt.why, moved)
 		}
-		// Who has moved stays.
+		// A session that has moved stays.
 		now.Add(2 * 3600)
 		if got := b.LoggedIn(); got != tt.want {
 			t.Errorf("%s: two hours later logged in %v", tt.why, got)
@@ -312,8 +311,8 @@ func TestCookieSessionsMoveUntil(t *testing.T) {
 	}
 }
 
-// TestDataStaysInItsOrganization: somebody who is an administrator in an
-// organization of their own, and says so in Data, is none in another.
+// TestDataStaysInItsOrganization: a user with administrator rights in Data for one
+// organization has none in another.
 func TestDataStaysInItsOrganization(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -349,8 +348,8 @@ func TestDataStaysInItsOrganization(t *testing.T) {
 	})
 }
 
-// TestLoginEndsTheSessionBefore: a copy of the cookie from before a login is good
-// for nothing after it, whichever way the answer comes.
+// TestLoginEndsTheSessionBefore: a copied cookie from before a login is rejected
+// after it, for each kind of callback.
 func TestLoginEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
 	for _, responseMode := range []auth0.ResponseMode{"query", "form_post"} {

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestLastWordOfAHandler: StartSession, EndSession, SaveSession and AccessToken in
-// one handler, in any order, leave the browser as the last that begins or ends a
-// session has it; the others change nothing of that.
+// TestLastWordOfAHandler: one handler calls StartSession, EndSession, SaveSession
+// and AccessToken in any order. The last call that starts or ends a session decides
+// the cookies; the others change none of that.
 func TestLastWordOfAHandler(t *testing.T) {
 	t.Parallel()
 	for _, m := range []testkit.Mode{
@@ -125,7 +125,7 @@ func lastWords(t *testing.T, m testkit.Mode) {
 	}
 }
 
-// exchangedLogin is a login of who is signed in at the tenant, without HTTP.
+// exchangedLogin is a login of the user at the tenant, without HTTP.
 func exchangedLogin(e *testkit.Env, t *testing.T) *auth0.Login {
 	authURL, sealed, err := e.Strategy.Application().AuthCodeURL(t.Context(), testkit.CallbackURL)
 	if err != nil {
@@ -175,8 +175,8 @@ func TestStartSessionAndItsToken(t *testing.T) {
 	})
 }
 
-// TestSessionOfAnotherRequest: a *Session that was kept is not saved into another
-// person's response.
+// TestSessionOfAnotherRequest: a stored *Session is not saved into another user's
+// response.
 func TestSessionOfAnotherRequest(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -203,7 +203,7 @@ func TestSessionOfAnotherRequest(t *testing.T) {
 }
 
 // TestLogoutIsNotUndone: a request that began before a logout and ends after it
-// does not give the browser its session back.
+// does not restore the browser's session.
 func TestLogoutIsNotUndone(t *testing.T) {
 	t.Parallel()
 	for _, m := range append(testkit.Modes, testkit.Mode{Name: "revocable", Edit: testkit.Revocable}) {
@@ -242,8 +242,8 @@ func TestLogoutIsNotUndone(t *testing.T) {
 				if !errors.Is(saved, auth0.ErrNoSession) || !errors.Is(refreshed, auth0.ErrNoSession) {
 					t.Errorf("SaveSession: %v; AccessToken: %v", saved, refreshed)
 				}
-				// Each logout revokes a refresh token; and nobody can use the one that
-				// the last refresh has brought.
+				// Each logout revokes a refresh token, and no one can use the token from the
+				// last refresh.
 				synctest.Wait()
 				if n := e.Tenant.Calls(testkit.RevokeEndpoint); n != 3+1 {
 					t.Errorf("%d refresh tokens were revoked, want 4", n)

@@ -12,10 +12,10 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A tenant may say when sessions must end, in the claim session_expiry. They end
-// half a minute before that.
+// A tenant can set the end of a session in the claim session_expiry. The session
+// ends half a minute before that.
 
-// sessionExpiry makes the tenant say when, counted from now.
+// sessionExpiry makes the tenant set the end, counted from now.
 func sessionExpiry(e *testkit.Env, d time.Duration) {
 	at := time.Now().Add(d).Unix()
 	e.Tenant.EditIDToken(func(_, c map[string]any) { c["session_expiry"] = at })
@@ -36,7 +36,7 @@ func TestSessionExpiry(t *testing.T) {
 		if err != nil || time.Until(s.ExpiresAt) != life*time.Second {
 			t.Errorf("session until %v, %v", s.ExpiresAt, err)
 		}
-		// Using it does not move the end.
+		// Using the session does not move the end.
 		time.Sleep(time.Hour)
 		if c := b.Page("/").SetCookies(t)[testkit.SessionCookie]; c == nil || c.MaxAge != life-3600 {
 			t.Errorf("prolonged: cookie %v, want Max-Age %d", c, life-3600)
@@ -53,7 +53,7 @@ func TestSessionExpiry(t *testing.T) {
 	})
 }
 
-// TestSessionExpiryInStore: what is over is not kept either.
+// TestSessionExpiryInStore: an ended session is not kept either.
 func TestSessionExpiryInStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestSessionExpiryInStore(t *testing.T) {
 	})
 }
 
-// TestSessionExpiryAtLogin: a login whose session is over before it begins.
+// TestSessionExpiryAtLogin: a login whose session has expired before it starts.
 func TestSessionExpiryAtLogin(t *testing.T) {
 	t.Parallel()
 	const now = 946684800 // when the time of a bubble begins
@@ -109,7 +109,7 @@ func TestSessionExpiryAtLogin(t *testing.T) {
 	}
 }
 
-// TestSessionExpiryIgnored: a mistake in the claim keeps nobody out.
+// TestSessionExpiryIgnored: a mistake in the claim prevents no login.
 func TestSessionExpiryIgnored(t *testing.T) {
 	t.Parallel()
 	for why, value := range map[string]any{
@@ -168,7 +168,7 @@ func TestSessionExpiryAndRefresh(t *testing.T) {
 	})
 }
 
-// TestSessionExpiryWithoutLimits of ours.
+// TestSessionExpiryWithoutLimits: the claim also counts without an idle timeout.
 func TestSessionExpiryWithoutLimits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestImportSession moves a person from another session system: they stay logged in,
-// with their claims, data and tokens, for as long as their login allows.
+// TestImportSession moves a user from another session system: the user stays logged
+// in, with claims, data and tokens, for as long as the old login allows.
 func TestImportSession(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -24,7 +24,7 @@ func TestImportSession(t *testing.T) {
 			c.AfterLogin = nil
 			c.AbsoluteTimeout, c.IdleTimeout = 7*24*time.Hour, 24*time.Hour
 		})
-		// What the old system has: it has logged ada in six days ago.
+		// The old system: it logged ada in six days ago.
 		l := exchangedLogin(e, t)
 		loggedIn := time.Now()
 		time.Sleep(6 * 24 * time.Hour)
@@ -66,7 +66,7 @@ func TestImportSession(t *testing.T) {
 		if b.Page("/access"); token == "" || token == l.Token().AccessToken {
 			t.Errorf("%s: token %q", m.Name, token)
 		}
-		// The login was six days ago, so there is a day left, whatever the use.
+		// The login was six days ago, so a day is left, whatever the use.
 		for range 3 {
 			time.Sleep(11 * time.Hour)
 			b.Page("/")
@@ -80,7 +80,7 @@ func TestImportSession(t *testing.T) {
 	})
 }
 
-// TestImportSessionRefusals: what cannot be a session begins none.
+// TestImportSessionRefusals: an invalid session is not imported.
 func TestImportSessionRefusals(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -133,7 +133,7 @@ func TestImportedSessionIsEnded(t *testing.T) {
 	if b.LoggedIn() {
 		t.Error("logged in after EndSessionsOf")
 	}
-	// A session that began before that cannot be imported again.
+	// A session that started before that cannot be imported again.
 	b = e.Browser()
 	b.Page("/import")
 	if b.LoggedIn() {
@@ -152,9 +152,9 @@ func TestImportedSessionIsNotShown(t *testing.T) {
 	}
 }
 
-// TestImportedAuthentication: the time of an old session is not that of an
-// authentication, because single sign-on begins sessions too. Claims of the old ID
-// token say when and how the user authenticated.
+// TestImportedAuthentication: the start of an old session is not the time of an
+// authentication, because single sign-on starts sessions too. Claims of the old ID
+// token have the time and the method.
 func TestImportedAuthentication(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -190,7 +190,7 @@ func TestImportedAuthentication(t *testing.T) {
 }
 
 // TestImportedSessionIsRefreshed: an ID token whose authentication was before the old
-// session began is of the same user, and does not cost the refresh token.
+// session started is of the same user, and the session keeps its refresh token.
 func TestImportedSessionIsRefreshed(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {

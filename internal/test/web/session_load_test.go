@@ -17,7 +17,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// A fault is what is wrong with a store.
+// A fault is the fault of a store.
 type fault struct {
 	takes      time.Duration   // before a call ends
 	until      <-chan struct{} // calls hang
@@ -28,7 +28,7 @@ type fault struct {
 
 var errStoreDown = errors.New("connection refused")
 
-// A faultyStore has no context, as most stores that were made for scs.
+// A faultyStore has no context, as most stores for scs.
 type faultyStore struct {
 	inner       testkit.FullStore
 	fault       atomic.Pointer[fault]
@@ -86,7 +86,7 @@ func (s *faultyStore) delete(ctx context.Context, key string) error {
 	return s.inner.Delete(key)
 }
 
-// keys returns those that were ever written.
+// keys returns every key ever written.
 func (s *faultyStore) keys() map[string]bool {
 	keys := map[string]bool{}
 	s.written.Range(func(key, _ any) bool { keys[key.(string)] = true; return true })
@@ -103,7 +103,7 @@ func (s *faultyStore) Commit(key string, value []byte, expiry time.Time) error {
 
 func (s *faultyStore) Delete(key string) error { return s.delete(context.Background(), key) }
 
-// A faultyCtxStore is one whose calls can be given up.
+// A faultyCtxStore is one whose calls can be canceled.
 type faultyCtxStore struct{ *faultyStore }
 
 func (s faultyCtxStore) FindCtx(ctx context.Context, key string) ([]byte, bool, error) {
@@ -116,8 +116,8 @@ func (s faultyCtxStore) CommitCtx(ctx context.Context, key string, value []byte,
 
 func (s faultyCtxStore) DeleteCtx(ctx context.Context, key string) error { return s.delete(ctx, key) }
 
-// eachFaultyStore runs a test with a store of either kind, and with time that passes
-// as soon as everybody waits for it.
+// eachFaultyStore runs a test with a store of either kind. Time passes as soon as
+// every goroutine waits for it.
 func eachFaultyStore(t *testing.T, test func(t *testing.T, s *faultyStore, as auth0.Store)) {
 	t.Run("plain", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { s := newFaultyStore(); test(t, s, s) })
@@ -127,11 +127,11 @@ func eachFaultyStore(t *testing.T, test func(t *testing.T, s *faultyStore, as au
 	})
 }
 
-// A visitor is a person with a browser that sends many requests at once.
+// A visitor is a browser that sends many requests at once.
 type visitor struct {
 	mu      sync.Mutex
 	browser *testkit.Browser
-	private string // what the protected page says
+	private string // the text of the protected page
 	email   string
 }
 
@@ -141,7 +141,7 @@ func (v *visitor) clone() *testkit.Browser {
 	return v.browser.Clone()
 }
 
-// take does with cookies what a browser does.
+// take stores the cookies of a response, as a browser does.
 func (v *visitor) take(cookies map[string]*http.Cookie) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -167,13 +167,13 @@ func visitors(e *testkit.Env, n int) []*visitor {
 	return all
 }
 
-// A tally is how requests were answered.
+// A tally counts the answers to requests.
 type tally struct {
 	mu          sync.Mutex
 	requests    int
-	served      int // as somebody who is logged in
+	served      int // with a session
 	unavailable int // 503, on protected pages
-	anonymous   int // on a page for everybody
+	anonymous   int // on a public page
 	loggedOut   int // sent to log in, on protected pages
 	deleted     int // session cookies
 	slowest     time.Duration
@@ -184,8 +184,7 @@ func (c *tally) String() string {
 		c.requests, c.served, c.unavailable, c.anonymous, c.loggedOut, c.deleted, c.slowest)
 }
 
-// rush lets many requests arrive one after the other, whether those before are
-// answered or not.
+// rush lets many requests arrive one after the other, without waiting for answers.
 func rush(e *testkit.Env, visitors []*visitor, requests int, gap time.Duration) *tally {
 	c := &tally{requests: requests}
 	var under sync.WaitGroup
@@ -236,7 +235,7 @@ func visit(e *testkit.Env, v *visitor, kind int, c *tally) {
 	}
 }
 
-// unharmed checks that nobody has lost anything.
+// unharmed checks that no session is lost.
 func (c *tally) unharmed(t *testing.T, when string) {
 	t.Helper()
 	t.Logf("%s: %v", when, c)
@@ -245,7 +244,7 @@ func (c *tally) unharmed(t *testing.T, when string) {
 	}
 }
 
-// allServed checks that nobody notices anything.
+// allServed checks that no visitor notices the fault.
 func (c *tally) allServed(t *testing.T, when string) {
 	t.Helper()
 	c.unharmed(t, when)
@@ -270,11 +269,11 @@ const (
 	loadVisitors  = 12
 	loadRequests  = 300
 	loadGap       = 2 * time.Millisecond
-	storePatience = time.Second // what a call of the store may take
+	storePatience = time.Second // the time limit of a store call
 )
 
-// TestLoadStoreOutage: a store that refuses, hangs, or takes twice as long as
-// anybody waits for it costs answers while that lasts, and nothing more.
+// TestLoadStoreOutage: a store that fails, hangs, or takes twice the time limit
+// costs answers during the fault, and nothing more.
 func TestLoadStoreOutage(t *testing.T) {
 	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
@@ -282,7 +281,7 @@ func TestLoadStoreOutage(t *testing.T) {
 		faults := []struct {
 			name  string
 			fault *fault
-			after time.Duration // until calls from before are over, if they cannot be given up
+			after time.Duration // until calls from before have ended, if they cannot be canceled
 			end   func()
 		}{
 			{name: "refuses", fault: &fault{err: errStoreDown}},
@@ -330,8 +329,8 @@ func TestLoadStoreOutage(t *testing.T) {
 	})
 }
 
-// TestLoadStoreTakesNoWrites is a store that has become a read-only copy, or has
-// no room, when sessions are due to be prolonged.
+// TestLoadStoreTakesNoWrites is a store that has become a read-only copy, or is
+// full, when sessions are due to be prolonged.
 func TestLoadStoreTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
@@ -350,10 +349,9 @@ func TestLoadStoreTakesNoWrites(t *testing.T) {
 	})
 }
 
-// TestLoadStoreFailover: another copy of the store takes over, which does not
-// have what was written last. It says so as it says that somebody has logged
-// out, so those who have just logged in have to do it again, and can. Nobody
-// else notices anything.
+// TestLoadStoreFailover: another copy of the store takes over, without the last
+// writes. The newest sessions are missing, so their users must log in again, and
+// can. No other user notices anything.
 func TestLoadStoreFailover(t *testing.T) {
 	t.Parallel()
 	eachFaultyStore(t, func(t *testing.T, s *faultyStore, as auth0.Store) {
@@ -385,9 +383,9 @@ func TestLoadStoreFailover(t *testing.T) {
 	})
 }
 
-// TestTokensOutliveOutage: the store fails after the tenant has replaced the
-// tokens of a session, and for longer than this process remembers new tokens
-// for requests that are under way. Nobody has to log in again to get one.
+// TestTokensOutliveOutage: the store fails after the tenant has rotated the tokens
+// of a session, and for longer than this process keeps new tokens for running
+// requests. No user must log in again to get one.
 func TestTokensOutliveOutage(t *testing.T) {
 	t.Parallel()
 	const life = 10 * time.Minute
@@ -439,7 +437,7 @@ func TestTokensOutliveOutage(t *testing.T) {
 	}
 }
 
-// elsewhere asks another process for a token, which has nothing but the store.
+// elsewhere requests a token from another process, which has only the store.
 func elsewhere(e *testkit.Env, b *testkit.Browser) {
 	e.T.Helper()
 	other, err := auth0.New(e.Config)

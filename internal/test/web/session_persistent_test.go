@@ -14,8 +14,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// lifetimeOf returns what a response says about the session cookie: the seconds of Max-Age,
-// "browser" for a cookie that ends with the browser, or "" if it sets none.
+// lifetimeOf returns the lifetime of the session cookie in a response: the seconds of
+// Max-Age, "browser" for a cookie that ends with the browser, or "" if it sets none.
 func lifetimeOf(t *testing.T, resp *testkit.Response) string {
 	t.Helper()
 	life := ""
@@ -96,8 +96,8 @@ func TestPersistentCookie(t *testing.T) {
 	}
 }
 
-// TestPersistentCookieElsewhere: logins that do not come through the callback, sessions of
-// another system, and a store that takes over a session.
+// TestPersistentCookieElsewhere: logins without the callback, imported sessions, and a
+// store that takes over a session.
 func TestPersistentCookieElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, on := range []bool{true, false} {
@@ -109,7 +109,7 @@ func TestPersistentCookieElsewhere(t *testing.T) {
 			mux.HandleFunc("GET /start", func(w http.ResponseWriter, r *http.Request) {
 				l, err := login(w, r)
 				if l == nil && err == nil {
-					return // begun already
+					return // started already
 				}
 				if err == nil {
 					err = e.Strategy.StartSession(w, r, l)

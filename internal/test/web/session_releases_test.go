@@ -13,8 +13,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// The application of the releases is below a path of a host below another host, so that
-// its cookie can be for more or less.
+// The application of the releases is below a path of a subdomain, so that its cookie
+// can be for more or less.
 const (
 	releaseHost = "www.app.example"
 	releasePath = "/shop"
@@ -200,7 +200,7 @@ func TestProgramsBelowTwoPaths(t *testing.T) {
 	}
 }
 
-// TestReleaseWithAnotherStore: where sessions are kept decides too.
+// TestReleaseWithAnotherStore: a change of the store decides too.
 func TestReleaseWithAnotherStore(t *testing.T) {
 	t.Parallel()
 	nothing := func(*auth0.Config) {}

@@ -12,7 +12,7 @@ import (
 const newSecret = "fedcba9876543210-the-next-secret-of-the-tests"
 
 // TestRunbookRotation follows docs/security-model.md: in a rolling deployment old
-// and new instances serve the same users, and nobody is logged out.
+// and new instances serve the same users, and every user stays logged in.
 func TestRunbookRotation(t *testing.T) {
 	t.Parallel()
 	store := auth0.NewMemoryStore(1000)
@@ -37,7 +37,7 @@ func TestRunbookRotation(t *testing.T) {
 				}
 			}
 		}
-		// What the document warns of.
+		// The mistake that the document warns of.
 		b = instance(testkit.CookieSecret).Browser().MustLogin()
 		now.Add(400)
 		if b.Env = instance(newSecret, testkit.CookieSecret); !b.LoggedIn() {
@@ -50,7 +50,7 @@ func TestRunbookRotation(t *testing.T) {
 }
 
 // TestRunbookEmergency: a new secret alone ends every session, in cookies and in
-// stores, and everybody can log in again.
+// stores, and every user can log in again.
 func TestRunbookEmergency(t *testing.T) {
 	t.Parallel()
 	for _, m := range append(testkit.Modes, testkit.Mode{Name: "revocable", Edit: testkit.Revocable}) {
@@ -72,9 +72,9 @@ func TestRunbookEmergency(t *testing.T) {
 	}
 }
 
-// TestRunbookStore: deleting all records logs everybody out; a record that is written
-// back after a logout makes a copy of the cookie valid again, unless its mark is
-// there, and a new secret ends that.
+// TestRunbookStore: deleting all records ends every session. A record that is written
+// back after a logout makes a copied cookie valid again, unless its mark is there,
+// and a new secret ends that.
 func TestRunbookStore(t *testing.T) {
 	t.Parallel()
 	store := testkit.NewWatchedStore()

@@ -30,8 +30,8 @@ func TestStoreWithoutSession(t *testing.T) {
 	}
 }
 
-// TestStoredSession: the cookie has an id, the store has the rest, and neither
-// can be read from the other.
+// TestStoredSession: the cookie has an id, the store has the rest, and neither can
+// be read from the other.
 func TestStoredSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestStoredSession(t *testing.T) {
 		if len(keys[0]) > 80 || strings.Trim(keys[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:") != "" {
 			t.Errorf("key %q", keys[0])
 		}
-		// A key is no cookie.
+		// A key does not work as a cookie.
 		for _, value := range []string{keys[0], strings.TrimPrefix(keys[0], "auth0:session:"), string(v.Value)} {
 			thief := e.Browser()
 			thief.Cookies[testkit.SessionCookie] = value
@@ -68,7 +68,7 @@ func TestStoredSession(t *testing.T) {
 				t.Errorf("%.30q from the store works as a cookie", value)
 			}
 		}
-		// It lives as long in the store as in the browser.
+		// The store keeps the session as long as the browser keeps the cookie.
 		time.Sleep(time.Hour)
 		cookie = b.Page("/").SetCookies(t)[testkit.SessionCookie]
 		if d := time.Until(store.Value(keys[0]).Expiry); cookie == nil || cookie.MaxAge != 86400 || d != 24*time.Hour {
@@ -81,7 +81,8 @@ func TestStoredSession(t *testing.T) {
 	})
 }
 
-// TestStoredLimits: the limits of today hold for sessions in a store too.
+// TestStoredLimits: the configured limits of today hold for sessions in a store
+// too.
 func TestStoredLimits(t *testing.T) {
 	t.Parallel()
 	for why, tt := range map[string]struct {
@@ -128,7 +129,7 @@ func TestStoredLimits(t *testing.T) {
 	}
 }
 
-// TestLengthenedTimeout does not bring back what was over.
+// TestLengthenedTimeout does not restore an ended session.
 func TestLengthenedTimeout(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -142,7 +143,7 @@ func TestLengthenedTimeout(t *testing.T) {
 	})
 }
 
-// TestStoreHasOneSession for each login, whatever was there before.
+// TestStoreHasOneSession for each login, whatever session was there before.
 func TestStoreHasOneSession(t *testing.T) {
 	t.Parallel()
 	store := testkit.NewWatchedStore()
@@ -174,15 +175,15 @@ func TestStoreHasOneSession(t *testing.T) {
 	}
 }
 
-// TestPlantedSession: a cookie that somebody else has put into the browser is
-// not the one of the login that follows.
+// TestPlantedSession: a cookie that an attacker has planted in the browser is not
+// the cookie of the login after it.
 func TestPlantedSession(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {
 		store := testkit.NewWatchedStore()
 		e := testkit.SignedIn(t, testkit.CheapTokens, store.Use)
 		attacker, _ := e.LoginAs("bob@acme.example")
-		if gone { // an id that is not in the store is not taken into use either
+		if gone { // an id that is not in the store is not accepted either
 			store.Change(func(values map[string]testkit.StoredValue) { clear(values) })
 		}
 		victim := attacker.Clone()
@@ -199,7 +200,7 @@ func TestPlantedSession(t *testing.T) {
 	}
 }
 
-// TestStoreAnswersWrong: nobody is logged in by what a store returns by mistake.
+// TestStoreAnswersWrong: a wrong value from a store logs no user in.
 func TestStoreAnswersWrong(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -244,8 +245,7 @@ func TestStoreAnswersWrong(t *testing.T) {
 	}
 }
 
-// TestStoreFailsToRead: it is not known whether somebody is logged in. Nobody is
-// logged out by that.
+// TestStoreFailsToRead: whether there is a session is unknown, and no session ends.
 func TestStoreFailsToRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestStoreFailsToRead(t *testing.T) {
 	})
 }
 
-// TestStoreFailsToWrite: no cookie names what is not there.
+// TestStoreFailsToWrite: no cookie names a missing record.
 func TestStoreFailsToWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -310,8 +310,8 @@ func TestStoreFailsToWrite(t *testing.T) {
 	})
 }
 
-// TestStoreFailsAtLogout: the browser forgets the session, and is told that this
-// was not all.
+// TestStoreFailsAtLogout: the browser loses the session, and the page says that the
+// logout is not complete.
 func TestStoreFailsAtLogout(t *testing.T) {
 	t.Parallel()
 	for _, operation := range []string{"commit", "delete"} {
@@ -330,7 +330,7 @@ func TestStoreFailsAtLogout(t *testing.T) {
 }
 
 // TestLogoutMeanwhile: a request that found the session before a logout neither
-// writes it again nor leaves the browser with its cookie.
+// writes it again nor leaves the browser its cookie.
 func TestLogoutMeanwhile(t *testing.T) {
 	t.Parallel()
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
@@ -361,7 +361,7 @@ func TestLogoutMeanwhile(t *testing.T) {
 	}
 }
 
-// TestLogoutBeforeProlonging is the same for the library's own writing, at each
+// TestLogoutBeforeProlonging is the same for the library's own writes, at each
 // moment between reading and writing.
 func TestLogoutBeforeProlonging(t *testing.T) {
 	t.Parallel()
@@ -388,7 +388,7 @@ func TestLogoutBeforeProlonging(t *testing.T) {
 	}
 }
 
-// TestSavedByTwoRequests: each keeps what it has changed.
+// TestSavedByTwoRequests: each request keeps its changes.
 func TestSavedByTwoRequests(t *testing.T) {
 	t.Parallel()
 	for _, m := range []testkit.Mode{{Name: "in a store", Edit: testkit.InStore}, {Name: "in a plain store", Edit: testkit.InPlainStore}} {
@@ -401,7 +401,7 @@ func TestSavedByTwoRequests(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				ready <- struct{}{} // all have read before one writes
+				ready <- struct{}{} // every request has read before one writes
 				name := r.URL.Query().Get("name")
 				s.Data[name] = "new"
 				delete(s.Data, "old "+name)
@@ -441,7 +441,7 @@ func TestSavedByTwoRequests(t *testing.T) {
 	}
 }
 
-// TestStoreIsNotWrittenOften: using the application is not the same as writing.
+// TestStoreIsNotWrittenOften: not every request writes the session.
 func TestStoreIsNotWrittenOften(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -459,8 +459,8 @@ func TestStoreIsNotWrittenOften(t *testing.T) {
 	})
 }
 
-// TestFromCookiesToStore and back: nobody sees an error, and whoever logged in
-// in cookies stays so.
+// TestFromCookiesToStore and back: no user sees an error, and users with a session
+// in a cookie stay logged in.
 func TestFromCookiesToStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -480,7 +480,7 @@ func TestFromCookiesToStore(t *testing.T) {
 		if resp := b.Page("/"); resp.Body != "home true ada@acme.example" || len(b.Cookies[testkit.SessionCookie]) > 200 || len(store.Sessions()) != 1 {
 			t.Errorf("%q, cookie of %d bytes, %d sessions in the store", resp.Body, len(b.Cookies[testkit.SessionCookie]), len(store.Sessions()))
 		}
-		// The old cookie is of the same session, with the tokens of now.
+		// The old cookie is of the same session, with the current tokens.
 		time.Sleep(testkit.TokenLife)
 		token = b.Token()
 		inCookie.Env = stored
@@ -489,7 +489,7 @@ func TestFromCookiesToStore(t *testing.T) {
 		}
 		expectSessionOver(stored, b, inCookie)
 
-		// Refreshed before any page has moved it.
+		// The tokens are refreshed before a page has moved the session.
 		b = cookies.Browser().MustLogin()
 		b.Env = stored
 		time.Sleep(testkit.TokenLife)
@@ -502,7 +502,7 @@ func TestFromCookiesToStore(t *testing.T) {
 			t.Error("moving the session has lost its token")
 		}
 
-		// Back again: the id says nothing without a store.
+		// Back again: without a store, the id is not a session.
 		b.Env = cookies
 		if resp := b.Page("/"); resp.Status != 200 || resp.Body != "home false " || len(resp.Header.Values("Set-Cookie")) != 0 {
 			t.Errorf("back: %d %q %v", resp.Status, resp.Body, resp.Header.Values("Set-Cookie"))
@@ -520,8 +520,8 @@ func TestFromCookiesToStore(t *testing.T) {
 	})
 }
 
-// expectSessionOver logs out in one browser, and expects that the other, which
-// has the same session, is out too.
+// expectSessionOver logs out in one browser, and expects that the session in the
+// other browser has ended too.
 func expectSessionOver(e *testkit.Env, b, same *testkit.Browser) {
 	e.T.Helper()
 	b.Logout()
@@ -530,8 +530,8 @@ func expectSessionOver(e *testkit.Env, b, same *testkit.Browser) {
 	}
 }
 
-// TestSecretRotationInStore: cookies and records are sealed anew, and nobody is
-// logged out, as long as both secrets are there.
+// TestSecretRotationInStore: cookies and records are sealed anew, and users stay
+// logged in, as long as both secrets are configured.
 func TestSecretRotationInStore(t *testing.T) {
 	t.Parallel()
 	first, second := testkit.CookieSecret, "second-secret-of-the-tests-after-the-first"
@@ -562,7 +562,7 @@ func TestSecretRotationInStore(t *testing.T) {
 	})
 }
 
-// TestClocksOfInstances may differ: nobody is logged out by that.
+// TestClocksOfInstances can differ: no session ends early.
 func TestClocksOfInstances(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -583,7 +583,7 @@ func TestClocksOfInstances(t *testing.T) {
 	})
 }
 
-// TestTooLargeSessionAtLogin leaves the session that is there alone.
+// TestTooLargeSessionAtLogin leaves the existing session alone.
 func TestTooLargeSessionAtLogin(t *testing.T) {
 	t.Parallel()
 	size := 0

@@ -20,7 +20,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/testkit"
 )
 
-// TestMemoryStoreDoesNotPrint: its values are read with its lock alone.
+// TestMemoryStoreDoesNotPrint: its values are read only under its lock.
 func TestMemoryStoreDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	m := auth0.NewMemoryStore(3)
@@ -33,7 +33,7 @@ func TestMemoryStoreDoesNotPrint(t *testing.T) {
 }
 
 // TestMemoryStoreIsCalledDirectly: the sessions start no goroutine for a call of the
-// store in memory, which they know by its type.
+// memory store, which they detect by its type.
 func TestMemoryStoreIsCalledDirectly(t *testing.T) {
 	t.Parallel()
 	if m, ok := auth0.NewMemoryStore(3).(*session.Memory); !ok {
@@ -41,8 +41,8 @@ func TestMemoryStoreIsCalledDirectly(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreLimit: one value more than the limit is refused, and pushes
-// nothing out. What is there can be changed.
+// TestMemoryStoreLimit: one value more than the limit is rejected, and pushes
+// nothing out. Existing values can be changed.
 func TestMemoryStoreLimit(t *testing.T) {
 	t.Parallel()
 	m := testkit.NewFullStore(3)
@@ -85,8 +85,8 @@ func TestMemoryStoreLimit(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreOwners: an owner with too many values, or any values in a full
-// store, loses the one of its own that was written longest ago.
+// TestMemoryStoreOwners: an owner with too many values, or with any values in a
+// full store, loses its oldest value.
 func TestMemoryStoreOwners(t *testing.T) {
 	t.Parallel()
 	later := time.Now().Add(time.Hour)
@@ -142,8 +142,8 @@ func TestMemoryStoreOwners(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreMarks: none goes before its time, however many there are of
-// whatever else. One too many is refused.
+// TestMemoryStoreMarks: no mark is dropped early, however many values there are.
+// One mark too many is rejected.
 func TestMemoryStoreMarks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -187,8 +187,8 @@ func TestMemoryStoreMarks(t *testing.T) {
 	})
 }
 
-// TestMemoryStoreSweeps: what has expired takes nobody's place. (A goroutine that
-// does this would keep the bubble from ending.)
+// TestMemoryStoreSweeps: expired values take no space. (A goroutine that sweeps
+// would keep the bubble from ending.)
 func TestMemoryStoreSweeps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestMemoryStoreSweeps(t *testing.T) {
 	})
 }
 
-// TestLogoutsBringNoSessionBack: an ended session stays over, however often
+// TestLogoutsBringNoSessionBack: an ended session stays ended, however often
 // another user logs in and out.
 func TestLogoutsBringNoSessionBack(t *testing.T) {
 	t.Parallel()
@@ -239,7 +239,7 @@ func TestLogoutsBringNoSessionBack(t *testing.T) {
 				e.SignInAtTenant("bob@acme.example")
 				for range 60 {
 					b := e.Browser()
-					b.Login("/auth/login") // which may be refused
+					b.Login("/auth/login") // which can fail
 					b.Do("POST", "/auth/logout", url.Values{}, "Origin", testkit.AppURL)
 					if thief.Clone().LoggedIn() {
 						t.Fatal("logouts of another account have brought an ended session back")
@@ -271,8 +271,8 @@ func TestLoginsPushOutNobodyElse(t *testing.T) {
 	}
 }
 
-// TestFullMemoryStore: who is in stays in, and can do everything; who is not is
-// told to come later, and the log says which limit it is.
+// TestFullMemoryStore: users with a session keep it, and can do everything. Other
+// users read that they must come later, and the log names the limit.
 func TestFullMemoryStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -309,8 +309,8 @@ func TestFullMemoryStore(t *testing.T) {
 	})
 }
 
-// TestLogoutWhenMarksAreFull is said to have failed, and ends the session where
-// that can be done without a mark.
+// TestLogoutWhenMarksAreFull: the logout is reported as failed, and ends the
+// session where no mark is needed.
 func TestLogoutWhenMarksAreFull(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"store", "revocations"} {
@@ -345,8 +345,8 @@ func TestLogoutWhenMarksAreFull(t *testing.T) {
 	}
 }
 
-// TestMemoryStoreLeases: leases that are not released are forgotten too, and two
-// that end at the same time are told apart.
+// TestMemoryStoreLeases: leases that are not released expire too, and two with the
+// same expiry are told apart.
 func TestMemoryStoreLeases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -367,7 +367,7 @@ func TestMemoryStoreLeases(t *testing.T) {
 	})
 }
 
-// A testStore is a memory store that does before each call what the test wants.
+// A testStore is a memory store that calls the test before each call.
 type testStore struct {
 	testkit.FullStore
 	before atomic.Pointer[func(ctx context.Context, method string) error]
@@ -379,7 +379,7 @@ type testStore struct {
 
 func newTestStore() *testStore { return &testStore{FullStore: testkit.NewFullStore(1000)} }
 
-// fail sets what happens before each call; nil ends that.
+// fail sets the function before each call; nil removes it.
 func (s *testStore) fail(before func(ctx context.Context, method string) error) {
 	s.before.Store(&before)
 }
@@ -424,7 +424,7 @@ func (p plainTestStore) Delete(key string) error {
 	return p.s.FullStore.Delete(key)
 }
 
-// contextTestStore must not be called without a context, like some stores of scs.
+// contextTestStore must not be called without a context, like some stores for scs.
 type contextTestStore struct{ s *testStore }
 
 func (contextTestStore) Find(string) ([]byte, bool, error)      { panic("missing context") }
@@ -452,7 +452,7 @@ func (c contextTestStore) DeleteCtx(ctx context.Context, key string) error {
 	return c.s.FullStore.Delete(key)
 }
 
-// fullTestStore has everything.
+// fullTestStore has every method.
 type fullTestStore struct{ contextTestStore }
 
 func (f fullTestStore) UpdateCtx(ctx context.Context, key string, value []byte, expiry time.Time) (bool, error) {
@@ -497,7 +497,7 @@ func eachStore(t *testing.T, test func(t *testing.T, e *testkit.Env, s *testStor
 				})
 				test(t, e, s)
 				s.fail(nil)
-				time.Sleep(time.Hour) // for calls that nobody waits for
+				time.Sleep(time.Hour) // for abandoned calls
 			})
 		})
 	}
@@ -505,8 +505,8 @@ func eachStore(t *testing.T, test func(t *testing.T, e *testkit.Env, s *testStor
 
 var errDown = errors.New("the store is down: SECRET address")
 
-// troubles are the ways of a store that does not work. Those that hang do so
-// longer than anybody waits, whatever their context says.
+// troubles are the faults of a store. A hanging call takes longer than the time
+// limit, whatever its context says.
 var troubles = map[string]func(context.Context, string) error{
 	"error":     func(context.Context, string) error { return errDown },
 	"hang":      func(context.Context, string) error { time.Sleep(10 * time.Second); return errDown },
@@ -524,8 +524,8 @@ func hangUntilDone(ctx context.Context) error {
 	}
 }
 
-// eachTrouble runs a test with each kind of store in each kind of trouble, from
-// the moment it calls begin.
+// eachTrouble runs a test with each kind of store and each fault, from the call of
+// begin on.
 func eachTrouble(t *testing.T, test func(t *testing.T, e *testkit.Env, s *testStore, begin func())) {
 	for name, trouble := range troubles {
 		t.Run(name, func(t *testing.T) {
@@ -548,8 +548,8 @@ func TestStoreWorks(t *testing.T) {
 	})
 }
 
-// TestStoreDownForReading: who is logged in is not known, which is not the same
-// as that nobody is.
+// TestStoreDownForReading: whether there is a session is unknown, which is not the
+// same as no session.
 func TestStoreDownForReading(t *testing.T) {
 	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
@@ -586,7 +586,7 @@ func TestStoreDownForReading(t *testing.T) {
 	})
 }
 
-// TestStoreDownForWriting: a login that cannot be kept is none.
+// TestStoreDownForWriting: a login whose session cannot be stored fails.
 func TestStoreDownForWriting(t *testing.T) {
 	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
@@ -608,8 +608,8 @@ func TestStoreDownForWriting(t *testing.T) {
 	})
 }
 
-// TestStoreDownForLogout: what the browser has is deleted, and the answer does not
-// pretend that that is all.
+// TestStoreDownForLogout: the browser's cookies are deleted, and the answer does
+// not claim that the logout is complete.
 func TestStoreDownForLogout(t *testing.T) {
 	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
@@ -629,7 +629,8 @@ func TestStoreDownForLogout(t *testing.T) {
 	})
 }
 
-// TestStoreDownForBackchannel: the tenant is told that nothing was ended.
+// TestStoreDownForBackchannel: the answer tells the tenant that no session has
+// ended.
 func TestStoreDownForBackchannel(t *testing.T) {
 	t.Parallel()
 	eachTrouble(t, func(t *testing.T, e *testkit.Env, s *testStore, begin func()) {
@@ -651,7 +652,7 @@ func TestStoreDownForBackchannel(t *testing.T) {
 }
 
 // TestStorePileUp: while a store hangs, calls of it do not pile up, also if they
-// cannot be cancelled.
+// cannot be canceled.
 func TestStorePileUp(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {
@@ -716,15 +717,15 @@ func TestStorePanicsOnce(t *testing.T) {
 	}
 }
 
-// refresh asks for a new access token, and reports whether the tenant was asked.
+// refresh requests a new access token, and reports whether the tenant got a request.
 func refresh(e *testkit.Env, b *testkit.Browser) bool {
 	before := e.Tenant.Calls(testkit.TokenEndpoint)
 	_, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/"), auth0.ForceRefresh())
 	return err == nil && e.Tenant.Calls(testkit.TokenEndpoint) == before+1
 }
 
-// TestStoreLeasesLate: a lease that comes when nobody waits for it any more is
-// given back, else nobody could refresh until its time is over.
+// TestStoreLeasesLate: a lease that comes after its caller has given up is
+// released. Otherwise no request could refresh until it expires.
 func TestStoreLeasesLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -816,8 +817,8 @@ func (s *expiries) UpdateCtx(ctx context.Context, key string, value []byte, expi
 	return s.FullStore.CommitCtx(ctx, key, value, expiry) == nil, nil
 }
 
-// TestStoreContents: whoever reads a store has no cookie, no name and no token,
-// and can put nothing of its own there.
+// TestStoreContents: an attacker who reads a store finds no cookie, no name and no
+// token, and cannot write a valid session.
 func TestStoreContents(t *testing.T) {
 	t.Parallel()
 	s := &recordingStore{FullStore: testkit.NewFullStore(100), seen: map[string]string{}}
@@ -855,7 +856,7 @@ func TestStoreContents(t *testing.T) {
 	}
 }
 
-// recordingStore remembers what was ever committed.
+// recordingStore keeps every value ever committed.
 type recordingStore struct {
 	testkit.FullStore
 	mu   sync.Mutex
@@ -897,8 +898,8 @@ func (s *recordingStore) swapAll() {
 	}
 }
 
-// TestStoreLosesWrite: without UpdateCtx a request may write a session again that
-// a logout has deleted. It is found to be over all the same.
+// TestStoreLosesWrite: without UpdateCtx a request can write a session again that a
+// logout has deleted. The session is still rejected as ended.
 func TestStoreLosesWrite(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, e *testkit.Env, s *testStore) {

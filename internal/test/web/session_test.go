@@ -37,8 +37,8 @@ func TestNoSession(t *testing.T) {
 	}
 }
 
-// TestDamagedSession: whatever the cookie is, nobody is logged in, and nothing
-// is deleted that another instance may be able to read.
+// TestDamagedSession: a damaged cookie is not a session. The response deletes no
+// cookie that another instance could open.
 func TestDamagedSession(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -67,7 +67,7 @@ func TestDamagedSession(t *testing.T) {
 			t.Errorf("%s: private page answers %d", why, resp.Status)
 		}
 	}
-	// Not a byte of it may be changed. (Every bit is tried in package seal.)
+	// No byte of it can be changed. (Package seal tests every bit.)
 	for i := 0; i < len(good); i += 37 {
 		b := e.Browser()
 		b.Cookies[testkit.SessionCookie] = good[:i] + testkit.Flip4(good[i]) + good[i+1:]
@@ -75,7 +75,7 @@ func TestDamagedSession(t *testing.T) {
 			t.Fatalf("logged in with character %d changed", i)
 		}
 	}
-	// The name of another cookie of ours does not make it a session.
+	// The value of another cookie of ours is not a session.
 	b := e.Browser()
 	b.Cookies["__Host-auth0_txn_AAAAAAAAAAAAAAAA"] = good
 	if b.LoggedIn() {
@@ -109,8 +109,8 @@ func TestManyCookies(t *testing.T) {
 	}
 }
 
-// TestShadowedSession: a browser may hold the cookie for two paths, and sends
-// both. Of one session the state counts that was used last; of two, neither.
+// TestShadowedSession: a browser can hold the cookie for two paths, and sends both.
+// Of one session the newest state counts; of two, neither.
 func TestShadowedSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestShadowedSession(t *testing.T) {
 				t.Errorf("session of %v, %v", s, err)
 			}
 		}
-		// Nothing is deleted: whose it was is not known.
+		// Nothing is deleted: the owner of the cookies is unknown.
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", testkit.SessionCookie+"="+young+"; "+testkit.SessionCookie+"="+foreign)
 		r.Header.Set("Accept", "text/html")
@@ -222,7 +222,7 @@ func monthly() []time.Duration {
 	return visits
 }
 
-// TestMaxAgeOfCookie never exceeds what is left of the session.
+// TestMaxAgeOfCookie never exceeds the remaining time of the session.
 func TestMaxAgeOfCookie(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestFixedEndStays(t *testing.T) {
 	})
 }
 
-// TestShortenedTimeout holds for sessions that were begun before.
+// TestShortenedTimeout holds for sessions that started before.
 func TestShortenedTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -294,7 +294,8 @@ func TestShortenedTimeout(t *testing.T) {
 	})
 }
 
-// TestExpiredCookieIsDeletedOnce, by a page; what did not open is left alone.
+// TestExpiredCookieIsDeletedOnce, by a page. A cookie that cannot be opened is left
+// alone.
 func TestExpiredCookieIsDeletedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -317,7 +318,7 @@ func TestExpiredCookieIsDeletedOnce(t *testing.T) {
 	})
 }
 
-// TestProlonging happens when somebody uses the application, and not often.
+// TestProlonging: use of the application prolongs a session, and writes it rarely.
 func TestProlonging(t *testing.T) {
 	t.Parallel()
 	navigate := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "none"}
@@ -471,8 +472,8 @@ func TestSessionOnlyStillExpires(t *testing.T) {
 	})
 }
 
-// TestLargeSession goes through several cookies, and gives up the ID token
-// before it fails.
+// TestLargeSession is split over several cookies, and loses the ID token before it
+// fails.
 func TestLargeSession(t *testing.T) {
 	t.Parallel()
 	size, data := 0, ""
@@ -547,7 +548,7 @@ func TestSaveSession(t *testing.T) {
 			t.Errorf("read %.20q, want %.20q", got, data)
 		}
 	}
-	// What is too large changes nothing.
+	// Data that are too large change nothing.
 	data = "kept"
 	b.Page("/save")
 	before := b.Clone().Cookies
@@ -600,7 +601,7 @@ func TestAccessToken(t *testing.T) {
 		if b.Page("/token"); !errors.Is(got, auth0.ErrTokenExpired) || !b.LoggedIn() {
 			t.Errorf("after an hour: %v, logged in %v", got, b.LoggedIn())
 		}
-		// A lifetime that is not known is taken to be short, not over.
+		// An unknown lifetime counts as short, not as over.
 		lifetime = nil
 		b = e.Browser().MustLogin()
 		if b.Page("/token"); got != nil {
@@ -628,8 +629,8 @@ func TestLoadUserTwice(t *testing.T) {
 	})
 }
 
-// TestCacheableResponse: a handler that lets a response with a session cookie be
-// stored is told on.
+// TestCacheableResponse: a handler that lets caches store a response with a session
+// cookie is logged.
 func TestCacheableResponse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -646,7 +647,8 @@ func TestCacheableResponse(t *testing.T) {
 	})
 }
 
-// TestResponseWriterIsPassedOn: handlers get what net/http gives, not a wrapper.
+// TestResponseWriterIsPassedOn: handlers get the ResponseWriter of net/http, not a
+// wrapper.
 func TestResponseWriterIsPassedOn(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -659,8 +661,8 @@ func TestResponseWriterIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestStreaming: the cookie is there although the handler sends its first byte
-// at once.
+// TestStreaming: the response has the cookie although the handler sends its first
+// byte at once.
 func TestStreaming(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -679,7 +681,8 @@ func TestStreaming(t *testing.T) {
 	})
 }
 
-// TestSessionIsACopy: what one handler does to its session, another does not see.
+// TestSessionIsACopy: one handler does not see the changes that another makes to
+// its session.
 func TestSessionIsACopy(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t)
@@ -729,8 +732,8 @@ func TestSessionFields(t *testing.T) {
 	e.Browser().MustLogin().Page("/fields")
 }
 
-// TestSecretsDoNotPrint formats everything that holds a secret, with every verb
-// and in every kind of holder, and logs it.
+// TestSecretsDoNotPrint formats every value with a secret, with every verb and in
+// every kind of holder, and logs it.
 func TestSecretsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) {
@@ -796,8 +799,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		type exported struct{ V any }
 		type hidden struct{ v any }
 		holders, verbs := []any{v, &v, []any{v}, map[string]any{"v": v}, exported{v}, fmt.Errorf("%v", v)}, "vsdqxXtbceEfFgGoUT"
-		// A Config has its secrets as plain texts, so that it can be written as
-		// one literal; what is made of it hides them everywhere.
+		// A Config has its secrets as plain text, so that it can be written as one
+		// literal. The values made of it hide them everywhere.
 		if _, isConfig := v.(auth0.Config); !isConfig {
 			holders, verbs = append(holders, hidden{v}, &hidden{v}), verbs+"p"
 		}

@@ -24,7 +24,7 @@ var loginAddress = regexp.MustCompile(`/auth/login[^\s"'<>]*`)
 // withoutRefreshToken is an application that does not ask for offline_access.
 func withoutRefreshToken(c *auth0.Config) { c.Scopes = []string{"openid", "read:protected"} }
 
-// refusesRefreshes has the tenant refuse every refresh, and no login.
+// refusesRefreshes makes the tenant reject every refresh, and no login.
 func refusesRefreshes(e *testkit.Env) {
 	e.Tenant.EditTokenResponse(func(status *int, body map[string]any) {
 		if e.Tenant.LastTokenRequest().Get("grant_type") == "refresh_token" {
@@ -35,7 +35,7 @@ func refusesRefreshes(e *testkit.Env) {
 	})
 }
 
-// deadTokens are the ways in which a session cannot get a token without another login.
+// deadTokens are the reasons why a session cannot get a token without another login.
 var deadTokens = []struct {
 	why   string
 	edit  func(*auth0.Config) // nil for an application with refresh tokens
@@ -58,7 +58,7 @@ func addPage(e *testkit.Env, opts []auth0.TokenOption, without func(w http.Respo
 	forced := false
 	e.Mux.HandleFunc("GET /page", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("once") && forced {
-			opts = nil // the application has got its newer claims by the login
+			opts = nil // the login has brought the newer claims
 		}
 		_, err := e.Strategy.AccessToken(w, r, opts...)
 		if err != nil {
@@ -70,9 +70,9 @@ func addPage(e *testkit.Env, opts []auth0.TokenOption, without func(w http.Respo
 	})
 }
 
-// TestAdviceToLogIn follows each advice to log in again until it has worked: the link of
-// the error page, the header for scripts, and the sentence in the documentation of
-// ErrTokenExpired.
+// TestAdviceToLogIn follows each advice to log in again until it has worked. The link of
+// the error page, the header for scripts and the documentation of ErrTokenExpired give
+// it.
 func TestAdviceToLogIn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range deadTokens {
@@ -133,8 +133,8 @@ func TestAdviceToLogIn(t *testing.T) {
 	}
 }
 
-// TestNoAdviceToLogIn: after an error that no login mends, there is no challenge with the
-// login route. A form that was posted is not a page to come back to.
+// TestNoAdviceToLogIn: after an error that no login repairs, there is no challenge with
+// the login route. A posted form is not a page to come back to.
 func TestNoAdviceToLogIn(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, testkit.CheapTokens)
@@ -161,8 +161,8 @@ func TestNoAdviceToLogIn(t *testing.T) {
 	}
 }
 
-// TestAdviceWithSilentStore: while the store does not answer, nobody is told to log in
-// again. Afterwards the advice works.
+// TestAdviceWithSilentStore: while the store does not answer, no answer advises to log
+// in again. Afterwards the advice works.
 func TestAdviceWithSilentStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestAdviceWithSilentStore(t *testing.T) {
 		store.FailWith(nil)
 		login := html.UnescapeString(loginAddress.FindString(b.Page("/page").Body))
 
-		// The store is silent again while the person logs in.
+		// The store is silent again while the user logs in.
 		answer := b.AtTenant(b.Begin(login))
 		store.FailWith(errors.New("no connection"))
 		failed := b.Callback(answer)
@@ -194,9 +194,9 @@ func TestAdviceWithSilentStore(t *testing.T) {
 	})
 }
 
-// TestNoAdviceThatCannotWork: a token that no login brings is not ErrTokenExpired, or an
-// application that follows the advice would do so without end. A release that asks for
-// offline_access brings it to users who are logged in.
+// TestNoAdviceThatCannotWork: a token that no login brings does not cause
+// ErrTokenExpired. Otherwise an application that follows the advice would never stop. A
+// release that requests offline_access brings it to users with a session.
 func TestNoAdviceThatCannotWork(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -221,8 +221,8 @@ func TestNoAdviceThatCannotWork(t *testing.T) {
 	})
 }
 
-// TestLoginWithGoodTokens: single sign-on stays, and a session with good tokens makes no
-// detour.
+// TestLoginWithGoodTokens: single sign-on stays, and a session with good tokens causes
+// no redirect to the tenant.
 func TestLoginWithGoodTokens(t *testing.T) {
 	t.Parallel()
 	for _, edit := range []func(*auth0.Config){testkit.InCookies, withoutRefreshToken} {

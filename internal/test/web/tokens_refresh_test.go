@@ -83,7 +83,7 @@ func TestNothingToRefreshWith(t *testing.T) {
 	})
 }
 
-// TestRefreshKeepsWhatIsNotNew: what an answer leaves out stays as it was.
+// TestRefreshKeepsWhatIsNotNew: values that an answer leaves out stay.
 func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -131,8 +131,7 @@ func TestRefreshKeepsWhatIsNotNew(t *testing.T) {
 	}
 }
 
-// TestParallelRefresh: however many requests find an expired token, one asks
-// for another.
+// TestParallelRefresh: concurrent requests with an expired token share one refresh.
 func TestParallelRefresh(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -150,12 +149,12 @@ func TestParallelRefresh(t *testing.T) {
 				t.Error("requests at the same time get different tokens")
 			}
 		}
-		// A request that was sent with the old cookie arrives after all that.
+		// A request with the old cookie arrives after all that.
 		time.Sleep(30 * time.Second)
 		if late.Token() != got[0] {
 			t.Error("a late request gets another token")
 		}
-		// All tabs are of one browser: what any of them has written is good.
+		// All tabs are of one browser: the cookie that any of them has written is good.
 		time.Sleep(testkit.TokenLife)
 		tabs[7].Token()
 		e.ExpectRefreshes(2, "next time")
@@ -163,8 +162,8 @@ func TestParallelRefresh(t *testing.T) {
 }
 
 // TestTabsInTurn: without overlap at the tenant, two tabs in turn do not use a
-// refresh token twice, though each brings a cookie that the other has outdated.
-// That is what the newest tokens of a minute are kept for.
+// refresh token twice, although each sends a cookie that the other has outdated.
+// For this, the process keeps the newest tokens for a minute.
 func TestTabsInTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -180,8 +179,8 @@ func TestTabsInTurn(t *testing.T) {
 			t.Error("no token in the second tab")
 		}
 		e.ExpectRefreshes(3, "two tabs")
-		// Beyond a minute only one browser with one cookie is served: theirs, once it has
-		// shown that it has the newest tokens.
+		// After a minute the process serves only one browser with one cookie: the one
+		// that has shown that it has the newest tokens.
 		time.Sleep(testkit.TokenLife)
 		one.Token()
 		one.Token()
@@ -192,9 +191,9 @@ func TestTabsInTurn(t *testing.T) {
 	})
 }
 
-// TestTokensAfterTheFirstByte: a response that has begun cannot carry new tokens. With
-// rotation without overlap they are the only ones, so the process keeps them, whenever the
-// browser comes back, until it has them.
+// TestTokensAfterTheFirstByte: a response that has started cannot carry new tokens. With
+// rotation without overlap no other copy exists, so the process keeps them until the
+// browser comes back and has them.
 func TestTokensAfterTheFirstByte(t *testing.T) {
 	t.Parallel()
 	for _, back := range []time.Duration{0, time.Second, 2 * time.Minute, 5 * time.Hour} {
@@ -228,7 +227,7 @@ func TestTokensAfterTheFirstByte(t *testing.T) {
 					b.Page("/")
 				}
 				b.Token("force")
-				// The browser has them now: another process knows what to do with its cookie.
+				// The browser has them now, so its cookie works at another process.
 				other, err := auth0.New(e.Config)
 				if err != nil {
 					t.Fatal(err)
@@ -242,8 +241,8 @@ func TestTokensAfterTheFirstByte(t *testing.T) {
 	}
 }
 
-// TestForcedTokenIsNew: tokens that the browser does not have are not taken for the answer
-// to a later ForceRefresh.
+// TestForcedTokenIsNew: tokens that the browser has not received do not answer a later
+// ForceRefresh.
 func TestForcedTokenIsNew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -262,8 +261,8 @@ func TestForcedTokenIsNew(t *testing.T) {
 	})
 }
 
-// TestCallerLeaves: a refresh token that was sent is used up, so whoever asked
-// first cannot call the request back.
+// TestCallerLeaves: a sent refresh token is used up, so its first caller cannot
+// cancel the request.
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -299,7 +298,7 @@ func TestCallerLeaves(t *testing.T) {
 		}
 		e.ExpectRefreshes(1, "the first caller left")
 
-		// Nobody is left to wait for it, and it is kept all the same.
+		// No caller waits for the token, and it is kept all the same.
 		time.Sleep(testkit.TokenLife)
 		ctx, leave = context.WithTimeout(t.Context(), time.Second)
 		defer leave()
@@ -316,8 +315,8 @@ func TestCallerLeaves(t *testing.T) {
 	})
 }
 
-// TestTwoUsersNeverShare mixes requests of two people, with refreshes all the
-// time, and looks at every answer.
+// TestTwoUsersNeverShare mixes requests of two users, with refreshes all the time,
+// and checks every answer.
 func TestTwoUsersNeverShare(t *testing.T) {
 	t.Parallel()
 	const requests = 3_200
@@ -357,17 +356,17 @@ func TestTwoUsersNeverShare(t *testing.T) {
 	}
 }
 
-// subjectOf returns sub of a token, whose signature is not what the test is about.
+// subjectOf returns sub of a token, without a check of the signature.
 func subjectOf(token string) string {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	var claims struct{ Sub string }
-	json.Unmarshal(testkit.DecodeSegment(payload), &claims) // what is no token has no subject
+	json.Unmarshal(testkit.DecodeSegment(payload), &claims) // a text that is not a token has no subject
 	return claims.Sub
 }
 
-// TestAudiencesAtOnce: one refresh token is behind all of them, and each use
-// makes the one before worthless.
+// TestAudiencesAtOnce: all tokens come from one refresh token, and each use of it
+// invalidates the one before.
 func TestAudiencesAtOnce(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -398,7 +397,7 @@ func TestForceRefresh(t *testing.T) {
 			t.Error("the new token is not new, or not kept")
 		}
 		e.ExpectRefreshes(1, "forced")
-		// What comes while another request is got is new for both.
+		// A token that arrives during another request is new for both.
 		e.Tenant.Delay(testkit.TokenEndpoint, time.Second)
 		tabs, got := testkit.Tabs(b, 2), make([]string, 2)
 		testkit.Together(2, func(i int) { got[i] = tabs[i].Token([]string{"force", "force&audience=" + testkit.Audience}[i]) })
@@ -409,8 +408,8 @@ func TestForceRefresh(t *testing.T) {
 	})
 }
 
-// TestInvalidGrant: the tenant does not take the refresh token any more. That
-// ends the tokens, and nothing else.
+// TestInvalidGrant: the tenant rejects the refresh token. That ends the tokens, and
+// nothing else.
 func TestInvalidGrant(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -440,8 +439,8 @@ func TestInvalidGrant(t *testing.T) {
 	})
 }
 
-// TestTenantTrouble: a token that is still good is given; without one, the
-// caller learns when to come back. The next try works.
+// TestTenantTrouble: the caller gets a token that is still good. Without one, the
+// error says when to come back. The next try works.
 func TestTenantTrouble(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, body string, header ...string) http.HandlerFunc {
@@ -513,9 +512,8 @@ func TestTenantTrouble(t *testing.T) {
 	}
 }
 
-// TestRefusedRefreshIsNotRepeated: what the tenant has refused, not every page
-// asks again; and what it has refused to somebody says nothing about the next
-// session, or another API.
+// TestRefusedRefreshIsNotRepeated: not every page repeats a refresh that the tenant
+// has rejected. A rejection says nothing about the next session, or another API.
 func TestRefusedRefreshIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, body, retryAfter string) func(*testkit.Env) {
@@ -630,10 +628,10 @@ func TestHangingRefresh(t *testing.T) {
 	})
 }
 
-// TestRefreshedIDToken: the person of a session does not become another one, and
-// only the proof that somebody else was answered for costs the session its refresh
-// token. Without the right time, nothing is known. What else is wrong is between
-// the tenant and the application, and logging in again would not help.
+// TestRefreshedIDToken: the user of a session does not change. A session loses its
+// refresh token only with the proof that the answer was for another user. With a
+// wrong clock, nothing is proved. Any other mistake is between the tenant and the
+// application, and another login would not help.
 func TestRefreshedIDToken(t *testing.T) {
 	t.Parallel()
 	const loginAt = 946684800 // when the bubble begins
@@ -665,7 +663,7 @@ func TestRefreshedIDToken(t *testing.T) {
 		{"newer auth_time", testkit.Claim("auth_time", loginAt), good}, // authenticated again elsewhere
 		{"the organization of nobody", testkit.Claim("org_id", "org_new"), good},
 
-		// Signed by the tenant, and of somebody else.
+		// Signed by the tenant, for another user.
 		{"other sub", testkit.Claim("sub", "auth0|mallory"), gone},
 		{"other iss", testkit.Claim("iss", "https://other.example/"), gone},
 		{"other sub and nonce", both(testkit.Claim("sub", "auth0|mallory"), testkit.Claim("nonce", "other")), gone},
@@ -677,7 +675,7 @@ func TestRefreshedIDToken(t *testing.T) {
 		{"auth_time ahead", testkit.Claim("auth_time", loginAt+3600), clock},
 		{"other sub, expired", both(testkit.Claim("sub", "auth0|mallory"), testkit.Claim("exp", loginAt)), clock}, // known when the time is
 
-		// The tenant's own word, which says nothing about another person.
+		// An answer of the tenant that names no other user.
 		{"no sub", testkit.Claim("sub", nil), odd},
 		{"other aud", testkit.Claim("aud", "other-client"), odd},
 		{"other azp", testkit.Claim("azp", "other-client"), odd},
@@ -724,8 +722,8 @@ func TestRefreshedIDToken(t *testing.T) {
 			if user.Subject == "" || user.Email != "ada@acme.example" || (user.Name == "Somebody New") != (tt.want.status == 200) {
 				t.Errorf("%s: the session is of %q, %q", tt.why, user.Email, user.Name)
 			}
-			// Once the tenant is right again, the refresh token that came with the
-			// last answer is good, unless it is not kept.
+			// Once the tenant works again, the refresh token of the last answer is good,
+			// unless it was not kept.
 			e.Tenant.EditIDToken(func(_, c map[string]any) { authTime(c); c["auth_time"] = loginAt + 1 })
 			time.Sleep(time.Minute + testkit.TokenLife)
 			if tt.want.kept {
@@ -733,7 +731,7 @@ func TestRefreshedIDToken(t *testing.T) {
 			} else {
 				b.NoToken(401, "token_expired")
 			}
-			// After another login, all is well.
+			// After another login, all tokens work.
 			e.Tenant.EditIDToken(nil)
 			b.Login("/auth/login?prompt=login")
 			time.Sleep(testkit.TokenLife)
@@ -742,7 +740,8 @@ func TestRefreshedIDToken(t *testing.T) {
 	}
 }
 
-// TestNewerAuthTimeIsKept: a session knows when its user has last authenticated.
+// TestNewerAuthTimeIsKept: a session has the time of its user's last
+// authentication.
 func TestNewerAuthTimeIsKept(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -765,8 +764,8 @@ func TestNewerAuthTimeIsKept(t *testing.T) {
 	})
 }
 
-// TestOrganizationOfRefreshedIDToken: a refresh that answers for another
-// organization is of another session.
+// TestOrganizationOfRefreshedIDToken: a refresh for another organization is of
+// another session.
 func TestOrganizationOfRefreshedIDToken(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -784,9 +783,9 @@ func TestOrganizationOfRefreshedIDToken(t *testing.T) {
 	})
 }
 
-// TestRefreshWithoutTheRightKeys: what cannot be verified for want of keys is not
-// forged. It is an outage, and the session keeps the refresh token that came with
-// it, which is the only one.
+// TestRefreshWithoutTheRightKeys: an ID token that cannot be verified for lack of
+// keys is not forged. It is an outage, and the session keeps the refresh token of
+// the answer, because there is no other.
 func TestRefreshWithoutTheRightKeys(t *testing.T) {
 	t.Parallel()
 	rotate := func(e *testkit.Env) {
@@ -859,8 +858,8 @@ func TestRefreshWithoutTheRightKeys(t *testing.T) {
 	}
 }
 
-// TestRefreshOfAmbiguousKey: a token without kid fits the one key that there is, and
-// none of several.
+// TestRefreshOfAmbiguousKey: a token without kid matches a single key, and none of
+// several.
 func TestRefreshOfAmbiguousKey(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -875,8 +874,8 @@ func TestRefreshOfAmbiguousKey(t *testing.T) {
 	})
 }
 
-// TestRefreshedIDTokenForged: a signature that is wrong with keys that are new
-// proves that the tenant has not made the token.
+// TestRefreshedIDTokenForged: a wrong signature, with fresh keys, proves that the
+// tenant has not made the token.
 func TestRefreshedIDTokenForged(t *testing.T) {
 	t.Parallel()
 	for _, claims := range []func(_, _ map[string]any){nil, testkit.Claim("iss", "https://other.example/")} {
@@ -900,11 +899,11 @@ func TestRefreshedIDTokenForged(t *testing.T) {
 	}
 }
 
-// TestStrangersDoNotUseUpFetches: tokens that anybody can send to a program have
-// no part in whether its own logins and refreshes get the keys they need.
+// TestStrangersDoNotUseUpFetches: tokens that strangers send to a program do not
+// keep its own logins and refreshes from the keys they need.
 func TestStrangersDoNotUseUpFetches(t *testing.T) {
 	t.Parallel()
-	noSignature := testkit.Constant(make([]byte, 256)) // without a key, nobody looks at it
+	noSignature := testkit.Constant(make([]byte, 256)) // without a key, it is not checked
 	strangers := map[string]func(e *testkit.Env, api *auth0.API, kid string){
 		"logout tokens": func(e *testkit.Env, _ *auth0.API, kid string) {
 			now := time.Now().Unix()
@@ -949,15 +948,16 @@ func TestStrangersDoNotUseUpFetches(t *testing.T) {
 	}
 }
 
-// TestJoinedFetchCanBeTooOld: a fetch that is under way when a token comes was
-// perhaps answered before its key was published. That is no reason to refuse it.
+// TestJoinedFetchCanBeTooOld: a fetch that started before a token came can have
+// been answered before its key was published. That is not a reason to reject the
+// token.
 func TestJoinedFetchCanBeTooOld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t, testkit.InStore)
 		b := e.Browser().MustLogin()
 		time.Sleep(testkit.TokenLife)
-		// A stranger's fetch gets the keys of before, slowly.
+		// A stranger's fetch returns the earlier keys, slowly.
 		slow := true
 		old := httptest.NewRecorder()
 		e.Tenant.ServeHTTP(old, httptest.NewRequest("GET", "https://"+testkit.TenantHost+"/.well-known/jwks.json", nil))
@@ -981,8 +981,8 @@ func TestJoinedFetchCanBeTooOld(t *testing.T) {
 	})
 }
 
-// TestRefreshWithoutKeys: that an ID token cannot be checked for now does not
-// make it a forgery, and the refresh token that came with it is the only one.
+// TestRefreshWithoutKeys: an ID token that cannot be checked now is not a forgery,
+// and the refresh token of its answer is the only one.
 func TestRefreshWithoutKeys(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -1006,8 +1006,8 @@ func TestRefreshWithoutKeys(t *testing.T) {
 	})
 }
 
-// TestRefreshWithAnotherSecret: a secret has no kid, so a signature that does not
-// fit may as well be of the next one.
+// TestRefreshWithAnotherSecret: a secret has no kid, so a wrong signature can be
+// one by the next secret.
 func TestRefreshWithAnotherSecret(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -1025,7 +1025,7 @@ func TestRefreshWithAnotherSecret(t *testing.T) {
 	})
 }
 
-// TestTokenTypesAndLifetimes: one reader for a login and a refresh.
+// TestTokenTypesAndLifetimes: one parser for a login and a refresh.
 func TestTokenTypesAndLifetimes(t *testing.T) {
 	t.Parallel()
 	const year = 365 * 24 * 3600
@@ -1072,8 +1072,8 @@ func TestTokenTypesAndLifetimes(t *testing.T) {
 	}
 }
 
-// TestAudiencesAndScopes: a token is asked for when there is none that has what
-// is wanted, and it is the narrowest that is given.
+// TestAudiencesAndScopes: a refresh happens if no token has the requested scopes,
+// and the caller gets the narrowest token.
 func TestAudiencesAndScopes(t *testing.T) {
 	t.Parallel()
 	second := "audience=" + testkit.SecondAudience
@@ -1112,8 +1112,8 @@ func TestAudiencesAndScopes(t *testing.T) {
 	}
 }
 
-// TestTokensOfASession are eight at most. The one of the login is never among
-// those that make room.
+// TestTokensOfASession: eight at most. The token of the login is never dropped to
+// make room.
 func TestTokensOfASession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1143,8 +1143,8 @@ func TestTokensOfASession(t *testing.T) {
 
 func audienceNumber(i int) string { return fmt.Sprintf("https://api%d.example/", i) }
 
-// TestAudienceThatIsNotAllowed: the tenant then gives a token for the API of the
-// login. The other API must not get that.
+// TestAudienceThatIsNotAllowed: the tenant then returns a token for the API of the
+// login. The other API must not get it.
 func TestAudienceThatIsNotAllowed(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -1159,8 +1159,8 @@ func TestAudienceThatIsNotAllowed(t *testing.T) {
 	})
 }
 
-// TestPanicAfterRefresh: what was got is kept whatever becomes of the request,
-// because the refresh token of before is used up.
+// TestPanicAfterRefresh: new tokens are kept whatever happens to the request,
+// because the old refresh token is used up.
 func TestPanicAfterRefresh(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -1233,8 +1233,8 @@ func TestSaveAndRefresh(t *testing.T) {
 	})
 }
 
-// TestLogoutDuringRefresh: a request that is under way does not bring back a
-// session that was ended meanwhile.
+// TestLogoutDuringRefresh: a running request does not restore a session that has
+// ended meanwhile.
 func TestLogoutDuringRefresh(t *testing.T) {
 	t.Parallel()
 	for _, m := range []struct {
@@ -1278,7 +1278,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	}
 }
 
-// TestTwoProcesses share a store, and the refresh tokens rotate without overlap.
+// TestTwoProcesses: they share a store, and refresh tokens rotate without overlap.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1303,8 +1303,8 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// TestTwoProcessesWithoutLeases may both use a refresh token. The one that comes
-// second takes the token that the first has got, and does not undo it.
+// TestTwoProcessesWithoutLeases: both can use a refresh token. The second one takes
+// the token of the first, and does not undo it.
 func TestTwoProcessesWithoutLeases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1327,8 +1327,8 @@ func TestTwoProcessesWithoutLeases(t *testing.T) {
 	})
 }
 
-// TestTwoProcessesInCookies cannot know of each other. With an overlap at the
-// tenant, nobody notices.
+// TestTwoProcessesInCookies cannot coordinate. With an overlap at the tenant, no
+// user notices.
 func TestTwoProcessesInCookies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1345,13 +1345,13 @@ func TestTwoProcessesInCookies(t *testing.T) {
 			}
 			testkit.Together(20, func(i int) { tabs[i].Token() })
 			one.ExpectRefreshes(2*round+2, "one for each process")
-			b = tabs[7*round] // whatever the browser has got last
+			b = tabs[7*round] // the newest cookie of the browser
 		}
 	})
 }
 
-// TestLostAnswer: the tenant has replaced the refresh token, and nobody knows by
-// what. Within the overlap, the next request makes up for that.
+// TestLostAnswer: the tenant has rotated the refresh token, and the answer with the
+// new one is lost. Within the overlap, the next request repairs that.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
@@ -1387,7 +1387,7 @@ func (l lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// before does something before each request to the token endpoint.
+// before calls a function before each request to the token endpoint.
 type before struct {
 	next http.RoundTripper
 	do   func()
@@ -1400,8 +1400,8 @@ func (b before) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// TestClient calls an API with the token of the session, which gets a new one
-// when it is due, and gives it to nobody else.
+// TestClient calls an API with the token of the session. It refreshes the token
+// when it is due, and sends it to no other host.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1454,8 +1454,8 @@ func TestClient(t *testing.T) {
 	})
 }
 
-// TestLogoutRevokesRefreshToken, which nobody waits for, and on which nothing
-// depends.
+// TestLogoutRevokesRefreshToken: no request waits for the revocation, and nothing
+// depends on it.
 func TestLogoutRevokesRefreshToken(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -1503,7 +1503,7 @@ func TestLogoutRevokesRefreshToken(t *testing.T) {
 	}
 }
 
-// TestRevokedRefreshTokenIsDead: what the logout sends is the refresh token.
+// TestRevokedRefreshTokenIsDead: the logout sends the refresh token.
 func TestRevokedRefreshTokenIsDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1519,7 +1519,8 @@ func TestRevokedRefreshTokenIsDead(t *testing.T) {
 	})
 }
 
-// TestRefreshDoesNotPrint: what callers hold of tokens shows nothing of them.
+// TestRefreshDoesNotPrint: a caller's values that hold tokens print nothing of
+// them.
 func TestRefreshDoesNotPrint(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -1561,7 +1562,7 @@ func TestRefreshDoesNotPrint(t *testing.T) {
 	})
 }
 
-// TestTokensAtOnce: a handler may ask for several tokens at the same time. The
+// TestTokensAtOnce: a handler can request several tokens at the same time. The
 // response then sets one session, which has them all.
 func TestTokensAtOnce(t *testing.T) {
 	t.Parallel()

@@ -59,8 +59,8 @@ func (e *vaultEnv) connect(token, email string, life time.Duration) {
 	}
 }
 
-// ask opens the page with the options and checks the token, and how many
-// requests that took.
+// ask opens the page with the options and checks the token, and the number of
+// requests.
 func (e *vaultEnv) ask(b *testkit.Browser, want string, requests int, opts ...auth0.TokenOption) {
 	e.T.Helper()
 	if opts != nil {
@@ -105,15 +105,15 @@ func TestConnectionTokenIsKept(t *testing.T) {
 	})
 }
 
-// TestConnectionTokensAreNotMixed: accounts of one connection, and none named,
-// are kept apart, written and read.
+// TestConnectionTokensAreNotMixed: accounts of one connection, and none named, are
+// kept apart, written and read.
 func TestConnectionTokensAreNotMixed(t *testing.T) {
 	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
 		e := newVaultEnv(t, edit)
 		e.connect("ya29.CANARY-A", "a@gmail.example", time.Hour)
 		e.connect("ya29.CANARY-B", "b@gmail.example", time.Hour)
-		e.connect("ya29.CANARY-first", "", time.Hour) // the one that the tenant takes without hint
+		e.connect("ya29.CANARY-first", "", time.Hour) // the account that the tenant selects without a hint
 		b := e.Browser().MustLogin()
 		none, hintA, hintB := auth0.ForConnection("google-oauth2"), auth0.ForConnection("google-oauth2", "a@gmail.example"), auth0.ForConnection("google-oauth2", "b@gmail.example")
 		for _, requests := range []int{1, 0} {
@@ -121,12 +121,12 @@ func TestConnectionTokensAreNotMixed(t *testing.T) {
 			e.ask(b, "ya29.CANARY-B", requests, hintB)
 			e.ask(b, "ya29.CANARY-first", requests, none)
 		}
-		// Another account in the same place replaces that one only.
+		// Another account in the same place replaces only that one.
 		e.connect("ya29.CANARY-A2", "a@gmail.example", time.Hour)
 		e.ask(b, "ya29.CANARY-A2", 1, hintA, auth0.ForceRefresh())
 		e.ask(b, "ya29.CANARY-A2", 0, hintA)
 		e.ask(b, "ya29.CANARY-B", 0, hintB)
-		// Another person in this browser gets none of it.
+		// Another user in this browser gets none of it.
 		e.SignInAtTenant("bob@acme.example")
 		b.Login("/auth/login?prompt=login")
 		if b.Page("/third"); !errors.Is(e.err, auth0.ErrNotConnected) || e.token != "" {
@@ -135,8 +135,8 @@ func TestConnectionTokensAreNotMixed(t *testing.T) {
 	})
 }
 
-// TestConnectionTokenRefused: what the tenant says, what the caller gets, and
-// whether an old token is still used.
+// TestConnectionTokenRefused: the error of the tenant, the error for the caller,
+// and whether an old token is still used.
 func TestConnectionTokenRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -146,7 +146,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 		sentinel   error
 		httpStatus int
 		code       string
-		stays      bool // the token that there is
+		stays      bool // the existing token
 	}{
 		{"no account", 401, `{"error":"federated_connection_refresh_token_not_found","error_description":"Federated connection Refresh Token not found."}`, auth0.ErrNotConnected, 403, "federated_connection_refresh_token_not_found", false},
 		{"any 401", 401, `{"error":"federated_connection_refresh_token_flow_failed"}`, auth0.ErrNotConnected, 403, "federated_connection_refresh_token_flow_failed", false},
@@ -188,7 +188,7 @@ func TestConnectionTokenRefused(t *testing.T) {
 	}
 }
 
-// TestConnectionTokenGone: after a refusal, a token that was good yet is not
+// TestConnectionTokenGone: after a rejection, a token that has not expired is not
 // used any more.
 func TestConnectionTokenGone(t *testing.T) {
 	t.Parallel()
@@ -239,8 +239,8 @@ func TestConnectionTokenNeedsRefreshToken(t *testing.T) {
 	}
 }
 
-// TestConnectionTokenAtOnce: however many requests of a session ask, the tenant
-// is asked once for each token.
+// TestConnectionTokenAtOnce: concurrent requests of a session share one request for
+// each token.
 func TestConnectionTokenAtOnce(t *testing.T) {
 	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
@@ -271,7 +271,7 @@ func TestConnectionTokenAtOnce(t *testing.T) {
 	})
 }
 
-// TestConnectionTokenOutlivesCeiling: when the tenant wants the session to end
+// TestConnectionTokenOutlivesCeiling: the end that the tenant sets for the session
 // says nothing about the provider's token.
 func TestConnectionTokenOutlivesCeiling(t *testing.T) {
 	t.Parallel()
@@ -344,7 +344,8 @@ func TestConnectionTokenOfAccessToken(t *testing.T) {
 	}
 }
 
-// TestManyConnectionTokens keeps eight, and cookies that are not too large.
+// TestManyConnectionTokens: a session keeps eight, and its cookies stay small
+// enough.
 func TestManyConnectionTokens(t *testing.T) {
 	t.Parallel()
 	testkit.InBothBubbles(t, func(t *testing.T, edit func(*auth0.Config)) {
