@@ -362,7 +362,7 @@ func TestLostSession(t *testing.T) {
 	tb.open(app.url + "/profile")
 	tb.at(app.tenant.URL() + "u/login")
 	asAda(tb)
-	tb.reads("your browser may be blocking cookies for this site")
+	tb.reads("If your browser blocks cookies for this site, allow them")
 	tb.shot("page")
 	if n := tb.visited(app.url + "/auth/callback"); n > 4 {
 		t.Errorf("the browser went round %d times", n)

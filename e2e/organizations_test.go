@@ -56,7 +56,7 @@ func TestOrganizations(t *testing.T) {
 	bob.at(tenant + "u/login")
 	withPassword(bob, "bob@acme.example")
 	bob.at(app.url + "/auth/callback")
-	bob.reads("Login failed", "Your account is not a member of an organization that can use this site")
+	bob.reads("Login failed", "Your account is not in an organization that can use this site")
 	bob.hides("membership", "invalid_request")
 	bob.shot("nobody")
 	if d := bob.last(app.url + "/auth/callback"); d.status != http.StatusBadRequest {

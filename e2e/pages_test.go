@@ -193,7 +193,7 @@ func TestFormIsKept(t *testing.T) {
 	tb.fill("Note", note)
 	tb.endSession()
 	tb.click("button", "Save")
-	tb.reads("Your form was not sent", "go back to your form")
+	tb.reads("Your form was not sent", "go back in this tab and send the form again")
 	if d := tb.last(app.url + "/write"); d.status != http.StatusUnauthorized {
 		t.Errorf("status %d", d.status)
 	}

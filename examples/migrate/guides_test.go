@@ -11,11 +11,6 @@ import (
 	"testing"
 )
 
-// guides are the guides about the programs of this module, with their limits in lines.
-var guides = map[string]int{
-	"from-auth0-sample.md": 130, "from-go-jwt-middleware.md": 150, "from-goth.md": 90, "from-go-oidc.md": 90,
-}
-
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 func guide(t *testing.T, name string) string {

@@ -91,9 +91,13 @@ func Listen() (listener net.Listener, baseURL string, err error) {
 }
 
 // agree rejects a base URL on this machine with another port: the login would end at a
-// port at which nothing listens. A proxy has another name, or https.
+// port at which nothing listens. Behind a proxy the base URL has another host or https, or
+// PORT is set.
 func agree(baseURL, port string) error {
 	u, err := url.Parse(baseURL)
+	if set := os.Getenv("PORT"); set != "" && set != "0" {
+		return nil
+	}
 	if err != nil || u.Scheme != "http" || !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()) {
 		return nil
 	}
