@@ -583,8 +583,8 @@ type remembered struct {
 	input string // the signed text
 }
 
-// is reports whether a text is that of the token, whose rest has the sum. It compares the
-// sums first: without the signature, an attacker learns nothing from the time.
+// is reports whether raw is the cached token. sum is the hash of its signature part. The
+// hashes are compared first: without the signature, an attacker learns nothing from the time.
 func (held *remembered) is(raw string, sum memo.Sum) bool {
 	n := len(held.input)
 	return n < len(raw) && memo.SumOf(raw[n:]) == sum && raw[:n] == held.input

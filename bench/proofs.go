@@ -160,7 +160,7 @@ func (s *subject) proofsOfAgain() (func() (*proof, error), error) {
 func (s *subject) againBound() *token { return s.tokens.bound.good }
 
 // proving sends bound tokens, each time with another proof. The floor checks the
-// signature of the proof, and that of the token if it is a new one.
+// signature of the proof, and for a new token its signature too.
 func proving(prepare func(*subject) (func() (*proof, error), error), isNew bool) func(context.Context, *subject) operation {
 	return func(ctx context.Context, s *subject) operation {
 		if s.guardProofs == nil && s.name != floor {

@@ -115,8 +115,8 @@ var tableNotes = map[string]string{
 	tableProofRefusal: "A bound token comes with a proof that would be good, a bearer token without one. The floor checks a good token.",
 	tablePages: "What a middleware for sessions costs a visitor who has none. The time beyond the bare handler is taken round by round. " +
 		"scs begins an empty session for the request.",
-	tableCallback: "From the request with code and state to the redirect with the cookie of a session of the size above. Each login is another " +
-		"one, prepared before the time that is measured: its cookie, and a token response in memory, which the client of net/http reads. " +
+	tableCallback: "From the request with code and state to the redirect with the cookie of a session of the size above. Every callback ends a new login, prepared " +
+		"before the measured time: its cookie, and a token response in memory, which the client of net/http reads. " +
 		"The cryptography alone is what such a callback must compute, on as many bytes: AES-256-GCM for the cookie of the login and for that " +
 		"of the session, each with a key from HKDF-SHA256, the RS256 signature of the ID token, SHA-256, and random bytes. " +
 		"The other row is what a program writes with these libraries; it does not look at issuers of responses, access tokens, organizations or return URLs.",
@@ -327,8 +327,8 @@ func (r *results) writeMemory(w io.Writer) {
 
 Each of another user, with the content above. The bytes are those by which the heap has grown, after garbage collection,
 divided by the number of sessions. %d of the sessions are read in turn. The time is what passes, divided by what all
-goroutines get done. Processor time is that of the whole process, garbage collection included. All this has rounds of its
-own, after all others. scs keeps a session in clear, under the token of the cookie; this library encrypts it, and the key
+goroutines get done. Processor time counts the whole process, garbage collection included. This table has separate
+rounds, after all others. scs keeps a session in clear, under the token of the cookie; this library encrypts it, and the key
 of the value in the store opens nothing.
 
 `, r.Memory[0].Sessions, min(readSessions, r.Memory[0].Sessions))

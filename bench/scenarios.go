@@ -79,7 +79,7 @@ func tokenContests(ctx context.Context, fields map[string]*field) []contest {
 	return list
 }
 
-// ratio names the floor of the scenario, if it is not that of the others.
+// ratio names the floor of a scenario whose floor differs from the others.
 func (s scenario) ratio() string {
 	switch {
 	case s.table != tableProofs:

@@ -51,7 +51,7 @@ func newControls(tenant *emulator.Tenant, path, host, audience, client string) *
 	c.mux.HandleFunc("POST /backchannel-logout", control(c.backchannelLogout))
 	c.mux.HandleFunc("POST /reset", control(c.reset))
 	c.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such control; GET " + path + " lists them, with their methods"})
+		answer(w, http.StatusNotFound, map[string]string{"error": "unknown control; GET " + path + " lists the controls and their methods"})
 	})
 	return c
 }
