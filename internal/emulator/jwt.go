@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	_ "crypto/sha512" // RS512, ES512 and their kin
+
+	"github.com/seed-15d5a55c/auth0/internal/multiprime"
 )
 
 // Sign returns a compact JWT. The header begins as {"alg":"RS256","typ":"JWT",
@@ -48,7 +50,7 @@ func (ks *keys) sign(header, claims map[string]any, secret []byte) string {
 
 	private := key.private()
 	if foreign && key.signer == nil {
-		private = pool.foreign()
+		private = multiprime.Signer{PrivateKey: pool.foreign()}
 	}
 	alg, _ := h["alg"].(string)
 	input := b64(marshal(h)) + "." + b64(marshal(claims))
@@ -83,15 +85,12 @@ func signature(alg string, key crypto.Signer, secret []byte, input string) []byt
 		return ed25519.Sign(key, []byte(input))
 	case *ecdsa.PrivateKey:
 		return ecdsaSignature(key, sum)
-	case *rsa.PrivateKey:
-		if strings.HasPrefix(alg, "PS") {
-			sig, _ := rsa.SignPSS(rand.Reader, key, hash, sum, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
-			return sig
-		}
-		sig, _ := rsa.SignPKCS1v15(nil, key, hash, sum)
-		return sig
 	}
-	sig, _ := key.Sign(rand.Reader, sum, hash)
+	var opts crypto.SignerOpts = hash
+	if strings.HasPrefix(alg, "PS") {
+		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
+	}
+	sig, _ := key.Sign(rand.Reader, sum, opts)
 	return sig
 }
 

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/multiprime"
 )
 
 // poolSize leaves room for a current key, a next key and maxPrevious keys that
@@ -31,8 +33,8 @@ const (
 	maxPrevious = poolSize - 3
 )
 
-// pool holds the RSA keys of all tenants of the process. Making one takes a tenth of a
-// second, too long for a test suite with hundreds of tenants. Key ids differ by
+// pool holds the RSA keys of all tenants of the process. Making one takes some twenty
+// milliseconds, too long for a test suite with hundreds of tenants. Key ids differ by
 // tenant, so that no two tenants accept each other's tokens.
 var pool = newKeyPool()
 
@@ -59,7 +61,7 @@ type certificateOf struct {
 const maxCertificates = 256
 
 // KeysFrom gets RSA keys from source instead of generating them, for test suites of
-// many processes: generating ten keys takes a second. KeysFrom calls source for each i
+// many processes, in each of which the keys would be generated again. KeysFrom calls source for each i
 // from 0 to 8 at most once. Call it before the first tenant is made.
 func KeysFrom(source func(i int) *rsa.PrivateKey) {
 	for i := range pool.keys {
@@ -99,7 +101,7 @@ func (p *keyPool) first() int { return int(2 * (p.tenants.Add(1) - 1) % poolSize
 func (p *keyPool) key(i int) *rsa.PrivateKey { return p.keys[i%poolSize]() }
 
 func generateKey() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := multiprime.New(rand.Reader)
 	if err != nil {
 		panic(err) // unreachable: the system's random source does not fail
 	}
@@ -125,9 +127,9 @@ func (k *signingKey) private() crypto.Signer {
 	case k.signer != nil:
 		return k.signer
 	case k.seeded != nil:
-		return k.seeded()
+		return multiprime.Signer{PrivateKey: k.seeded()}
 	}
-	return pool.key(k.slot)
+	return multiprime.Signer{PrivateKey: pool.key(k.slot)}
 }
 
 // certificate returns a self-signed certificate for the key.

@@ -68,17 +68,18 @@ var engines = map[string]string{
 // others are packages for tests and programs. The root may import the floor and
 // the engines.
 var others = map[string]string{
-	"":                   "",
-	"cmd/auth0-tenant":   "internal/publicsecret internal/emulator",
-	"auth0test":          "root internal/publicsecret internal/emulator",
-	"internal/docstest":  "",
-	"cmd/auth0-doctor":   "root internal/doctor",
-	"internal/doctor":    "internal/browser internal/clientauth internal/discovery internal/fetch internal/publicsecret internal/seal internal/syntax",
-	"internal/housetest": "",
-	"internal/emulator":  "",
-	"internal/testkit":   "root internal/emulator management",
-	"internal/testproc":  "",
-	"management":         "internal/discovery internal/fetch internal/syntax internal/tenantapi",
+	"":                    "",
+	"cmd/auth0-tenant":    "internal/publicsecret internal/emulator",
+	"auth0test":           "root internal/publicsecret internal/emulator",
+	"internal/docstest":   "",
+	"cmd/auth0-doctor":    "root internal/doctor",
+	"internal/doctor":     "internal/browser internal/clientauth internal/discovery internal/fetch internal/publicsecret internal/seal internal/syntax",
+	"internal/housetest":  "",
+	"internal/multiprime": "",
+	"internal/emulator":   "internal/multiprime",
+	"internal/testkit":    "root internal/multiprime internal/emulator management",
+	"internal/testproc":   "",
+	"management":          "internal/discovery internal/fetch internal/syntax internal/tenantapi",
 }
 
 // allowed returns the packages of the module that one may import.

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-15d5a55c/auth0/internal/multiprime"
 )
 
 // DecodeSegment decodes base64url, and panics if it is something else.
@@ -147,7 +149,7 @@ func Digest(hash crypto.Hash, input string) []byte {
 // RS256 signs with RSA and SHA-256.
 func RS256(key *rsa.PrivateKey) Signer { return RS(crypto.SHA256, key) }
 
-// RS signs with RSA, PKCS #1. A signature takes a millisecond and is always the same
+// RS signs with RSA, PKCS #1. A signature takes time and is always the same
 // for the same input, so it is made once.
 func RS(hash crypto.Hash, key *rsa.PrivateKey) Signer {
 	return func(input string) []byte {
@@ -155,7 +157,7 @@ func RS(hash crypto.Hash, key *rsa.PrivateKey) Signer {
 		if sig, ok := signatures.Load(of); ok {
 			return slices.Clone(sig.([]byte))
 		}
-		sig, err := rsa.SignPKCS1v15(nil, key, hash, Digest(hash, input))
+		sig, err := multiprime.SignPKCS1v15(key, hash, Digest(hash, input))
 		if err != nil {
 			panic(err)
 		}
