@@ -179,7 +179,7 @@ type app struct {
 func (p *provider) app(t *testing.T, m metadata, edit ...func(*auth0.Config)) *app {
 	t.Helper()
 	var handler http.Handler
-	a := &app{log: &output{}}
+	a := &app{log: newOutput(t)}
 	a.url = p.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	all := metadata{
 		"redirect_uris": []string{a.url + "/auth/callback"}, "post_logout_redirect_uris": []string{a.url},
@@ -194,7 +194,7 @@ func (p *provider) app(t *testing.T, m metadata, edit ...func(*auth0.Config)) *a
 	id, secret := p.register(t, all)
 	a.config = auth0.Config{
 		Domain: p.issuer, ClientID: id, ClientSecret: secret, BaseURL: a.url, Secrets: []string{rand.Text() + rand.Text()},
-		CookieName: "app_" + strings.ToLower(rand.Text()), HTTPClient: p.client(t), Logger: slog.New(slog.NewTextHandler(a.log, nil)), Store: auth0.NewMemoryStore(100),
+		CookieName: "app_" + strings.ToLower(rand.Text()), HTTPClient: p.client(t), Logger: a.log.logger(), Store: auth0.NewMemoryStore(100),
 	}
 	for _, e := range edit {
 		e(&a.config)
@@ -203,11 +203,6 @@ func (p *provider) app(t *testing.T, m metadata, edit ...func(*auth0.Config)) *a
 	if a.Strategy, err = auth0.New(a.config); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the application has written:\n%s", a.log)
-		}
-	})
 	mux := http.NewServeMux()
 	a.Register(mux)
 	mux.Handle("GET /{$}", http.HandlerFunc(a.home))
@@ -221,6 +216,17 @@ func (p *provider) app(t *testing.T, m metadata, edit ...func(*auth0.Config)) *a
 	handler = a.LoadUser(mux)
 	return a
 }
+
+// refused compares the only refusal in the log.
+func (a *app) refused(t *testing.T, reason string) {
+	t.Helper()
+	found := refusal.FindAllStringSubmatch(a.log.String(), -1)
+	if len(found) != 1 || found[0][1] != reason {
+		t.Errorf("the log has the reasons %q, want %s", found, reason)
+	}
+}
+
+var refusal = regexp.MustCompile(` reason=(\w+)`)
 
 // home writes the claims of the user.
 func (a *app) home(w http.ResponseWriter, r *http.Request) {
@@ -288,11 +294,10 @@ func (a *app) userinfo(w http.ResponseWriter, r *http.Request) {
 type browser struct {
 	t      *testing.T
 	client *http.Client
-	user   string           // who logs in
-	cancel bool             // on the provider's first page
-	pages  []string         // of the provider, which the browser has seen
-	before func(*url.URL)   // changes the URL of a request
-	posted func(url.Values) // changes a form that a page submits by itself
+	user   string         // who logs in
+	cancel bool           // on the provider's first page
+	pages  []string       // of the provider, which the browser has seen
+	before func(*url.URL) // changes the URL of a request
 }
 
 func (p *provider) browser(t *testing.T, user string) *browser {
@@ -431,9 +436,6 @@ func (b *browser) act(at page) (target string, values url.Values) {
 		b.pages = append(b.pages, "device")
 	case strings.Contains(at.body, "document.forms[0].submit()"):
 		b.pages = append(b.pages, "form")
-		if b.posted != nil {
-			b.posted(values)
-		}
 	default:
 		return "", nil
 	}
@@ -473,6 +475,19 @@ type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
+
+// newOutput returns an output that a failed test shows.
+func newOutput(t *testing.T) *output {
+	o := &output{}
+	t.Cleanup(func() {
+		if text := o.String(); t.Failed() && text != "" {
+			t.Logf("the library has written:\n%s", text)
+		}
+	})
+	return o
+}
+
+func (o *output) logger() *slog.Logger { return slog.New(slog.NewTextHandler(o, nil)) }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func offline(c *auth0.Config) {
 // api returns an API of the library, with the strict rules of RFC 9068.
 func (p *provider) api(t *testing.T, audience string, edit ...func(*auth0.APIConfig)) *auth0.API {
 	t.Helper()
-	c := auth0.APIConfig{Domain: p.issuer, Audience: audience, StrictProfile: true, HTTPClient: p.client(t)}
+	c := auth0.APIConfig{Domain: p.issuer, Audience: audience, StrictProfile: true, HTTPClient: p.client(t), Logger: newOutput(t).logger()}
 	for _, e := range edit {
 		e(&c)
 	}
@@ -143,33 +144,58 @@ func decode(t *testing.T, token string, part int) map[string]any {
 // testRefresh: each refresh token is valid once. If the library used one again, the
 // provider would revoke them all.
 func testRefresh(t *testing.T, p *provider) {
-	for name, m := range map[string]metadata{"confidential": nil, "public": {"token_endpoint_auth_method": "none"}} {
-		a, b := p.app(t, m, withAPI(orders, "read:orders"), offline, func(c *auth0.Config) {
-			if m != nil {
-				c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient()
-			}
-		}), p.browser(t, "ada")
+	for _, test := range []struct {
+		name     string
+		metadata metadata
+		edit     func(*auth0.Config)
+	}{
+		{"in a store", nil, func(*auth0.Config) {}},
+		{"in cookies", nil, func(c *auth0.Config) { c.Store = nil }},
+		{"public", metadata{"token_endpoint_auth_method": "none"}, func(c *auth0.Config) { c.ClientSecret, c.ClientAuthentication = "", auth0.PublicClient() }},
+	} {
+		a, b := p.app(t, test.metadata, withAPI(orders, "read:orders"), offline, test.edit), p.browser(t, "ada")
 		api := p.api(t, orders)
 		b.expect(b.open(a.url+"/private"), 200, "ada|")
 		seen := map[string]bool{}
 		for _, path := range []string{"/token", "/token", "/token?refresh", "/token?refresh", "/token?refresh"} {
 			got := b.open(a.url + path)
 			if token := verify(t, api, got.body, ""); token == nil || token.Subject() != "ada" {
-				t.Errorf("%s: %s: %s", name, path, got)
+				t.Errorf("%s: %s: %s", test.name, path, got)
 			}
 			seen[got.body] = true
 		}
 		if len(seen) != 4 {
-			t.Errorf("%s: %d tokens", name, len(seen))
+			t.Errorf("%s: %d tokens", test.name, len(seen))
+		}
+
+		// Requests of one browser at the same time.
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				resp, err := b.client.Get(a.url + "/token?refresh")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				if resp.StatusCode != 200 {
+					t.Errorf("%s: at the same time: status %d", test.name, resp.StatusCode)
+				}
+			})
+		}
+		wait.Wait()
+		if got := b.open(a.url + "/token?refresh"); got.status != 200 {
+			t.Errorf("%s: after that: %s", test.name, got)
 		}
 	}
 
-	// Without prompt=consent the provider issues no refresh token.
+	// Without prompt=consent the provider issues no refresh token, and another login brings
+	// the next access token.
 	a, b := p.app(t, nil, withAPI(orders, "read:orders", "offline_access")), p.browser(t, "ada")
 	b.expect(b.open(a.url+"/private"), 200, "ada|")
-	if got := b.open(a.url + "/token?refresh"); got.status != 401 {
-		t.Errorf("without a refresh token: %s", got)
-	}
+	b.expect(b.open(a.url+"/token?refresh"), 401, "")
+	a.refused(t, "token_expired")
+	b.expect(b.open(a.url+"/auth/login?returnTo=/token"), 200, "ey")
 	b.expect(b.open(a.url+"/private"), 200, "ada|")
 }
 
@@ -208,8 +234,7 @@ func testProgram(t *testing.T, p *provider) {
 		t.Error("a code is accepted twice")
 	}
 
-	again := login.Token()
-	if again, err = program.Grant(t.Context(), "refresh_token", url.Values{"refresh_token": {again.RefreshToken}}); err == nil {
+	if _, err := program.Grant(t.Context(), "refresh_token", url.Values{"refresh_token": {login.Token().RefreshToken}}); err == nil {
 		t.Error("the refresh token of a code that was used twice is valid")
 	}
 
@@ -221,7 +246,7 @@ func testProgram(t *testing.T, p *provider) {
 	if login, err = program.Exchange(t.Context(), transaction, answer); err != nil {
 		t.Fatal(err)
 	}
-	again, err = program.Grant(t.Context(), "refresh_token", url.Values{"refresh_token": {login.Token().RefreshToken}})
+	again, err := program.Grant(t.Context(), "refresh_token", url.Values{"refresh_token": {login.Token().RefreshToken}})
 	if err != nil || again.RefreshToken == "" || again.RefreshToken == login.Token().RefreshToken {
 		t.Fatalf("the refresh token is not rotated: %v", err)
 	}
@@ -319,7 +344,7 @@ func testCertificate(t *testing.T, p *provider) {
 		other.Transport.(*http.Transport).TLSClientConfig.Certificates = append(other.Transport.(*http.Transport).TLSClientConfig.Certificates, p.certificate)
 		c.HTTPClient = other
 	}), p.browser(t, "ada")
-	if got := b.open(a.url + "/private"); got.status < 400 || got.url.Path != "/auth/callback" {
+	if got := b.open(a.url + "/private"); got.status != 502 || got.url.Path != "/auth/callback" || !strings.Contains(a.log.String(), "invalid_client") {
 		t.Errorf("with an unknown certificate: %s", got)
 	}
 }
