@@ -135,8 +135,15 @@ process.on("SIGHUP", () => {
 });
 process.on("SIGINT", () => process.exit());
 
-const { hostname, port } = new URL(issuer);
+// The provider is below the path of its issuer.
+const { hostname, pathname, port } = new URL(issuer);
+const mount = pathname === "/" ? "" : pathname;
 createServer(
   { cert: readFileSync(certificate), key: readFileSync(key), requestCert: true, rejectUnauthorized: false },
-  (request, response) => answer(request, response),
+  (request, response) => {
+    if (!request.url.startsWith(`${mount}/`)) return response.writeHead(404).end();
+    request.originalUrl = request.url;
+    request.url = request.url.slice(mount.length);
+    answer(request, response);
+  },
 ).listen(Number(port), hostname);

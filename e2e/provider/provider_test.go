@@ -44,7 +44,7 @@ const (
 // TestProvider logs in, gets tokens and logs out with one provider.
 func TestProvider(t *testing.T) {
 	t.Parallel()
-	p := start(t)
+	p := start(t, "")
 	t.Run("group", func(t *testing.T) { // which ends before the provider
 		for name, part := range map[string]func(*testing.T, *provider){
 			"login": testLogin, "algorithm": testAlgorithm, "claims": testClaims, "fresh": testFresh, "silent": testSilent, "denied": testDenied, "mixed up": testMixedUp,
@@ -67,10 +67,10 @@ type provider struct {
 	process     *testproc.Process
 }
 
-// start runs the provider until the test ends.
-func start(t *testing.T) *provider {
+// start runs the provider until the test ends, with an issuer with this path.
+func start(t *testing.T, path string) *provider {
 	t.Helper()
-	p := &provider{issuer: "https://localhost:" + testproc.FreePort(t), roots: x509.NewCertPool()}
+	p := &provider{issuer: "https://localhost:" + testproc.FreePort(t) + path, roots: x509.NewCertPool()}
 	var certificate, key []byte
 	p.certificate, certificate, key = newCertificate(t)
 	p.roots.AddCert(p.certificate.Leaf)

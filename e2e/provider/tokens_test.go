@@ -86,6 +86,10 @@ func testAPI(t *testing.T, p *provider) {
 	b.expect(b.open(a.url+"/call?url="+server+"/change"), 403, "insufficient_scope")
 	b.expect(b.open(a.url+"/call?url="+server+"/invoices"), 401, "audience not accepted")
 
+	both := p.serve(t, api.RequireTokenOrSession(a.Strategy)(api.RequireScope("read:orders")(http.HandlerFunc(a.home))))
+	b.expect(b.open(both), 200, "ada|")
+	p.browser(t, "ada").expect(p.browser(t, "ada").open(both), 401, "")
+
 	raw := b.open(a.url + "/token").body
 	if header := decode(t, raw, 0); header["typ"] != "at+jwt" || header["alg"] != "RS256" {
 		t.Errorf("the header is %v", header)
@@ -311,6 +315,12 @@ func testDPoP(t *testing.T, p *provider) {
 			b.expect(b.open(a.url+"/userinfo"), 200, "ada|ada of Acme|ada@acme.example")
 		})
 	}
+
+	// The provider does not list RS256, so the library does not send the browser there.
+	a, b := p.app(t, nil, func(c *auth0.Config) { c.ProofKey = auth0.ProofKeyOf(newRSAKey(t)) }), p.browser(t, "ada")
+	if got := b.open(a.url + "/private"); got.status != 500 || got.url.Path != "/auth/login" {
+		t.Errorf("with an RSA key: %s", got)
+	}
 }
 
 // testCertificate: the application authenticates with its certificate, to which the
@@ -373,6 +383,25 @@ func testMachine(t *testing.T, p *provider) {
 	if _, err := program.ClientCredentials(auth0.ClientCredentials{Audience: "https://unknown.example.com/"}).Token(); err == nil {
 		t.Error("a token for an unknown API")
 	}
+
+	config.ProofKey = auth0.ProofKeyPerSession()
+	if program, err = auth0.NewApplication(config); err != nil {
+		t.Fatal(err)
+	}
+	var handler http.Handler
+	server := p.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	handler = p.api(t, orders, func(c *auth0.APIConfig) {
+		c.DPoP = auth0.DPoP{Mode: auth0.BindingRequired, BaseURLs: []string{server}}
+	}).RequireScope("write:orders")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	client := &http.Client{Transport: &auth0.ProofTransport{
+		Base: config.HTTPClient.Transport, Source: program.ClientCredentials(auth0.ClientCredentials{Audience: orders, Scopes: []string{"write:orders"}}),
+	}}
+	if resp, err := client.Get(server); err != nil {
+		t.Error(err)
+	} else if body := read(t, resp); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("with a bound token: status %d: %s", resp.StatusCode, body)
+	}
+
 	config.ClientSecret = secret + "x"
 	if program, err = auth0.NewApplication(config); err != nil {
 		t.Fatal(err)
@@ -427,10 +456,11 @@ func testDevice(t *testing.T, p *provider) {
 }
 
 // TestRotation: a new key works from its first token, while the tokens of the old one stay
-// valid. They are refused when the provider publishes that key no more.
+// valid. They are refused when the provider publishes that key no more. The issuer has a
+// path, as those of providers with several tenants have.
 func TestRotation(t *testing.T) {
 	t.Parallel()
-	p := start(t)
+	p := start(t, "/realms/acme")
 	a := p.app(t, nil, withAPI(orders, "read:orders"))
 	api := p.api(t, orders, func(c *auth0.APIConfig) { c.TokenCache = auth0.None })
 	login := func() (token, kid string) {
