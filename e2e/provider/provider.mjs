@@ -9,6 +9,8 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { errors, Provider } from "oidc-provider";
 
+if (parseInt(process.versions.node) < 20) throw new Error(`oidc-provider needs Node 20 or later, and this is ${process.version}`);
+
 const [issuer, certificate, key] = process.argv.slice(2);
 
 const resources = {
