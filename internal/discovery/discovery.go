@@ -33,7 +33,8 @@ type Metadata struct {
 	// ProofAlgorithms are the algorithms of proofs (RFC 9449, Section 5.1), nil if the
 	// provider lists none.
 	ProofAlgorithms []string `json:"dpop_signing_alg_values_supported"`
-	// IssuerInResponse: every authorization response carries iss (RFC 9207).
+	// IssuerInResponse: every authorization response carries iss (RFC 9207). One with an ID
+	// token may carry it there alone (Section 4).
 	IssuerInResponse bool `json:"authorization_response_iss_parameter_supported"`
 }
 

@@ -100,7 +100,7 @@ func (a Answer) response(t *transaction.Transaction, ep discovery.Metadata, now 
 	if a.issuer != "" && a.issuer != ep.Issuer {
 		return response{}, refusal.Issuer.Because("iss is %.100q", a.issuer)
 	}
-	if a.issuer == "" && ep.IssuerInResponse {
+	if a.issuer == "" && ep.IssuerInResponse && !a.namesIssuer(t) {
 		return response{}, refusal.Issuer.Because("the provider promises iss and did not send it")
 	}
 	if a.ErrorCode != "" {
@@ -127,6 +127,14 @@ func (a Answer) response(t *transaction.Transaction, ep discovery.Metadata, now 
 		got.accessToken = token
 	}
 	return got, nil
+}
+
+// namesIssuer reports whether the answer has its issuer in an ID token of its transaction.
+// The parameter iss may then be absent (RFC 9207, Section 4), because verifyResponse
+// compares the issuer before a code is redeemed. An error beside an ID token would not be
+// compared.
+func (a Answer) namesIssuer(t *transaction.Transaction) bool {
+	return t.HasIDToken() && a.idToken != "" && a.ErrorCode == ""
 }
 
 // token returns the access token that came through the browser (RFC 6749, Section

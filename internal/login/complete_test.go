@@ -355,6 +355,25 @@ func TestIDTokensOfTwoIssuers(t *testing.T) {
 	expect(t, "other issuer", err, badIDToken(fault.Claim), "of different users")
 }
 
+// TestIDTokenInsteadOfIss: a provider that promises iss may omit it beside an ID token from
+// the authorization endpoint, whose iss the client checks instead (RFC 9207, Section 4).
+// That check too comes before the flow sends the code.
+func TestIDTokenInsteadOfIss(t *testing.T) {
+	t.Parallel()
+	promises := withMetadata(func(m *discovery.Metadata) { m.IssuerInResponse = true })
+	for from, want := range map[string]*fault.Fault{issuer: nil, "https://other.example/": fault.Issuer} {
+		e := newEnv(t, "code id_token", promises)
+		_, tr := e.begin()
+		e.token = gives(change{"id_token": idToken{}.signed(tr.Nonce)})
+		front := idToken{claims: change{"iss": from, "c_hash": hashOf("c")}}.signed(tr.Nonce)
+		_, err := e.complete(tr, answerTo(tr, change{"code": "c", "id_token": front}))
+		expectFault(t, from, err, want, "")
+		if n := len(e.at(tokenEndpoint)); (n == 1) != (want == nil) {
+			t.Errorf("%s: %d requests", from, n)
+		}
+	}
+}
+
 // TestOtherTypes has a login of each response type without a test above.
 func TestOtherTypes(t *testing.T) {
 	t.Parallel()
