@@ -115,7 +115,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_ISSUER_BASE_URL", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "AUTH0_AUDIENCE",
-		"APP_BASE_URL", "AUTH0_SPA_CLIENT_ID", "AUTH0_TENANT_CONTROL", "NODE_EXTRA_CA_CERTS", "AUTH0_TENANT_PID", "correct horse"} {
+		"APP_BASE_URL", "AUTH0_SPA_CLIENT_ID", "AUTH0_TENANT_CONTROL", "AUTH0_TENANT_DOMAIN", "NODE_EXTRA_CA_CERTS", "AUTH0_TENANT_PID", "correct horse"} {
 		if !strings.Contains(text, name) {
 			t.Errorf("nothing about %s", name)
 		}

@@ -41,8 +41,8 @@ a command, it prints the variables, closes its output and runs until Ctrl-C.
                       [{"email": "eve@acme.example", "password": "correct horse",
                         "name": "Eve", "permissions": ["read:protected"]}]
 
-Variables: AUTH0_DOMAIN and AUTH0_ISSUER_BASE_URL (the URL of the tenant),
-AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (for the cookies of the
+Variables: AUTH0_DOMAIN, AUTH0_ISSUER_BASE_URL and AUTH0_TENANT_DOMAIN (the URL of the
+tenant), AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (for the cookies of the
 application), AUTH0_AUDIENCE, APP_BASE_URL, AUTH0_SPA_CLIENT_ID (an application without
 a secret), AUTH0_TENANT_CONTROL (the URL of the controls), with -tls
 NODE_EXTRA_CA_CERTS, and with -format env AUTH0_TENANT_PID.

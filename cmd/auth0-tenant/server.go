@@ -211,12 +211,14 @@ func (s *server) stop() {
 }
 
 // variables returns the environment of the application. AUTH0_DOMAIN has no slash at
-// its end, because most SDKs append paths to it.
+// its end, because most SDKs append paths to it. It is a URL, which can be of any
+// provider. AUTH0_TENANT_DOMAIN says that the provider is a tenant with a Management API.
 func (s *server) variables() []variable {
 	issuer := strings.TrimSuffix(s.tenant.Issuer(), "/")
 	list := []variable{
 		{"AUTH0_DOMAIN", issuer},
 		{"AUTH0_ISSUER_BASE_URL", issuer},
+		{"AUTH0_TENANT_DOMAIN", issuer},
 		{"AUTH0_CLIENT_ID", s.identity.client},
 		{"AUTH0_CLIENT_SECRET", s.identity.secret},
 		{"AUTH0_SECRET", s.identity.cookies},

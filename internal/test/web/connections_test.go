@@ -640,7 +640,7 @@ func TestOtherTenantDomain(t *testing.T) {
 func TestNoManagementAPI(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Domain = "https://acme.auth0.example" })
-	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
+	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain (AUTH0_TENANT_DOMAIN)") || e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
 		t.Errorf("%v after %d requests", err, e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 }
