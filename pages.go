@@ -38,7 +38,7 @@ func (s *Strategy) RequireLogin(next http.Handler) http.Handler {
 }
 
 // RequireSession is [Strategy.RequireLogin] for requests of scripts: it never
-// redirects. Without a session the answer is 401.
+// redirects. Without a session the answer is 401, with a login URL in WWW-Authenticate.
 func (s *Strategy) RequireSession(next http.Handler) http.Handler {
 	return s.requireUser(next, false, guard.Demand{}, anyUser)
 }
