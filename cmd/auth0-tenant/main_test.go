@@ -108,7 +108,7 @@ func TestHelp(t *testing.T) {
 		t.Errorf("status %d, errors %q", status, stderr)
 	}
 	text := stdout.String()
-	names := []string{"app", "audience", "callback", "format", "listen", "logout", "organizations", "seed", "tls", "url", "users"}
+	names := []string{"app", "audience", "callback", "format", "host", "listen", "logout", "organizations", "seed", "tls", "url", "users"}
 	for _, name := range names {
 		if !strings.Contains(text, "\n  -"+name+" ") {
 			t.Errorf("nothing about -%s", name)
@@ -158,6 +158,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-app", "http://localhost/#x"}, "-app"},
 		{[]string{"-app", "http:///x"}, "-app"},
 		{[]string{"-app", "http://localhost/a b"}, "-app"},
+		{[]string{"-host", "http://tenant:4000"}, `"http://tenant:4000" for flag -host: want a host name without scheme and port`},
+		{[]string{"-host", ""}, "want a host name"},
 		{[]string{"-url", "tenant"}, `-url "tenant": want a URL`},
 		{[]string{"-audience", ""}, "-audience"},
 		{[]string{"-audience", "a b"}, "-audience"},
