@@ -174,7 +174,7 @@ func (s *Strategy) requireLogin(name string, usable bool, opts []LoginOption, or
 			err = errors.New("its arguments are empty or invalid")
 		}
 		if err != nil {
-			s.log.Error("auth0: "+name+" is unusable; every request to its route gets 500", "err", err)
+			s.log.Error("auth0: a guard of pages cannot be used; every request to its route gets 500", "guard", name, "err", err)
 			err = refusal.Misconfigured.Wrap(err)
 		}
 	}
