@@ -135,7 +135,7 @@ func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	if returnto.IsTooLong(returnTo) {
 		returnTo = returnto.Page(returnTo)
 	}
-	if returnTo != "" && returnTo != s.Home(base) {
+	if returnTo != "" && !returnto.IsTooLong(returnTo) && returnTo != s.Home(base) {
 		path += "?returnTo=" + url.QueryEscape(returnTo)
 	}
 	return path

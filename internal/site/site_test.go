@@ -605,6 +605,12 @@ func TestLongTargets(t *testing.T) {
 	if got := s.LoginPath(base, "/page?"+long); got != "/auth/login?returnTo=%2Fpage" {
 		t.Errorf("path of the login: %.60s", got)
 	}
+	// The login route would reject the page, and the URL is in the headers of a response.
+	for _, page := range []string{"/" + long, "/" + long + "?a", "/" + strings.Repeat("é", 1000)} {
+		if got := s.LoginPath(base, page); got != "/auth/login" {
+			t.Errorf("path of the login for %.20s: %.60s", page, got)
+		}
+	}
 	if got := WithQuery("/page?old", url.Values{"a": {"b&c"}}); got != "/page?a=b%26c" {
 		t.Errorf("query of a form: %s", got)
 	}
