@@ -635,6 +635,22 @@ func TestOtherTenantDomain(t *testing.T) {
 	e.Browser().MustLogin()
 }
 
+// TestCustomDomainAlone: at a custom domain the tenant does not know the audience of the
+// Management API. The error names the setting, and does not advise to register an API.
+func TestCustomDomainAlone(t *testing.T) {
+	t.Parallel()
+	e := testkit.SignedIn(t)
+	e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"error":"access_denied","error_description":"Service not found: %s"}`, r.FormValue("audience"))
+	})
+	_, err := e.Strategy.GetConnections(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "Config.TenantDomain (AUTH0_TENANT_DOMAIN)") || strings.Contains(err.Error(), "register it") || strings.Contains(err.Error(), "read:connections") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestNoManagementAPI: another provider gets no request for an API that it does not
 // have.
 func TestNoManagementAPI(t *testing.T) {
