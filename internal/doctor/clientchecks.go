@@ -168,14 +168,14 @@ func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	if k.login.says(noConnections) {
 		return k, skip("Not checked, because of login.")
 	}
+	own := k // the Management API takes only tokens of the tenant's own domain
 	if tenant != k.issuer {
-		// The Management API takes only tokens of the tenant's own domain.
-		k.metadata.Issuer, k.endpoints.token = tenant+"/", tenant+"/oauth/token"
+		own.metadata.Issuer, own.endpoints.token = tenant+"/", tenant+"/oauth/token"
 	}
 	audience := tenant + "/api/v2/"
 	remedy := []Advice{do("For login buttons, authorize this application for the Auth0 Management API with read:connections and read:clients " +
 		"(Applications > APIs > Auth0 Management API > Application Access), or set Config.Connections.")}
-	a, err := k.askToken(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
+	a, err := own.askToken(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
 	switch {
 	case err != nil && tenant != k.issuer:
 		return k, warn("The token endpoint of AUTH0_TENANT_DOMAIN does not answer: "+cause(err), do("Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com."))
