@@ -254,7 +254,7 @@ type Config struct {
 	ManagementClientID     string
 	ManagementClientSecret string
 	// TenantDomain is the tenant's own domain, such as "acme.eu.auth0.com". Set it if
-	// Domain is a custom domain: the Management API accepts no other.
+	// Domain is a custom domain, which the Management API rejects, or a tenant's URL.
 	TenantDomain string
 	// ConfigurationBaseURL, such as "https://cdn.eu.auth0.com", adds the public client
 	// file below it as a source of connections. Auth0's Lock reads that file, but Auth0
@@ -487,23 +487,25 @@ const (
 )
 
 // ConfigFromEnv reads AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET,
-// AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE. AUTH0_SECRET can
-// contain several secrets separated by commas, see [Config].Secrets. An application
-// with a key instead of a client secret sets AUTH0_CLIENT_ASSERTION_SIGNING_KEY in
-// PEM form, and AUTH0_CLIENT_ASSERTION_SIGNING_ALG unless it is RS256. An application
-// that sets another ClientAuthentication, or a ResponseType without a code, needs
-// neither. So [New], not ConfigFromEnv, reports a missing one. Names of older samples
-// work too: AUTH0_ISSUER_BASE_URL for the domain, AUTH0_BASE_URL for the base URL,
-// and AUTH0_CALLBACK_URL for base URL and callback path.
+// AUTH0_SECRET, APP_BASE_URL and, optionally, AUTH0_AUDIENCE and AUTH0_TENANT_DOMAIN.
+// AUTH0_SECRET can contain several secrets separated by commas, see [Config].Secrets.
+// An application with a key instead of a client secret sets
+// AUTH0_CLIENT_ASSERTION_SIGNING_KEY in PEM form, and
+// AUTH0_CLIENT_ASSERTION_SIGNING_ALG unless it is RS256. An application that sets
+// another ClientAuthentication, or a ResponseType without a code, needs neither. So
+// [New], not ConfigFromEnv, reports a missing one. Names of older samples work too:
+// AUTH0_ISSUER_BASE_URL for the domain, AUTH0_BASE_URL for the base URL, and
+// AUTH0_CALLBACK_URL for base URL and callback path.
 //
 // The error lists every missing variable. It lists AUTH0_CLIENT_SECRET only if
 // another variable is missing too.
 func ConfigFromEnv() (Config, error) {
 	c := Config{
 		Domain:       os.Getenv("AUTH0_DOMAIN"),
+		TenantDomain: os.Getenv("AUTH0_TENANT_DOMAIN"),
 		ClientID:     os.Getenv("AUTH0_CLIENT_ID"),
 		ClientSecret: os.Getenv("AUTH0_CLIENT_SECRET"),
-		BaseURL:      os.Getenv("APP_BASE_URL"),
+		BaseURL:      cmp.Or(os.Getenv("APP_BASE_URL"), os.Getenv("AUTH0_BASE_URL")),
 		Audience:     os.Getenv("AUTH0_AUDIENCE"),
 	}
 	var errs []error
@@ -522,9 +524,6 @@ func ConfigFromEnv() (Config, error) {
 	if c.Domain == "" {
 		// Older samples put an https URL of an Auth0 tenant there, not of another provider.
 		c.Domain = strings.TrimSuffix(strings.TrimPrefix(os.Getenv("AUTH0_ISSUER_BASE_URL"), "https://"), "/")
-	}
-	if c.BaseURL == "" {
-		c.BaseURL = os.Getenv("AUTH0_BASE_URL")
 	}
 	if u, err := url.Parse(os.Getenv("AUTH0_CALLBACK_URL")); c.BaseURL == "" && err == nil && u.Host != "" {
 		c.BaseURL, c.CallbackPath = u.Scheme+"://"+u.Host, u.Path

@@ -365,7 +365,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	if c.TenantDomain != "" {
 		var own problems
 		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
-			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, discovery.Because(discovery.CheckASCII(c.TenantDomain)))
+			p.add("TenantDomain", "(AUTH0_TENANT_DOMAIN) %q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, discovery.Because(discovery.CheckASCII(c.TenantDomain)))
 		}
 	} else if tenant.Static == nil {
 		return nil // another provider
@@ -387,7 +387,7 @@ func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.
 	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{grants.NewAppTokens(&a, base+"api/v2/")}}
 }
 
-var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain, or set Config.Domain to its host name")
+var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain (AUTH0_TENANT_DOMAIN), or set Config.Domain to its host name")
 
 // connectionsUnavailable joins the errors of all sources into one error for callers,
 // which names the setting that causes it, if any.

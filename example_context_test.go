@@ -155,5 +155,5 @@ func ExampleStrategy_WriteError() {
 	w := httptest.NewRecorder()
 	vault.ServeHTTP(w, httptest.NewRequest("GET", auth0test.AppURL+"/vault", nil))
 	fmt.Println(w.Code, w.Body, w.Header().Get("WWW-Authenticate"))
-	// Output: 401 {"error":"login_required","error_description":"log in to continue"} Session login="/auth/login"
+	// Output: 401 {"error":"login_required","error_description":"log in to continue"} Session login="/auth/login?returnTo=%2Fvault"
 }

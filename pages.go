@@ -38,7 +38,7 @@ func (s *Strategy) RequireLogin(next http.Handler) http.Handler {
 }
 
 // RequireSession is [Strategy.RequireLogin] for requests of scripts: it never
-// redirects. Without a session the answer is 401.
+// redirects. Without a session the answer is 401, with a login URL in WWW-Authenticate.
 func (s *Strategy) RequireSession(next http.Handler) http.Handler {
 	return s.requireUser(next, false, guard.Demand{}, anyUser)
 }
@@ -174,7 +174,7 @@ func (s *Strategy) requireLogin(name string, usable bool, opts []LoginOption, or
 			err = errors.New("its arguments are empty or invalid")
 		}
 		if err != nil {
-			s.log.Error("auth0: "+name+" is unusable; every request to its route gets 500", "err", err)
+			s.log.Error("auth0: a guard of pages cannot be used; every request to its route gets 500", "guard", name, "err", err)
 			err = refusal.Misconfigured.Wrap(err)
 		}
 	}

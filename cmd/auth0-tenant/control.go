@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,14 +31,13 @@ var endpoints = []emulator.Endpoint{
 type controls struct {
 	tenant   *emulator.Tenant
 	path     string // with a part that cannot be guessed
-	host     string // of the issuer
 	audience string
 	client   string
 	mux      *http.ServeMux
 }
 
-func newControls(tenant *emulator.Tenant, path, host, audience, client string) *controls {
-	c := &controls{tenant: tenant, path: path, host: host, audience: audience, client: client, mux: http.NewServeMux()}
+func newControls(tenant *emulator.Tenant, path, audience, client string) *controls {
+	c := &controls{tenant: tenant, path: path, audience: audience, client: client, mux: http.NewServeMux()}
 	c.mux.HandleFunc("GET /{$}", c.state)
 	c.mux.HandleFunc("GET /mail", c.mail)
 	c.mux.HandleFunc("POST /deny", control(c.deny))
@@ -86,10 +84,6 @@ func (c *controls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // path.
 func (c *controls) refuse(r *http.Request) (int, error) {
 	switch {
-	case !c.names(r.Host):
-		// The page of a host whose name leads to this machine (DNS rebinding) has the same
-		// origin as the tenant.
-		return http.StatusMisdirectedRequest, errors.New("the Host is not this tenant's")
 	case len(r.Header.Values("Origin")) > 0:
 		return http.StatusForbidden, errors.New("a page cannot use the controls; call them from a program, without Origin")
 	case !slices.Contains([]string{"", "none"}, strings.Join(r.Header.Values("Sec-Fetch-Site"), ",")):
@@ -111,17 +105,6 @@ func isJSON(r *http.Request) bool {
 	}
 	kind, _, err := mime.ParseMediaType(values[0])
 	return err == nil && kind == "application/json"
-}
-
-// names reports whether a Host is the tenant's, localhost, or an IP address, which no DNS
-// server can redirect.
-func (c *controls) names(host string) bool {
-	name := host
-	if without, _, err := net.SplitHostPort(host); err == nil {
-		name = without
-	}
-	name = strings.Trim(strings.ToLower(name), "[]")
-	return name == "localhost" || name == strings.ToLower(c.host) || net.ParseIP(name) != nil
 }
 
 // answer writes JSON.

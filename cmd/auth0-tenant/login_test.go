@@ -66,6 +66,26 @@ func (a *app) configure(t *testing.T, env map[string]string) {
 	})))
 }
 
+// TestButtons: an application that only the variables configure lists the connections of
+// the tenant.
+func TestButtons(t *testing.T) {
+	for name, value := range begin(t).env {
+		t.Setenv(name, value)
+	}
+	cfg, err := auth0.ConfigFromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	strategy, err := auth0.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := strategy.GetConnections(t.Context())
+	if err != nil || len(list) < 2 {
+		t.Errorf("the connections are %v, %v", list, err)
+	}
+}
+
 // A browser follows redirects and keeps cookies.
 type browser struct {
 	t      *testing.T
@@ -247,7 +267,7 @@ func TestVariables(t *testing.T) {
 		t.Errorf("the variables are %q", r.env)
 	}
 	names := []string{"APP_BASE_URL", "AUTH0_AUDIENCE", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_DOMAIN", "AUTH0_ISSUER_BASE_URL",
-		"AUTH0_SECRET", "AUTH0_SPA_CLIENT_ID", "AUTH0_TENANT_CONTROL"}
+		"AUTH0_SECRET", "AUTH0_SPA_CLIENT_ID", "AUTH0_TENANT_CONTROL", "AUTH0_TENANT_DOMAIN"}
 	for name := range r.env {
 		if !slices.Contains(names, name) {
 			t.Errorf("a variable %s", name)

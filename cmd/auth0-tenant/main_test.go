@@ -108,14 +108,14 @@ func TestHelp(t *testing.T) {
 		t.Errorf("status %d, errors %q", status, stderr)
 	}
 	text := stdout.String()
-	names := []string{"app", "audience", "callback", "format", "listen", "logout", "organizations", "seed", "tls", "url", "users"}
+	names := []string{"app", "audience", "callback", "format", "host", "listen", "logout", "organizations", "seed", "tls", "url", "users"}
 	for _, name := range names {
 		if !strings.Contains(text, "\n  -"+name+" ") {
 			t.Errorf("nothing about -%s", name)
 		}
 	}
 	for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_ISSUER_BASE_URL", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "AUTH0_AUDIENCE",
-		"APP_BASE_URL", "AUTH0_SPA_CLIENT_ID", "AUTH0_TENANT_CONTROL", "NODE_EXTRA_CA_CERTS", "AUTH0_TENANT_PID", "correct horse"} {
+		"APP_BASE_URL", "AUTH0_SPA_CLIENT_ID", "AUTH0_TENANT_CONTROL", "AUTH0_TENANT_DOMAIN", "NODE_EXTRA_CA_CERTS", "AUTH0_TENANT_PID", "correct horse"} {
 		if !strings.Contains(text, name) {
 			t.Errorf("nothing about %s", name)
 		}
@@ -158,6 +158,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-app", "http://localhost/#x"}, "-app"},
 		{[]string{"-app", "http:///x"}, "-app"},
 		{[]string{"-app", "http://localhost/a b"}, "-app"},
+		{[]string{"-host", "http://tenant:4000"}, `"http://tenant:4000" for flag -host: want a host name without scheme and port`},
+		{[]string{"-host", ""}, "want a host name"},
 		{[]string{"-url", "tenant"}, `-url "tenant": want a URL`},
 		{[]string{"-audience", ""}, "-audience"},
 		{[]string{"-audience", "a b"}, "-audience"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ a command, it prints the variables, closes its output and runs until Ctrl-C.
                       can be repeated. The usual ones are allowed: /callback,
                       /auth/callback, /api/auth/callback, /oauth2/callback and others
   -format FORMAT      of the variables: env for eval in a shell (default), json, dotenv
+  -host NAME          a further host name by which programs reach the tenant; can be
+                      repeated. The host of -url, localhost and IP addresses are allowed
   -listen ADDRESS     host and port (default 127.0.0.1:4000); port 0 is a free one
   -logout URL         a further URL for the way back from a logout, or its path below
                       -app; can be repeated. The base URL is allowed
@@ -41,8 +44,8 @@ a command, it prints the variables, closes its output and runs until Ctrl-C.
                       [{"email": "eve@acme.example", "password": "correct horse",
                         "name": "Eve", "permissions": ["read:protected"]}]
 
-Variables: AUTH0_DOMAIN and AUTH0_ISSUER_BASE_URL (the URL of the tenant),
-AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (for the cookies of the
+Variables: AUTH0_DOMAIN, AUTH0_ISSUER_BASE_URL and AUTH0_TENANT_DOMAIN (the URL of the
+tenant), AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (for the cookies of the
 application), AUTH0_AUDIENCE, APP_BASE_URL, AUTH0_SPA_CLIENT_ID (an application without
 a secret), AUTH0_TENANT_CONTROL (the URL of the controls), with -tls
 NODE_EXTRA_CA_CERTS, and with -format env AUTH0_TENANT_PID.
@@ -62,6 +65,7 @@ type options struct {
 	audience      string
 	callbacks     []string
 	format        string
+	hosts         []string // in lower case
 	listen        string
 	logouts       []string
 	organizations bool
@@ -126,6 +130,13 @@ func newFlags(o *options) *flag.FlagSet {
 	flags.StringVar(&o.certificate, "tls", "", "")
 	flags.StringVar(&o.url, "url", "", "")
 	flags.Func("callback", "", adder(&o.callbacks))
+	flags.Func("host", "", func(name string) error {
+		if name == "" || strings.ContainsFunc(name, isOdd) || strings.ContainsAny(name, `:/\?#@[]*`) {
+			return errors.New("want a host name without scheme and port, such as host.docker.internal")
+		}
+		o.hosts = append(o.hosts, strings.ToLower(name))
+		return nil
+	})
 	flags.Func("logout", "", adder(&o.logouts))
 	return flags
 }

@@ -84,9 +84,10 @@ func newServer(o options, listener net.Listener) (*server, error) {
 	s.control = origin(issuer) + path
 	mux := http.NewServeMux()
 	mux.Handle("/", s.tenant)
-	mux.Handle("/_control/", newControls(s.tenant, path, hostname(issuer), o.audience, s.identity.client))
+	mux.Handle("/_control/", newControls(s.tenant, path, o.audience, s.identity.client))
+	names := append(hosts{hostname(issuer), hostname(s.ownURL())}, o.hosts...)
 	s.http = &http.Server{
-		Handler:           mux,
+		Handler:           names.only(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -94,7 +95,7 @@ func newServer(o options, listener net.Listener) (*server, error) {
 	if o.certificate == "" {
 		return s, nil
 	}
-	certificate, err := newCertificate(o.certificate, hostname(issuer), hostname(s.ownURL()))
+	certificate, err := newCertificate(o.certificate, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func hostname(raw string) string {
 	if err != nil {
 		return ""
 	}
-	return u.Hostname()
+	return strings.ToLower(u.Hostname())
 }
 
 // origin returns a URL without its path.
@@ -211,12 +212,14 @@ func (s *server) stop() {
 }
 
 // variables returns the environment of the application. AUTH0_DOMAIN has no slash at
-// its end, because most SDKs append paths to it.
+// its end, because most SDKs append paths to it. It is a URL, which can be of any
+// provider. AUTH0_TENANT_DOMAIN says that the provider is a tenant with a Management API.
 func (s *server) variables() []variable {
 	issuer := strings.TrimSuffix(s.tenant.Issuer(), "/")
 	list := []variable{
 		{"AUTH0_DOMAIN", issuer},
 		{"AUTH0_ISSUER_BASE_URL", issuer},
+		{"AUTH0_TENANT_DOMAIN", issuer},
 		{"AUTH0_CLIENT_ID", s.identity.client},
 		{"AUTH0_CLIENT_SECRET", s.identity.secret},
 		{"AUTH0_SECRET", s.identity.cookies},

@@ -3,11 +3,11 @@
 // the provider, and the program calls the provider's API with their token.
 //
 // It starts the tenant and the provider, a photo service with a login page and an API.
-// Then it creates a custom OAuth2 connection with the Management API. PORT is the port to listen on, 3000 by default, and APP_BASE_URL the
-// URL at which browsers reach the program. AUTH0_DOMAIN has no effect, because a tenant
-// elsewhere cannot reach the provider on this machine. With -isolate, the provider's pages
-// have the Cross-Origin-Opener-Policy same-origin: the pop-up loses its opener, and the
-// login still works.
+// Then it creates a custom OAuth2 connection with the Management API. PORT is the port to
+// listen on, 3000 by default, and APP_BASE_URL the URL at which browsers reach the program.
+// AUTH0_DOMAIN has no effect, because a tenant elsewhere cannot reach the provider on this
+// machine. With -isolate, the provider's pages have the Cross-Origin-Opener-Policy
+// same-origin: the pop-up loses its opener, and the login still works.
 package main
 
 import (
@@ -20,18 +20,13 @@ import (
 	"html/template"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/examples/internal/demo"
-	"github.com/seed-15d5a55c/auth0/management"
 )
-
-const connection = "pictor"
 
 //go:embed web/*.html
 var templates embed.FS
@@ -60,65 +55,17 @@ func run(isolate bool) error {
 	}
 	tenant.AllowManagement("create:connections", "update:connections")
 	tenant.AllowConnectedAccounts("/connect")
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	provider := newProvider(tenant.URL()+"login/callback", isolate)
+	address := demo.Background(provider.handler())
+	if err := connect(context.Background(), tenant.URL(), cfg, provider, address); err != nil {
+		return err
+	}
+	handler, err := newApp(cfg, address+"/photos")
 	if err != nil {
 		return err
 	}
-	pictor := newProvider("http://"+upstream.Addr().String(), tenant.URL()+"login/callback", isolate)
-	go serve(upstream, pictor.handler())
-
-	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault and the accounts
-	a := app{base: demo.Path(baseURL), photosURL: pictor.base + "/photos"}
-	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
-		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-			return // a script, which gets the default answer in JSON
-		}
-		a.show(w, r, e.Status, "error.html", "Sorry", e)
-	}
-	if a.strategy, err = auth0.New(cfg); err != nil {
-		return err
-	}
-	source := a.strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: tenant.URL() + "api/v2/"})
-	api, err := management.New(tenant.URL(), source)
-	if err != nil {
-		return err
-	}
-	if err := connect(context.Background(), api, pictor, cfg.ClientID); err != nil {
-		return err
-	}
-	handler, err := a.handler(baseURL)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%sProvider  embedded, at %s\n", about, pictor.base)
+	fmt.Printf("%sProvider  embedded, at %s\n", about, address)
 	return demo.Serve(listener, handler)
-}
-
-func serve(listener net.Listener, handler http.Handler) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	log.Print(server.Serve(listener))
-}
-
-// connect makes the provider a connection of the tenant and enables it for the
-// application.
-func connect(ctx context.Context, api *management.API, p *provider, clientID string) error {
-	c, err := api.CreateOAuth2Connection(ctx, management.OAuth2Connection{
-		Name: connection, DisplayName: "Pictor", TokenVault: true,
-		Options: management.OAuth2Options{
-			AuthorizationURL: p.base + "/authorize", TokenURL: p.base + "/token",
-			ClientID: p.clientID, ClientSecret: p.clientSecret, Scopes: []string{"me", "photos"}, PKCE: true,
-			FetchUserProfile: `function fetchUserProfile(accessToken, context, callback) {
-				request.get({url: '` + p.base + `/me', json: true, headers: {Authorization: 'Bearer ' + accessToken}}, (err, response, me) => {
-					if (err || response.statusCode !== 200) return callback(err || new Error('status ' + response.statusCode));
-					callback(null, {user_id: me.id, name: me.name, email: me.email});
-				});
-			}`,
-		},
-	})
-	if err != nil {
-		return err
-	}
-	return api.EnableConnection(ctx, c.ID, clientID)
 }
 
 // An app shows the photos of its users.
@@ -128,9 +75,20 @@ type app struct {
 	photosURL string
 }
 
-func (a app) handler(baseURL string) (http.Handler, error) {
-	u, err := url.Parse(baseURL)
+func newApp(cfg auth0.Config, photosURL string) (http.Handler, error) {
+	a := app{base: demo.Path(cfg.BaseURL), photosURL: photosURL}
+	cfg.Scopes = []string{"openid", "profile", "email", "offline_access"} // the last is for the Token Vault and the accounts
+	cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *auth0.Error) {
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return // a script, which gets the default answer in JSON
+		}
+		a.show(w, r, e.Status, "error.html", "Sorry", e)
+	}
+	u, err := url.Parse(cfg.BaseURL)
 	if err != nil {
+		return nil, err
+	}
+	if a.strategy, err = auth0.New(cfg); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

@@ -21,7 +21,7 @@ type photo struct {
 // is its client with a redirect URI. The provider is reduced to the needs of the example,
 // so do not copy it.
 type provider struct {
-	base, redirectURI      string
+	redirectURI            string
 	clientID, clientSecret string
 	isolate                bool // separates its windows from their openers
 
@@ -30,8 +30,8 @@ type provider struct {
 	tokens map[string]bool
 }
 
-func newProvider(base, redirectURI string, isolate bool) *provider {
-	return &provider{base: base, redirectURI: redirectURI, clientID: "acme-at-pictor", clientSecret: rand.Text(), isolate: isolate,
+func newProvider(redirectURI string, isolate bool) *provider {
+	return &provider{redirectURI: redirectURI, clientID: "acme-at-pictor", clientSecret: rand.Text(), isolate: isolate,
 		codes: map[string]string{}, tokens: map[string]bool{}}
 }
 

@@ -25,7 +25,7 @@ func callBound(ctx context.Context, tenant *auth0test.Tenant) (answer, toThief s
 	}
 	cfg := tenant.Config()
 	cfg.ProofKey = auth0.ProofKeyOf(key)
-	strategy, err := auth0.New(cfg)
+	application, err := auth0.NewApplication(cfg)
 	if err != nil {
 		return "", "", err
 	}
@@ -35,7 +35,7 @@ func callBound(ctx context.Context, tenant *auth0test.Tenant) (answer, toThief s
 	}
 	defer stop()
 
-	source := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience})
+	source := application.ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience})
 	client := &http.Client{Transport: &auth0.ProofTransport{Source: source}, Timeout: 30 * time.Second}
 	answer, err = get(ctx, client, address, "")
 	if err != nil {

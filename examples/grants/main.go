@@ -46,12 +46,12 @@ func main() {
 		log.Fatal(err)
 	}
 	defer tenant.Close()
-	strategy, err := auth0.New(tenant.Config())
+	application, err := auth0.NewApplication(tenant.Config()) // Domain, ClientID and ClientSecret are enough
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("Tenant          embedded, with public passwords, for this program alone")
-	if err := run(context.Background(), strategy, tenant, bufio.NewReader(os.Stdin)); err != nil {
+	if err := run(context.Background(), application, tenant, bufio.NewReader(os.Stdin)); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -74,45 +74,45 @@ func newTenant() (*auth0test.Tenant, error) {
 	return tenant, nil
 }
 
-func run(ctx context.Context, strategy *auth0.Strategy, tenant *auth0test.Tenant, in *bufio.Reader) error {
-	login, err := logIn(ctx, strategy, in)
+func run(ctx context.Context, application *auth0.Application, tenant *auth0test.Tenant, in *bufio.Reader) error {
+	login, err := logIn(ctx, application, in)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("Password        %s\n", login.User.Email)
 
 	to := auth0.PasswordlessLogin{Email: "nora@acme.example"}
-	if err := strategy.Application().SendCode(ctx, to); err != nil {
+	if err := application.SendCode(ctx, to); err != nil {
 		return err
 	}
 	code, _ := tenant.Mail(to.Email) // Nora reads her email
-	byCode, err := strategy.Application().LoginWithCode(ctx, to, code)
+	byCode, err := application.LoginWithCode(ctx, to, code)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("Code by email   %s, with the code %s\n", byCode.User.Email, code)
 
-	user, err := strategy.Application().UserInfo(ctx, login.Token(), login.User.Subject)
+	user, err := application.UserInfo(ctx, login.Token(), login.User.Subject)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("Userinfo        %s, %s\n", user.Name, user.Subject)
 
 	// The source keeps the token; give it to oauth2.NewClient.
-	own, err := strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
+	own, err := application.ClientCredentials(auth0.ClientCredentials{Audience: auth0test.Audience}).Token()
 	if err != nil {
 		return err
 	}
 	show("Own token", own)
 
 	old := auth0.TokenExchange{SubjectToken: "old-session-of-ada", SubjectTokenType: oldTokens, Audience: auth0test.Audience}
-	exchanged, err := strategy.Application().ExchangeToken(ctx, old)
+	exchanged, err := application.ExchangeToken(ctx, old)
 	if err != nil {
 		return err
 	}
 	show("Exchanged", exchanged)
 
-	behalf, err := strategy.Application().ExchangeToken(ctx, auth0.TokenExchange{SubjectToken: exchanged.AccessToken, Audience: billing})
+	behalf, err := application.ExchangeToken(ctx, auth0.TokenExchange{SubjectToken: exchanged.AccessToken, Audience: billing})
 	if err != nil {
 		return err
 	}
@@ -129,8 +129,8 @@ func run(ctx context.Context, strategy *auth0.Strategy, tenant *auth0test.Tenant
 
 // logIn stands for the form of an old application, with a second page if the tenant
 // requires a second factor.
-func logIn(ctx context.Context, strategy *auth0.Strategy, in *bufio.Reader) (*auth0.Login, error) {
-	login, err := strategy.Application().LoginWithPassword(ctx, "mia@acme.example", "correct horse", auth0.WithConnection(connection))
+func logIn(ctx context.Context, application *auth0.Application, in *bufio.Reader) (*auth0.Login, error) {
+	login, err := application.LoginWithPassword(ctx, "mia@acme.example", "correct horse", auth0.WithConnection(connection))
 	var refused *auth0.Error
 	if !errors.Is(err, auth0.ErrMFARequired) || !errors.As(err, &refused) {
 		return login, err

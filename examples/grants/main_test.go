@@ -14,11 +14,11 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tenant.Close()
-	strategy, err := auth0.New(tenant.Config())
+	application, err := auth0.NewApplication(tenant.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t.Context(), strategy, tenant, bufio.NewReader(strings.NewReader("1\n246810\n"))); err != nil {
+	if err := run(t.Context(), application, tenant, bufio.NewReader(strings.NewReader("1\n246810\n"))); err != nil {
 		t.Error(err)
 	}
 }

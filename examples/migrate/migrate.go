@@ -17,6 +17,7 @@ package migrate
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -109,10 +110,20 @@ func Move(strategy *auth0.Strategy, find Find, next http.Handler) http.Handler {
 			return
 		}
 		// The session begins with the next request, so the browser repeats this one, also a
-		// form. The URL is relative: it keeps the path that the browser knows.
-		w.Header().Set("Location", "?"+r.URL.RawQuery)
+		// form.
+		w.Header().Set("Location", again(r))
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	})
+}
+
+// again returns the URL of a request. It is relative, because a proxy can have removed the
+// begin of the path that the browser knows.
+func again(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if r.URL.RawQuery != "" || path == "" {
+		return "?" + r.URL.RawQuery
+	}
+	return "./" + path[strings.LastIndex(path, "/")+1:]
 }
 
 // imported translates the names of the old application, which has verified an ID token

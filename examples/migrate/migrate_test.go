@@ -245,6 +245,38 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// TestMoveAddress: the browser of a user who has moved shows the address of the page, also
+// if a proxy has removed a part of its path.
+func TestMoveAddress(t *testing.T) {
+	for path, want := range map[string]string{
+		"/": "./", "/profile": "./profile", "/profile/": "./", "/a/b%2Fc:d": "./b%2Fc:d", "//evil.example": "./evil.example",
+		"/profile?note=a%2Fb": "?note=a%2Fb", "/?a": "?a",
+	} {
+		e := newEnvironment(t, nil)
+		library := libraries()["gorilla/sessions"]
+		e.deploy(library.before(e.session(time.Now())))
+		e.do("GET", "/", nil)
+		e.deploy(library.after(e.strategy, e.newVersion()))
+		e.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		resp, err := e.client.Get(auth0test.AppURL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		location := resp.Header.Get("Location")
+		if resp.StatusCode != http.StatusTemporaryRedirect || location != want {
+			t.Errorf("%s: %d to %q, want %q", path, resp.StatusCode, location, want)
+		}
+		asked, err := url.Parse(auth0test.AppURL + "/removed" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, err := asked.Parse(location); err != nil || to.Path != asked.Path || to.Host != asked.Host || to.RawQuery != asked.RawQuery || to.ForceQuery {
+			t.Errorf("%s: %q leads from %s to %s, %v", path, location, asked, to, err)
+		}
+	}
+}
+
 // TestMoveForm: the first request of a user after the deployment can be a form.
 func TestMoveForm(t *testing.T) {
 	for name, library := range libraries() {

@@ -112,23 +112,6 @@ func (a app) call(w http.ResponseWriter, r *http.Request) {
 	a.api.ServeHTTP(w, call)
 }
 
-// newAPI could also be a separate program.
-func newAPI(cfg auth0.Config, strategy *auth0.Strategy) (http.Handler, error) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/open", demo.Answer("This is open to everybody."))
-	if cfg.Audience == "" {
-		slog.Warn("AUTH0_AUDIENCE is not set: the API has only its open endpoint")
-		return mux, nil
-	}
-	api, err := auth0.NewAPI(auth0.APIConfig{Domain: cfg.Domain, Audience: cfg.Audience, Keys: strategy.Application().KeySet()})
-	if err != nil {
-		return nil, err
-	}
-	mux.Handle("GET /api/members-only", api.RequireAuth(demo.Answer("You have an access token for this API.")))
-	mux.Handle("GET /api/protected", api.RequirePermissions("read:protected")(demo.Answer("You have the permission read:protected.")))
-	return mux, nil
-}
-
 func (a app) show(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
 	user, ok := auth0.UserFrom(r.Context())
 	w.WriteHeader(status)

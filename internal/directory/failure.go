@@ -20,6 +20,9 @@ func Remedy(err error) string {
 	if !ok {
 		return ""
 	}
+	if _, unknown := tenanterror.UnknownAudience(answered.Code, answered.Description); unknown {
+		return "" // the error has the advice for a custom domain
+	}
 	if _, fromTokenEndpoint := errors.AsType[tenanterror.Error](err); fromTokenEndpoint {
 		meaning, _ := errors.AsType[*refusal.Refusal](tenanterror.Meaning(tenanterror.AppToken, answered))
 		if meaning == nil || meaning.Reason != refusal.Grant.Reason {

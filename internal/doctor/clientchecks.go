@@ -154,8 +154,13 @@ func (k known) checkRefresh(ctx context.Context) (known, Finding) {
 // checkLoginButtons lists the connections like the library, with a client credentials
 // token.
 func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
-	if !k.auth0 {
-		return k, skip(k.Settings.domainName + " is a URL. The library lists connections with Config.TenantDomain.")
+	tenant := k.Settings.tenantURL()
+	switch {
+	case tenant != "":
+	case k.auth0:
+		tenant = k.issuer
+	default:
+		return k, skip(k.Settings.domainName + " is a URL. For the connections of an Auth0 tenant, set AUTH0_TENANT_DOMAIN.")
 	}
 	if !k.tokenError.accepted() {
 		return k, skip(notAccepted)
@@ -163,11 +168,17 @@ func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	if k.login.says(noConnections) {
 		return k, skip("Not checked, because of login.")
 	}
-	audience := k.issuer + "/api/v2/"
+	own := k // the Management API takes only tokens of the tenant's own domain
+	if tenant != k.issuer {
+		own.metadata.Issuer, own.endpoints.token = tenant+"/", tenant+"/oauth/token"
+	}
+	audience := tenant + "/api/v2/"
 	remedy := []Advice{do("For login buttons, authorize this application for the Auth0 Management API with read:connections and read:clients " +
 		"(Applications > APIs > Auth0 Management API > Application Access), or set Config.Connections.")}
-	a, err := k.askToken(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
+	a, err := own.askToken(ctx, url.Values{"grant_type": {"client_credentials"}, "audience": {audience}})
 	switch {
+	case err != nil && tenant != k.issuer:
+		return k, warn("The token endpoint of AUTH0_TENANT_DOMAIN does not answer: "+cause(err), do("Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com."))
 	case err != nil:
 		return k, skip("The token endpoint does not answer: " + cause(err))
 	case isBusy(a.status):
@@ -176,8 +187,11 @@ func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 		remedy = append(remedy, do("Also turn on Client Credentials (Settings > Advanced > Grant Types)."))
 		return k, warn("The Client Credentials grant is off, so the application cannot list its connections.", remedy...)
 	case a.status != http.StatusOK || a.AccessToken == "":
-		if (loginAnswer{text: a.Description}).says("Service not") {
-			remedy = append(remedy, do("If "+k.host()+" is a custom domain, also set Config.TenantDomain to the tenant's own host."))
+		switch {
+		case tenant != k.issuer && a.status == http.StatusUnauthorized:
+			remedy = []Advice{do("AUTH0_TENANT_DOMAIN is not the tenant of this application. Set it to the host that the dashboard shows for the tenant of " + k.host() + ".")}
+		case (loginAnswer{text: a.Description}).says("Service not"):
+			remedy = append(remedy, do("If "+k.host()+" is a custom domain, also set AUTH0_TENANT_DOMAIN to the tenant's own host."))
 		}
 		return k, warn("The application gets no token of the Management API ("+a.String()+").", remedy...)
 	}

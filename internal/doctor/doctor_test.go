@@ -154,6 +154,17 @@ func TestVariants(t *testing.T) {
 			"Not known: the token endpoint answered status 429 too_many_requests."},
 		{"Management API does not answer", func(w *world) { w.errs["/api/v2/clients/"+clientID+"/connections"] = errors.New("connection reset") }, "login-buttons", Skip,
 			"The Management API does not answer: connection reset"},
+		{"custom domain", func(w *world) {
+			w.addTenant("own.auth0.example", clientID)
+			w.env["AUTH0_TENANT_DOMAIN"] = "Own.auth0.example"
+			w.tenant.Fail(emulator.Management, 403)
+		}, "login-buttons", OK, "The application can list its connections (7)."},
+		{"URL of a tenant", func(w *world) {
+			w.addTenant("own.auth0.example", clientID)
+			set("AUTH0_DOMAIN", "https://acme.auth0.example", "AUTH0_TENANT_DOMAIN", "https://own.auth0.example/")(w)
+		}, "login-buttons", OK, "The application can list its connections (7)."},
+		{"URL of a provider", set("AUTH0_DOMAIN", "https://acme.auth0.example"), "login-buttons", Skip,
+			"AUTH0_DOMAIN is a URL. For the connections of an Auth0 tenant, set AUTH0_TENANT_DOMAIN."},
 		{"no connection", func(w *world) { w.editClient(func(c *emulator.Client) { c.Connections = nil }) }, "login-buttons", Skip, "Not checked, because of login."},
 		{"pushed requests", func(w *world) { w.tenant.AllowPushedRequests(true); w.tenant.IncludeIssuer(true) }, "features", OK,
 			"back-channel logout, PAR, iss in responses (RFC 9207), DPoP"},
@@ -399,7 +410,7 @@ func TestSecretInAnotherVariable(t *testing.T) {
 		block, strings.ReplaceAll(block, "\n", `\n`), "-----BEGIN " + secret + " x",
 		"https://ada:" + secret + "@acme.example", "https://acme.auth0.example/?key=" + secret, "eyJhbGciOiJSUzI1NiJ9." + secret + ".x",
 	} {
-		for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_AUDIENCE", "APP_BASE_URL", "AUTH0_CALLBACK_URL", "PORT"} {
+		for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_AUDIENCE", "AUTH0_TENANT_DOMAIN", "APP_BASE_URL", "AUTH0_CALLBACK_URL", "PORT"} {
 			w := newWorld(t)
 			switch name {
 			case "PORT":
@@ -439,7 +450,7 @@ func TestControlCharacters(t *testing.T) {
 		withToken(claim("permissions", []string{attack})),
 		withToken(claim("iss", attack)),
 		withToken(func(header, _ map[string]any) { header["alg"] = attack }),
-		set("AUTH0_AUDIENCE", attack), set("AUTH0_DOMAIN", attack), set("AUTH0_CLIENT_ID", attack), set("APP_BASE_URL", attack),
+		set("AUTH0_AUDIENCE", attack), set("AUTH0_TENANT_DOMAIN", attack), set("AUTH0_DOMAIN", attack), set("AUTH0_CLIENT_ID", attack), set("APP_BASE_URL", attack),
 		func(w *world) { w.options.AppURL = attack },
 		func(w *world) { w.options.Port = attack; w.env["APP_BASE_URL"] = "http://localhost:1" },
 		func(w *world) { w.options.Mistakes = errors.New(attack) },

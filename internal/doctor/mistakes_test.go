@@ -360,7 +360,7 @@ FAIL  issuer         https://acme.auth0.example/.well-known/openid-configuration
 FAIL  issuer         The tenant calls itself https://acme.eu.auth0.com/
 
   issuer
-    Set AUTH0_DOMAIN to that host, or keep a custom domain and set Config.TenantDomain.
+    Set AUTH0_DOMAIN to that host.
 `},
 	{"endpoint on another host", func(w *world) {
 		w.env["AUTH0_DOMAIN"] = "https://acme.auth0.example/"
@@ -690,7 +690,56 @@ warn  login-buttons  The application gets no token of the Management API (status
 
   login-buttons
     For login buttons, authorize this application for the Auth0 Management API with read:connections and read:clients (Applications > APIs > Auth0 Management API > Application Access), or set Config.Connections.
-    If acme.auth0.example is a custom domain, also set Config.TenantDomain to the tenant's own host.
+    If acme.auth0.example is a custom domain, also set AUTH0_TENANT_DOMAIN to the tenant's own host.
+`},
+	{"tenant domain of nobody", set("AUTH0_TENANT_DOMAIN", "own.auth0.example"), `
+warn  login-buttons  The token endpoint of AUTH0_TENANT_DOMAIN does not answer: there is no host own.auth0.example
+
+  login-buttons
+    Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com.
+`},
+	{"tenant domain of another tenant", func(w *world) {
+		w.addTenant("other.auth0.example", "another-application")
+		w.env["AUTH0_TENANT_DOMAIN"] = "other.auth0.example"
+	}, `
+warn  login-buttons  The application gets no token of the Management API (status 401 access_denied).
+
+  login-buttons
+    AUTH0_TENANT_DOMAIN is not the tenant of this application. Set it to the host that the dashboard shows for the tenant of acme.auth0.example.
+`},
+	{"tenant domain of the tenant without a grant", func(w *world) {
+		w.addTenant("own.auth0.example", clientID)
+		must(w.t, w.tenants["own.auth0.example"].EditClient(clientID, func(c *emulator.Client) { c.Grants = nil }))
+		w.env["AUTH0_TENANT_DOMAIN"] = "own.auth0.example"
+	}, `
+warn  login-buttons  The application gets no token of the Management API (status 403 access_denied).
+
+  login-buttons
+    For login buttons, authorize this application for the Auth0 Management API with read:connections and read:clients (Applications > APIs > Auth0 Management API > Application Access), or set Config.Connections.
+`},
+	{"tenant domain that is none", set("AUTH0_TENANT_DOMAIN", "acme"), `
+FAIL  variables      AUTH0_TENANT_DOMAIN is not the domain of a tenant.
+
+  variables
+    Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com, or unset it.
+`},
+	{"tenant domain over http", set("AUTH0_TENANT_DOMAIN", "http://acme.auth0.example"), `
+FAIL  variables      AUTH0_TENANT_DOMAIN is not the domain of a tenant.
+
+  variables
+    Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com, or unset it.
+`},
+	{"tenant domain of a sample", set("AUTH0_TENANT_DOMAIN", "YOUR_TENANT"), `
+FAIL  variables      AUTH0_TENANT_DOMAIN is a placeholder.
+
+  variables
+    Set AUTH0_TENANT_DOMAIN to the value itself, as the dashboard shows it.
+`},
+	{"domain is a URL beside a tenant domain", set("AUTH0_DOMAIN", "https://acme.auth0.example", "AUTH0_TENANT_DOMAIN", "acme.auth0.example"), `
+warn  domain         AUTH0_DOMAIN is a URL, so login uses discovery.
+
+  domain
+    For an Auth0 tenant set AUTH0_DOMAIN to acme.auth0.example.
 `},
 	{"Management API without connections", func(w *world) { w.answers(emulator.Management, 200, `{"connections":[]}`) }, `
 warn  login-buttons  The application has no connection.

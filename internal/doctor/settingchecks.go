@@ -42,11 +42,15 @@ func (k known) checkVariables(context.Context) (known, Finding) {
 		advice = append(advice, do("Set APP_BASE_URL to the URL of the application, such as http://localhost:3000."))
 	}
 	for _, v := range []setting{{s.domainName, s.Domain}, {"AUTH0_CLIENT_ID", s.ClientID}, {"AUTH0_CLIENT_SECRET", s.ClientSecret},
-		{s.baseName, s.BaseURL}, {"AUTH0_AUDIENCE", s.Audience}} {
+		{s.baseName, s.BaseURL}, {"AUTH0_AUDIENCE", s.Audience}, {"AUTH0_TENANT_DOMAIN", s.TenantDomain}} {
 		if problem := badForm(v.value); problem != "" {
 			problems = append(problems, v.name+" "+problem)
 			advice = append(advice, do("Set "+v.name+" to the value itself, as the dashboard shows it."))
 		}
+	}
+	if s.TenantDomain != "" && badForm(s.TenantDomain) == "" && s.tenantURL() == "" {
+		problems = append(problems, "AUTH0_TENANT_DOMAIN is not the domain of a tenant")
+		advice = append(advice, do("Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com, or unset it."))
 	}
 	if k.mayBeSecret() {
 		problems = append(problems, fmt.Sprintf("AUTH0_CLIENT_ID has %d characters, which is the length of a client secret", len(s.ClientID)))
@@ -273,7 +277,28 @@ func (k known) checkDomainURL(name, domain string) (known, Finding) {
 	if discovery.Loopback(u.Hostname()) {
 		return k, ok(domain + ", on this machine")
 	}
-	return k, warn(name+" is a URL, so login uses discovery and lists no connections.", do("For an Auth0 tenant set "+name+" to "+u.Host+"."))
+	lists := " and lists no connections"
+	if k.Settings.tenantURL() != "" {
+		lists = ""
+	}
+	return k, warn(name+" is a URL, so login uses discovery"+lists+".", do("For an Auth0 tenant set "+name+" to "+u.Host+"."))
+}
+
+// tenantURL returns the URL of AUTH0_TENANT_DOMAIN without its final slash, or nothing for
+// a value that is no domain. A value without a dot or a colon can be a secret under the
+// wrong name.
+func (s Settings) tenantURL() string {
+	domain := s.TenantDomain
+	if badForm(domain) != "" {
+		return ""
+	}
+	if !strings.Contains(domain, "://") && strings.Contains(domain, ".") && syntax.CheckHostName(strings.ToLower(domain)) == nil {
+		return "https://" + strings.ToLower(domain)
+	}
+	if _, err := discovery.Origin(domain); err != nil || strings.ContainsAny(domain, "?#") {
+		return ""
+	}
+	return strings.TrimSuffix(domain, "/")
 }
 
 // checkConfiguration repeats the errors of the library. It runs only if the earlier

@@ -11,7 +11,7 @@ import (
 // Settings are the values of the environment, under the names and the older names that
 // auth0.ConfigFromEnv reads.
 type Settings struct {
-	Domain, ClientID, ClientSecret, BaseURL, Audience string
+	Domain, TenantDomain, ClientID, ClientSecret, BaseURL, Audience string
 
 	SigningKey, SigningAlgorithm string // of private_key_jwt
 
@@ -25,6 +25,7 @@ type Settings struct {
 func ReadSettings(getenv func(string) string) Settings {
 	s := Settings{
 		Domain: getenv("AUTH0_DOMAIN"), domainName: "AUTH0_DOMAIN",
+		TenantDomain:     getenv("AUTH0_TENANT_DOMAIN"),
 		ClientID:         getenv("AUTH0_CLIENT_ID"),
 		ClientSecret:     getenv("AUTH0_CLIENT_SECRET"),
 		BaseURL:          getenv("APP_BASE_URL"),

@@ -52,7 +52,7 @@ func (k known) checkIssuer(ctx context.Context) (known, Finding) {
 			do("If the domain is right, look at the proxy between this machine and the tenant."))
 	}
 	if strings.TrimSuffix(m.Issuer, "/") != k.issuer {
-		return k, fail("The tenant calls itself "+m.Issuer, do("Set "+k.Settings.domainName+" to that host, or keep a custom domain and set Config.TenantDomain."))
+		return k, fail("The tenant calls itself "+m.Issuer, do("Set "+k.Settings.domainName+" to that host."))
 	}
 	k.metadata = m
 	if err := k.setEndpoints(); err != nil {

@@ -62,8 +62,9 @@ type world struct {
 	env     map[string]string
 	options Options
 	hosts   map[string]http.Handler
-	errs    map[string]error // by path
-	paths   []string         // of the requests
+	tenants map[string]*emulator.Tenant // those of addTenant, by host
+	errs    map[string]error            // by path
+	paths   []string                    // of the requests
 }
 
 func newWorld(t *testing.T, edits ...func(*emulator.Config)) *world {
@@ -89,6 +90,18 @@ func newWorld(t *testing.T, edits ...func(*emulator.Config)) *world {
 	now := w.now
 	w.options = Options{Transport: w, Now: func() time.Time { return now }}
 	return w
+}
+
+// addTenant adds a tenant with one application that has the client secret of the world.
+func (w *world) addTenant(host, client string) {
+	w.t.Helper()
+	tenant, err := emulator.New(emulator.Config{Host: host, Now: func() time.Time { return w.now }})
+	must(w.t, err)
+	must(w.t, tenant.AddDemo(emulator.Demo{ClientID: client, ClientSecret: clientSecret, BaseURL: appURL, Audience: apiID}))
+	if w.tenants == nil {
+		w.tenants = map[string]*emulator.Tenant{}
+	}
+	w.hosts[host], w.tenants[host] = tenant, tenant
 }
 
 func must(t *testing.T, err error) {

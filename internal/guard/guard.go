@@ -233,7 +233,7 @@ func (g *Guards) ask(w http.ResponseWriter, r *http.Request, d Demand, page bool
 	} else if !d.saved.IsEmpty() {
 		return refusal.Misconfigured.Because("the options of guards inside each other are too long for a link")
 	}
-	g.c.Site.Challenge(w, r, login, login, d.challenge)
+	site.Challenge(w, r, login, d.challenge)
 	text := "Log in"
 	if why.Row == refusal.StepUp {
 		text = "Confirm that it is you"
@@ -257,7 +257,7 @@ func (g *Guards) LoginRequired(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return g.c.Site.LoginRequired(w, r, base, g.c.Site.LoginFor(base, r))
+	return site.LoginRequired(w, r, g.c.Site.LoginFor(base, r))
 }
 
 // sendToLogin redirects to the login route, which returns here. If a browser loses the session

@@ -127,11 +127,11 @@ func (t *Tokens) Get(ctx context.Context, record *session.Record, w Wish) (_ ses
 	if !ok || w.Force || refusal.LoginRequired.IsOf(err) {
 		return session.Token{}, newest, err
 	}
-	message := "auth0: a token could not be refreshed before it expires"
 	if w.Connection != "" {
-		message = "auth0: a token of a third party could not be renewed before it expires"
+		t.config.Log.Warn("auth0: a token of a third party could not be renewed before it expires", "err", err)
+	} else {
+		t.config.Log.Warn("auth0: a token could not be refreshed before it expires", "err", err)
 	}
-	t.config.Log.Warn(message, "err", err)
 	return token, newest, nil
 }
 

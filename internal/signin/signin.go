@@ -117,7 +117,7 @@ func (s *Routes) Login(w http.ResponseWriter, r *http.Request, options []authreq
 	// A script cannot follow the redirect to the tenant, and its transaction could evict
 	// one that the user started.
 	if browser.CallerOf(r).IsScript() {
-		return s.c.Site.LoginRequired(w, r, base, s.here(base, r, values))
+		return site.LoginRequired(w, r, s.here(base, r, values))
 	}
 	if target, ok := s.c.Site.OtherHost(r, s.here(base, r, values)); ok {
 		browser.Leave(w, r, target, "Log in")

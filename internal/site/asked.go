@@ -135,7 +135,7 @@ func (s *Site) LoginPath(base browser.Base, returnTo string) string {
 	if returnto.IsTooLong(returnTo) {
 		returnTo = returnto.Page(returnTo)
 	}
-	if returnTo != "" && returnTo != s.Home(base) {
+	if returnTo != "" && !returnto.IsTooLong(returnTo) && returnTo != s.Home(base) {
 		path += "?returnTo=" + url.QueryEscape(returnTo)
 	}
 	return path
@@ -159,17 +159,17 @@ const maxQuery = 4096
 // the login path to a script in headers: HX-Redirect, which htmx follows, and
 // WWW-Authenticate. Browsers do not know the scheme of that challenge, so they show no
 // dialog.
-func (s *Site) LoginRequired(w http.ResponseWriter, r *http.Request, base browser.Base, login string) error {
-	s.Challenge(w, r, base.Path+s.Login, login, "")
+func LoginRequired(w http.ResponseWriter, r *http.Request, login string) error {
+	Challenge(w, r, login, "")
 	return refusal.LoginRequired.New()
 }
 
 // Challenge names the login path to a script in headers: in WWW-Authenticate, with
-// further parameters, and for htmx in HX-Redirect. The two paths can differ.
-func (s *Site) Challenge(w http.ResponseWriter, r *http.Request, login, redirect, parameters string) {
+// further parameters, and for htmx in HX-Redirect.
+func Challenge(w http.ResponseWriter, r *http.Request, login, parameters string) {
 	w.Header().Set("WWW-Authenticate", `Session login="`+login+`"`+parameters)
 	if browser.CallerOf(r) == browser.HTMX {
-		w.Header().Set("HX-Redirect", redirect)
+		w.Header().Set("HX-Redirect", login)
 	}
 }
 
@@ -179,6 +179,11 @@ func (s *Site) LoginFor(base browser.Base, r *http.Request) string {
 	switch caller := browser.CallerOf(r); {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, caller == browser.Script, caller == browser.HTMX && r.Header.Get("HX-Boosted") != "true":
 		return s.LoginPath(base, s.OpenPage(base, r))
+	case !caller.IsScript() && !browser.Navigates(r):
+		// A frame has a page around it. A fetch has no Sec-Fetch headers at http addresses.
+		if page := s.OpenPage(base, r); page != "" {
+			return s.LoginPath(base, page)
+		}
 	}
 	return s.LoginPath(base, Here(base, r))
 }

@@ -552,6 +552,9 @@ func TestLoginFor(t *testing.T) {
 		{"page", "GET", []string{"Accept", "text/html", "Referer", "https://app.example/app/open"}, "/app/x?a=b"},
 		{"script", "GET", []string{"Sec-Fetch-Mode", "cors", "Referer", "https://app.example/app/open"}, "/app/open"},
 		{"program", "GET", nil, "/app/x?a=b"},
+		{"fetch at an http address", "GET", []string{"Accept", "*/*", "Referer", "https://app.example/app/open"}, "/app/open"},
+		{"frame", "GET", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Referer", "https://app.example/app/open"}, "/app/open"},
+		{"link of another site to a program", "GET", []string{"Referer", "https://evil.example/app/open"}, "/app/x?a=b"},
 		{"form", "POST", []string{"Accept", "text/html", "Referer", "https://app.example/app/open?c"}, "/app/open?c"},
 		{"form, no Referer", "POST", []string{"Accept", "text/html"}, ""},
 		{"form of another site", "POST", []string{"Accept", "text/html", "Referer", "https://evil.example/app/open"}, ""},
@@ -601,6 +604,12 @@ func TestLongTargets(t *testing.T) {
 	}
 	if got := s.LoginPath(base, "/page?"+long); got != "/auth/login?returnTo=%2Fpage" {
 		t.Errorf("path of the login: %.60s", got)
+	}
+	// The login route would reject the page, and the URL is in the headers of a response.
+	for _, page := range []string{"/" + long, "/" + long + "?a", "/" + strings.Repeat("é", 1000)} {
+		if got := s.LoginPath(base, page); got != "/auth/login" {
+			t.Errorf("path of the login for %.20s: %.60s", page, got)
+		}
 	}
 	if got := WithQuery("/page?old", url.Values{"a": {"b&c"}}); got != "/page?a=b%26c" {
 		t.Errorf("query of a form: %s", got)

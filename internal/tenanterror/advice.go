@@ -19,6 +19,9 @@ func UnknownAudience(code, description string) (advice string, ok bool) {
 	if !ok || code != "access_denied" {
 		return "", false
 	}
+	if strings.HasSuffix(audience, "/api/v2/") {
+		return fmt.Sprintf("the tenant knows its Management API only at its own domain, and not as %.200q: at a custom domain, set Config.TenantDomain (AUTH0_TENANT_DOMAIN), or use the tenant's own domain in the audience", audience), true
+	}
 	return fmt.Sprintf("the tenant has no API with the identifier %.200q: register it in the dashboard under Applications, APIs, or correct Config.Audience (AUTH0_AUDIENCE) or the option that names it", audience), true
 }
 

@@ -43,6 +43,7 @@ func TestAdvice(t *testing.T) {
 		{TokenExchange, Error{Status: 403, Code: "access_denied", Description: "Service not found: https://x.example"}, refusal.Grant, audience},
 		{SecondFactor, Error{Status: 403, Code: "access_denied", Description: "Service not found: https://x.example"}, refusal.Grant, audience},
 		{Refresh, Error{Status: 403, Code: "access_denied", Description: "Service not found: https://x.example"}, refusal.SessionTokenExpired, audience},
+		{AppToken, Error{Status: 403, Code: "access_denied", Description: "Service not found: https://login.acme.example/api/v2/"}, refusal.Grant, "set Config.TenantDomain (AUTH0_TENANT_DOMAIN)"},
 		{Grant, Error{Status: 403, Code: "unauthorized", Description: "Service not found: https://x.example"}, refusal.Blocked, ""},
 		{Grant, Error{Status: 403, Code: "access_denied", Description: "no Service not found: x"}, refusal.Denied, ""},
 	} {

@@ -310,6 +310,25 @@ func TestBehindProxy(t *testing.T) {
 	}
 }
 
+// TestTenantDomain: a program that the environment configures shows a button for each
+// connection if it knows the tenant's own domain.
+func TestTenantDomain(t *testing.T) {
+	t.Parallel()
+	for _, known := range []bool{true, false} {
+		_, _, newVisitor := behindProxy(t, "webapp", func(env []string) []string {
+			if domain, ok := strings.CutPrefix(env[0], "AUTH0_DOMAIN="); known && ok {
+				env = append(env, "AUTH0_TENANT_DOMAIN="+domain)
+			}
+			return env
+		})
+		v := newVisitor()
+		p := v.open(v.base + "/")
+		if got := strings.Count(p.body, "/shop/auth/login?connection="); known != (got > 1) {
+			t.Errorf("with the domain of the tenant %v: %d buttons on\n%s", known, got, p.body)
+		}
+	}
+}
+
 // TestWithoutAudience: a page leaves out buttons that cannot work, and names the
 // setting.
 func TestWithoutAudience(t *testing.T) {

@@ -301,7 +301,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestConfigFromEnv(t *testing.T) {
-	all := []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "APP_BASE_URL", "AUTH0_AUDIENCE", "AUTH0_ISSUER_BASE_URL", "AUTH0_BASE_URL", "AUTH0_CALLBACK_URL"}
+	all := []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "APP_BASE_URL", "AUTH0_AUDIENCE", "AUTH0_TENANT_DOMAIN", "AUTH0_ISSUER_BASE_URL", "AUTH0_BASE_URL", "AUTH0_CALLBACK_URL"}
 	set := func(t *testing.T, pairs ...string) {
 		for _, name := range all {
 			t.Setenv(name, "")
@@ -318,6 +318,21 @@ func TestConfigFromEnv(t *testing.T) {
 		}
 		if _, err := auth0.New(c); err != nil {
 			t.Error(err)
+		}
+	})
+	t.Run("tenant domain", func(t *testing.T) {
+		complete := []string{"AUTH0_DOMAIN", "login.acme.example", "AUTH0_CLIENT_ID", "id", "AUTH0_CLIENT_SECRET", "cs", "AUTH0_SECRET", testkit.CookieSecret, "APP_BASE_URL", "https://app.example"}
+		for value, accepted := range map[string]bool{"": true, "acme.eu.auth0.com": true, "https://acme.eu.auth0.com/": true, "http://127.0.0.1:4000": true,
+			"a b": false, "http://acme.eu.auth0.com": false, "acme.eu.auth0.com/": false} {
+			set(t, append(complete, "AUTH0_TENANT_DOMAIN", value)...)
+			c, err := auth0.ConfigFromEnv()
+			if err != nil || c.TenantDomain != value {
+				t.Errorf("%q, %v; want %q", c.TenantDomain, err, value)
+			}
+			_, err = auth0.New(c)
+			if accepted != (err == nil) || err != nil && !strings.Contains(err.Error(), "Config.TenantDomain (AUTH0_TENANT_DOMAIN)") {
+				t.Errorf("%q: %v", value, err)
+			}
 		}
 	})
 	t.Run("older names", func(t *testing.T) {

@@ -635,12 +635,28 @@ func TestOtherTenantDomain(t *testing.T) {
 	e.Browser().MustLogin()
 }
 
+// TestCustomDomainAlone: at a custom domain the tenant does not know the audience of the
+// Management API. The error names the setting, and does not advise to register an API.
+func TestCustomDomainAlone(t *testing.T) {
+	t.Parallel()
+	e := testkit.SignedIn(t)
+	e.Tenant.Replace(testkit.TokenEndpoint, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"error":"access_denied","error_description":"Service not found: %s"}`, r.FormValue("audience"))
+	})
+	_, err := e.Strategy.GetConnections(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "Config.TenantDomain (AUTH0_TENANT_DOMAIN)") || strings.Contains(err.Error(), "register it") || strings.Contains(err.Error(), "read:connections") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestNoManagementAPI: another provider gets no request for an API that it does not
 // have.
 func TestNoManagementAPI(t *testing.T) {
 	t.Parallel()
 	e := testkit.SignedIn(t, func(c *auth0.Config) { c.Domain = "https://acme.auth0.example" })
-	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain") || e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
+	if _, err := e.Strategy.GetConnections(t.Context()); err == nil || !strings.Contains(err.Error(), "Config.TenantDomain (AUTH0_TENANT_DOMAIN)") || e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint) != 0 {
 		t.Errorf("%v after %d requests", err, e.Tenant.Calls(testkit.ManagementEndpoint)+e.Tenant.Calls(testkit.TokenEndpoint))
 	}
 }

@@ -34,7 +34,7 @@ func TestFormWithoutSession(t *testing.T) {
 		form := url.Values{"text": {"a long text"}}
 		resp := b.Do("POST", "/save", form, header...)
 		if resp.Status != http.StatusUnauthorized || resp.Title() != "Your form was not sent" || saved != "" || resp.Header.Get("Location") != "" ||
-			resp.Header.Get("WWW-Authenticate") != `Session login="/auth/login"` || strings.Contains(resp.Body, "a long text") {
+			resp.Header.Get("WWW-Authenticate") != `Session login="/auth/login?returnTo=%2Fform%3Fx%3D1"` || strings.Contains(resp.Body, "a long text") {
 			t.Errorf("%s: %d %s", why, resp.Status, resp.Body)
 		}
 		link := resp.Links()["Log in in a new tab"]
@@ -62,22 +62,29 @@ func TestScriptsWithoutSession(t *testing.T) {
 		for _, tt := range []struct {
 			why, method string
 			header      []string
-			redirect    string // HX-Redirect
+			login       string // of the challenge, and for htmx of HX-Redirect
 			kind, part  string
 		}{
-			{"fetch", "GET", fetched, "", "application/json", json},
+			{"fetch", "GET", fetched, "/auth/login", "application/json", json},
+			{"fetch of a page", "GET", append(append([]string{}, fetched...), "Referer", testkit.AppURL+"/open?tab=2"), "/auth/login?returnTo=" + url.QueryEscape("/open?tab=2"), "application/json", json},
+			{"fetch of another site", "GET", append(append([]string{}, fetched...), "Referer", "https://evil.example/open"), "/auth/login", "application/json", json},
+			{"fetch of a page with a host in its path", "GET", append(append([]string{}, fetched...), "Referer", testkit.AppURL+"//evil.example/"), "/auth/login", "application/json", json},
+			{"fetch of the login route", "GET", append(append([]string{}, fetched...), "Referer", testkit.AppURL+"/auth/login"), "/auth/login", "application/json", json},
 			{"htmx", "GET", htmx, "/auth/login?returnTo=" + url.QueryEscape("/open?tab=2"), "application/json", json},
 			{"htmx, form", "POST", htmx, "/auth/login?returnTo=" + url.QueryEscape("/open?tab=2"), "application/json", json},
 			{"htmx, another site", "GET", append(append([]string{}, htmx...), "HX-Current-URL", "https://evil.example/"), "/auth/login", "application/json", json},
 			{"htmx, link of a page", "GET", append(append([]string{}, htmx...), "HX-Boosted", "true"), "/auth/login?returnTo=" + url.QueryEscape(path), "application/json", json},
-			{"Turbo, form", "POST", turboForm, "", "text/vnd.turbo-stream.html; charset=utf-8", `<p><strong>Your form was not sent</strong></p>`},
-			{"Turbo, frame", "GET", turboFrame, "", "text/html; charset=utf-8", `<meta name="turbo-visit-control" content="reload">`},
-			{"Turbo, visit", "GET", append(append([]string{}, fetched...), "Accept", "text/html, application/xhtml+xml", "X-Turbo-Request-Id", "1"), "", "application/json", json},
+			{"Turbo, form", "POST", turboForm, "/auth/login?returnTo=" + url.QueryEscape("/form?x=1"), "text/vnd.turbo-stream.html; charset=utf-8", `<p><strong>Your form was not sent</strong></p>`},
+			{"Turbo, frame", "GET", turboFrame, "/auth/login?returnTo=" + url.QueryEscape(path), "text/html; charset=utf-8", `<meta name="turbo-visit-control" content="reload">`},
+			{"Turbo, visit", "GET", append(append([]string{}, fetched...), "Accept", "text/html, application/xhtml+xml", "X-Turbo-Request-Id", "1"), "/auth/login", "application/json", json},
 		} {
 			resp := e.Browser().Do(tt.method, path, nil, tt.header...)
-			h := resp.Header
-			if resp.Status != http.StatusUnauthorized || h.Get("HX-Redirect") != tt.redirect || h.Get("Content-Type") != tt.kind || !strings.Contains(resp.Body, tt.part) ||
-				h.Get("WWW-Authenticate") != `Session login="/auth/login"` || h.Get("Location") != "" || len(h.Values("Set-Cookie")) != 0 {
+			h, redirect := resp.Header, ""
+			if strings.HasPrefix(tt.why, "htmx") {
+				redirect = tt.login
+			}
+			if resp.Status != http.StatusUnauthorized || h.Get("HX-Redirect") != redirect || h.Get("Content-Type") != tt.kind || !strings.Contains(resp.Body, tt.part) ||
+				h.Get("WWW-Authenticate") != `Session login="`+tt.login+`"` || h.Get("Location") != "" || len(h.Values("Set-Cookie")) != 0 {
 				t.Errorf("%s %s: %d %v %s", path, tt.why, resp.Status, h, resp.Body)
 			}
 		}
@@ -92,8 +99,13 @@ func TestScriptsWithoutSession(t *testing.T) {
 	if resp := e.Browser().Do("POST", "/tokens", nil, posted...); resp.Status != 401 || resp.Title() != "You need to log in" || resp.Links()["Log in in a new tab"] == "" {
 		t.Errorf("expired token, form: %d %s", resp.Status, resp.Body)
 	}
-	// A login of htmx ends at the page that was open.
+	// A login of a script ends at the page that was open.
 	b := e.Browser()
+	challenge := b.Do("GET", "/data", nil, append(append([]string{}, fetched...), "Referer", testkit.AppURL+"/open?tab=2")...).Header.Get("WWW-Authenticate")
+	if to := b.Login(strings.Trim(strings.TrimPrefix(challenge, "Session login="), `"`)).Header.Get("Location"); to != "/open?tab=2" {
+		t.Errorf("fetch: the login ends at %q", to)
+	}
+	b = e.Browser()
 	if to := b.Login(b.Do("POST", "/any", nil, htmx...).Header.Get("HX-Redirect")).Header.Get("Location"); to != "/open?tab=2" {
 		t.Errorf("htmx: the login ends at %q", to)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,10 +41,15 @@ func TestRequireLoginAnonymous(t *testing.T) {
 		{"PUT", "PUT", testkit.Navigation, false},
 		{"DELETE", "DELETE", testkit.Navigation, false},
 	}
+	login := "/auth/login?returnTo=" + url.QueryEscape("/any?a=b&c=%2F")
 	for _, tt := range tests {
+		challenge := `Session login="/auth/login"` // the open page is unknown
+		if slices.Contains([]string{"anything", "nothing said", "frame"}, tt.why) {
+			challenge = `Session login="` + login + `"`
+		}
 		resp := e.Browser().Do(tt.method, "/any?a=b&c=%2F", nil, tt.header...)
 		if tt.redirect {
-			if resp.Status != http.StatusFound || resp.Header.Get("Location") != "/auth/login?returnTo="+url.QueryEscape("/any?a=b&c=%2F") || resp.Header.Get("Cache-Control") != "private, no-store" {
+			if resp.Status != http.StatusFound || resp.Header.Get("Location") != login || resp.Header.Get("Cache-Control") != "private, no-store" {
 				t.Errorf("%s: %d to %q", tt.why, resp.Status, resp.Header.Get("Location"))
 			}
 			continue
@@ -51,7 +57,7 @@ func TestRequireLoginAnonymous(t *testing.T) {
 		if resp.Status != http.StatusUnauthorized || resp.Header.Get("Location") != "" || len(resp.Header.Values("Set-Cookie")) != 0 {
 			t.Errorf("%s: %d to %q, cookies %q; want 401 and no more", tt.why, resp.Status, resp.Header.Get("Location"), resp.Header.Values("Set-Cookie"))
 		}
-		if resp.Body != `{"error":"login_required","error_description":"log in to continue"}` || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("WWW-Authenticate") != `Session login="/auth/login"` {
+		if resp.Body != `{"error":"login_required","error_description":"log in to continue"}` || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("WWW-Authenticate") != challenge {
 			t.Errorf("%s: %q, %q, %q", tt.why, resp.Body, resp.Header.Get("Content-Type"), resp.Header.Get("WWW-Authenticate"))
 		}
 	}

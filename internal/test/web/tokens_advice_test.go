@@ -147,7 +147,7 @@ func TestNoAdviceToLogIn(t *testing.T) {
 		{"token of an API", "GET", &auth0.Error{Status: 401, Code: "invalid_token", Reason: "token_expired"}, 401, ""},
 		{"forbidden", "GET", auth0.ErrForbidden, 403, ""},
 		{"status alone", "GET", &auth0.Error{Status: 403, Code: "login_required", Reason: "x"}, 403, ""},
-		{"no session", "GET", auth0.ErrNoSession, 401, `Session login="/auth/login"`},
+		{"no session", "GET", auth0.ErrNoSession, 401, `Session login="/auth/login?returnTo=%2Fpage"`},
 		{"form", "POST", &auth0.Error{Status: 401, Code: "login_required", Reason: "token_expired"}, 401, `Session login="/auth/login"`},
 	} {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(tt.method, testkit.AppURL+"/page", nil)
