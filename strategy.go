@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/seed-15d5a55c/auth0/internal/connect"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/guard"
@@ -27,13 +28,13 @@ type Strategy struct {
 	cookies  *cookie.Names
 	visits   *visit.Visits
 	sessions *session.Manager
-	tokens   *renew.Tokens
 
 	signin        *signin.Routes
 	guards        *guard.Guards
 	organization  string       // for every login, empty for none
 	silent        *atomic.Bool // whether TrySilentLogin is used
 	signout       *signout.Routes
+	accounts      *connect.Routes
 	logoutOptions []LogoutOption
 	connections   *directory.List
 	errors        errorWriter
@@ -58,20 +59,20 @@ func New(c Config) (*Strategy, error) {
 		connections:   newConnectionList(&p, c, app.client, log),
 		errors:        errorWriter{log: log, handler: c.ErrorHandler, page: pageOf(where)},
 	}
-	s.visits = &visit.Visits{
-		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
-		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
-	}
 	// Other providers need the ID token to end their session.
 	keepIDToken := c.KeepIDToken || app.client.Tenant.Static == nil
-	s.tokens = renew.New(renew.Config{
+	tokens := renew.New(renew.Config{
 		Sessions: s.sessions, Stored: c.Store != nil, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
 	})
+	s.visits = &visit.Visits{
+		Cookies: cookies, Sessions: s.sessions, Tokens: tokens, Log: log, Origin: where.Origin,
+		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
+	}
 	links := newLinks(&p, c, app.options, s.connections, log)
 	s.organization = links.Organization
 	s.signin = signin.New(signin.Config{
-		Site: where, Visits: s.visits, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
+		Site: where, Visits: s.visits, Flow: app.flow, Transactions: app.transactions,
 		Links: links, Options: app.options,
 		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		Row: rowOf, Refused: s.errors.refused, Now: app.now, Log: log,
@@ -79,10 +80,11 @@ func New(c Config) (*Strategy, error) {
 	s.guards = guard.New(guard.Config{Site: where, Visits: s.visits, Signin: s.signin, Leeway: app.idTokens.Leeway, Row: rowOf, Now: app.now})
 	s.errors.links, s.errors.login = s.signin.LoginLinks, s.guards.LoginLink
 	s.signout = signout.New(signout.Config{
-		Site: where, Visits: s.visits, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
+		Site: where, Visits: s.visits, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
 		Confirmations: logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
 		Client:        app.client, IDTokens: app.idTokens, Row: rowOf, Log: log,
 	})
+	s.accounts = &connect.Routes{Site: where, Visits: s.visits, Signin: s.signin, Flow: app.flow, Row: rowOf}
 	if err := p.joined(); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ var engines = map[string]string{
 	"internal/errorpage":   "internal/browser internal/site",
 	"internal/clientauth":  "internal/keys",
 	"internal/clientcert":  "",
+	"internal/connect":     "internal/accounts internal/browser internal/login internal/prover internal/renew internal/signin internal/site internal/transaction internal/visit",
 	"internal/dpop":        "internal/keys",
 	"internal/directory":   "internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/prover internal/provider internal/tenantapi internal/tenanterror",
@@ -62,7 +63,7 @@ var engines = map[string]string{
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "internal/prover",
 	"internal/tenanterror": "internal/tenantapi",
-	"internal/visit":       "internal/browser internal/session",
+	"internal/visit":       "internal/browser internal/prover internal/renew internal/session",
 }
 
 // others are packages for tests and programs. The root may import the floor and

@@ -1,5 +1,5 @@
 // Package visit finds the session of a request, once, and keeps it in the context of the
-// request. It also keeps two small marks in a browser: that a login was lost, and that
+// request. It sends a session whose tokens have changed to the browser. It also keeps two small marks in a browser: that a login was lost, and that
 // a silent login was tried.
 //
 // The package does not know how a session begins, tenants, or the answer to a request
@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -25,6 +26,7 @@ import (
 type Visits struct {
 	Cookies  *cookie.Names
 	Sessions *session.Manager
+	Tokens   *renew.Tokens // of the sessions
 	// Origin returns the origin of the site that a request is for.
 	Origin func(*http.Request) (string, error)
 	Marks  Marks
