@@ -38,7 +38,7 @@ func (k known) credentials() (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		method = clientauth.WithKey(key, s.algorithm(), "")
+		method = clientauth.WithKey(key, s.SigningAlgorithm, "")
 	}
 	c, err := method.Credentials(s.ClientID, k.metadata.Issuer, k.Now())
 	return c.Params, err
@@ -155,7 +155,7 @@ func (k known) checkRefresh(ctx context.Context) (known, Finding) {
 // token.
 func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
 	if !k.auth0 {
-		return k, skip(k.Settings.domainName + " is a URL. The library lists connections with Config.TenantDomain.")
+		return k, skip(k.Settings.DomainName + " is a URL. The library lists connections with Config.TenantDomain.")
 	}
 	if !k.tokenError.accepted() {
 		return k, skip(notAccepted)

@@ -41,8 +41,8 @@ func (k known) checkVariables(context.Context) (known, Finding) {
 	if s.BaseURL == "" {
 		advice = append(advice, do("Set APP_BASE_URL to the URL of the application, such as http://localhost:3000."))
 	}
-	for _, v := range []setting{{s.domainName, s.Domain}, {"AUTH0_CLIENT_ID", s.ClientID}, {"AUTH0_CLIENT_SECRET", s.ClientSecret},
-		{s.baseName, s.BaseURL}, {"AUTH0_AUDIENCE", s.Audience}} {
+	for _, v := range []setting{{s.DomainName, s.Domain}, {"AUTH0_CLIENT_ID", s.ClientID}, {"AUTH0_CLIENT_SECRET", s.ClientSecret},
+		{s.BaseName, s.BaseURL}, {"AUTH0_AUDIENCE", s.Audience}} {
 		if problem := badForm(v.value); problem != "" {
 			problems = append(problems, v.name+" "+problem)
 			advice = append(advice, do("Set "+v.name+" to the value itself, as the dashboard shows it."))
@@ -133,7 +133,7 @@ func (k known) badCredentials() (problem, remedy string) {
 	if err != nil {
 		return "AUTH0_CLIENT_ASSERTION_SIGNING_KEY " + err.Error(), "Set AUTH0_CLIENT_ASSERTION_SIGNING_KEY to the private key in PEM form."
 	}
-	if err := clientauth.WithKey(key, s.algorithm(), "").Check(true, nil); err != nil {
+	if err := clientauth.WithKey(key, s.SigningAlgorithm, "").Check(true, nil); err != nil {
 		return "AUTH0_CLIENT_ASSERTION_SIGNING_ALG or the key: " + err.Error(), "Set AUTH0_CLIENT_ASSERTION_SIGNING_ALG to the algorithm of the credential in the dashboard."
 	}
 	return "", ""
@@ -179,7 +179,7 @@ func (k known) callbackPath() string {
 }
 
 func (k known) checkBaseURL(context.Context) (known, Finding) {
-	name, raw := k.Settings.baseName, k.Settings.BaseURL
+	name, raw := k.Settings.BaseName, k.Settings.BaseURL
 	if raw == "" {
 		return k, skip("Not checked, because of variables.")
 	}
@@ -239,7 +239,7 @@ func (k known) shownClientID() string {
 }
 
 func (k known) checkDomain(context.Context) (known, Finding) {
-	name, domain := k.Settings.domainName, strings.TrimSpace(k.Settings.Domain)
+	name, domain := k.Settings.DomainName, strings.TrimSpace(k.Settings.Domain)
 	again := do("Copy the Domain from " + whereClient + ". It looks like acme.eu.auth0.com.")
 	switch {
 	case domain == "" || badForm(domain) != "":
