@@ -16,20 +16,15 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
-	"github.com/seed-15d5a55c/auth0/internal/ratelimit"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
-	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
-	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
-	"golang.org/x/oauth2"
 )
 
 // problems collects the errors in a configuration.
@@ -321,105 +316,17 @@ func newLogouts(p *problems, c Config, client *provider.Client, where *site.Site
 
 // newConnectionList returns the list of connections, and checks its configuration.
 func newConnectionList(p *problems, c Config, client *provider.Client, log *slog.Logger) *directory.List {
-	asking := ratelimit.Organizations()
+	api := directory.Management{
+		TenantDomain: c.TenantDomain, ClientID: c.ManagementClientID, ClientSecret: c.ManagementClientSecret, EndpointOrigins: c.EndpointOrigins, Log: log,
+	}
 	d := directory.Config{
-		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: client.HTTP,
-		Admit: func() error {
-			err := asking.Take()
-			if err == nil {
-				return nil
-			}
-			e := refusal.Connections.Wrap(err)
-			e.RetryAfter = asError("connections", err).RetryAfter
-			return e
-		},
-		Settle:      asking.Settle,
-		Failed:      directory.LogFailures(log),
-		Unavailable: connectionsUnavailable,
+		ClientID: c.ClientID, Get: api.Getter(p.add, client), FileBase: c.ConfigurationBaseURL, Client: client.HTTP, Failed: directory.LogFailures(log),
 	}
 	if c.Connections != nil {
 		d.Given = []directory.Entry{}
 	}
 	for _, given := range c.Connections {
-		if given.Name == "" || slices.ContainsFunc(d.Given, func(e directory.Entry) bool { return e.Name == given.Name }) {
-			p.add("Connections", "has the name %q, which is empty or repeated", given.Name)
-		}
 		d.Given = append(d.Given, directory.Entry(given))
 	}
-	if api := newManagementAPI(p, c, client, log); api != nil {
-		d.Get = api.Get
-	} else {
-		d.NoAPI = errNoTenant
-	}
-	if _, err := discovery.Origin(d.FileBase); d.FileBase != "" && (err != nil || strings.ContainsAny(d.FileBase, "?#")) {
-		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com%s", d.FileBase, discovery.Because(err))
-	}
-	return directory.New(d)
-}
-
-// newManagementAPI returns the Management API of the tenant, or nil for another
-// provider. All its requests go to the tenant's own domain, token requests included:
-// the API rejects tokens that a custom domain has issued.
-func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.Logger) *tenantapi.API {
-	tenant := *client.Tenant
-	if c.TenantDomain != "" {
-		var own problems
-		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
-			p.add("TenantDomain", "%q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, discovery.Because(discovery.CheckASCII(c.TenantDomain)))
-		}
-	} else if tenant.Static == nil {
-		return nil // another provider
-	}
-	base := strings.TrimSuffix(tenant.Issuer, "/") + "/"
-	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
-		p.add("ManagementClientID", "and ManagementClientSecret must both be set, or neither")
-	}
-	a := *client
-	a.Proofs = nil // the API takes bearer tokens only
-	if c.ManagementClientID != "" {
-		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).method
-	}
-	if c.TenantDomain != "" {
-		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
-		tenant.DiscoverWith((&problems{}).add, client.HTTP, c.EndpointOrigins, log)
-		a.Tenant = &tenant
-	}
-	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{grants.NewAppTokens(&a, base+"api/v2/")}}
-}
-
-var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain, or set Config.Domain to its host name")
-
-// connectionsUnavailable joins the errors of all sources into one error for callers,
-// which names the setting that causes it, if any.
-func connectionsUnavailable(errs []error) error {
-	err := errors.Join(errs...)
-	e := refusal.Connections.Wrap(err)
-	if answered, ok := tenanterror.Of(err); ok {
-		e = answered.Refusal(refusal.Connections)
-	}
-	e.Err = err
-	if remedy := directory.Remedy(err); remedy != "" {
-		e.Err = fmt.Errorf("%w; %s (or choose another source of the list, see Strategy.GetConnections)", err, remedy)
-	}
-	return e
-}
-
-// managementTokens are the tokens of the Management API.
-type managementTokens struct{ tokens grants.AppTokens }
-
-func (t managementTokens) Token(ctx context.Context) (string, error) {
-	token, err := accessTokenOf(t.tokens.Get(ctx))
-	return token, tenanterror.Advise(tenanterror.AppToken, err)
-}
-
-func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
-	token, err := accessTokenOf(t.tokens.Renew(ctx, age))
-	return token, tenanterror.Advise(tenanterror.AppToken, err)
-}
-
-func accessTokenOf(t *oauth2.Token, err error) (string, error) {
-	if err != nil {
-		return "", err
-	}
-	return t.AccessToken, nil
+	return directory.New(p.add, d)
 }

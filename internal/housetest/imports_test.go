@@ -44,7 +44,7 @@ var engines = map[string]string{
 	"internal/clientcert":  "",
 	"internal/connect":     "internal/accounts internal/browser internal/login internal/prover internal/renew internal/signin internal/site internal/transaction internal/visit",
 	"internal/dpop":        "internal/keys",
-	"internal/directory":   "internal/tenantapi internal/tenanterror",
+	"internal/directory":   "internal/clientauth internal/grants internal/provider internal/ratelimit internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/prover internal/provider internal/tenantapi internal/tenanterror",
 	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",
 	"internal/idtoken":     "internal/keys",
