@@ -43,6 +43,7 @@ var engines = map[string]string{
 	"internal/clientauth":  "internal/keys",
 	"internal/clientcert":  "",
 	"internal/connect":     "internal/accounts internal/browser internal/login internal/prover internal/renew internal/signin internal/site internal/transaction internal/visit",
+	"internal/direct":      "internal/authrequest internal/grants internal/login internal/provider internal/site internal/transaction",
 	"internal/dpop":        "internal/keys",
 	"internal/directory":   "internal/clientauth internal/grants internal/provider internal/ratelimit internal/tenantapi internal/tenanterror",
 	"internal/grants":      "internal/clientauth internal/prover internal/provider internal/tenantapi internal/tenanterror",
@@ -64,6 +65,7 @@ var engines = map[string]string{
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "internal/prover",
 	"internal/tenanterror": "internal/tenantapi",
+	"internal/userinfo":    "internal/prover internal/provider internal/tenantapi internal/tenanterror",
 	"internal/visit":       "internal/browser internal/prover internal/renew internal/session",
 }
 
