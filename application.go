@@ -77,7 +77,7 @@ func NewApplication(c Config) (*Application, error) {
 
 // newApplication makes the part of a configuration that needs no browser. Cookies is
 // nil for an application without cookies.
-func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
+func newApplication(p *problems, c Config, where *site.Site, response login.Response, cookies *cookie.Names) *Application {
 	a := &Application{now: c.Now, keepClaim: c.KeepClaim}
 	log := where.Log()
 	if a.now == nil {
@@ -87,7 +87,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	client := fetch.NewClient(c.HTTPClient, provider.Outgoing(tenant.Issuer, c.Telemetry))
 	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, log)
 	a.client = &provider.Client{
-		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
+		ID: c.ClientID, Auth: checkClient(p, c, response), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
 	}
 	a.client.Proofs = newProofKeys(p, c.ProofKey, &tenant, a.now)
 	p.require("ClientID", c.ClientID)
@@ -120,7 +120,7 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		Keys: idTokenKeys.set, Now: a.now,
 	}
 	a.flow = login.NewFlow(login.Config{
-		Client: a.client, IDTokens: a.idTokens, ResponseType: string(answers.responseType), ResponseMode: string(answers.responseMode), Scopes: checkScopes(p, c.Scopes),
+		Client: a.client, IDTokens: a.idTokens, ResponseType: response.Type, ResponseMode: response.Mode, Scopes: login.CheckScopes(p.add, c.Scopes),
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
 	})
 	if r, err := authrequest.New(a.options...); err == nil && a.client.Proofs.Binds() {

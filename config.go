@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
@@ -92,50 +92,19 @@ func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 	}, p.add)
 }
 
-// answers are the content and the form of the tenant's responses to logins.
-type answers struct {
-	responseType ResponseType
-	responseMode ResponseMode
-}
-
-// checkResponse returns the response type and the response mode. An ID token must not
-// come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
-// Type Encoding Practices, Sections 3 and 5).
-func checkResponse(p *problems, c Config, where *site.Site) answers {
-	a := answers{cmp.Or(c.ResponseType, ResponseTypeCode), c.ResponseMode}
-	switch a.responseType {
-	case ResponseTypeCode:
-		a.responseMode = cmp.Or(a.responseMode, ResponseModeQuery)
-	case ResponseTypeIDToken, ResponseTypeCodeIDToken:
-		a.responseMode = cmp.Or(a.responseMode, ResponseModeFormPost)
-		if a.responseMode == ResponseModeQuery {
-			p.add("ResponseMode", `must be "form_post" for the response type %q`, a.responseType)
-		}
-	default:
-		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, a.responseType)
-	}
-	switch a.responseMode {
-	case "", ResponseModeQuery:
-	case ResponseModeFormPost:
-		for _, base := range where.All() {
-			if _, err := discovery.Origin(base.Origin); err != nil {
-				p.add("ResponseMode", "form_post needs https: browsers send the cookie of the login transaction only over https, and %s is http", base)
-			}
-		}
-	default:
-		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, a.responseMode)
-	}
-	return a
+// checkResponse returns the content and the form of the tenant's responses to logins.
+func checkResponse(p *problems, c Config, where *site.Site) login.Response {
+	return login.Response{Type: string(c.ResponseType), Mode: string(c.ResponseMode)}.Checked(p.add, where.URLs())
 }
 
 // checkClient returns the client authentication. There must be exactly one.
-func checkClient(p *problems, c Config, answers answers) clientauth.Method {
+func checkClient(p *problems, c Config, response login.Response) clientauth.Method {
 	given := c.ClientAuthentication.method
 	switch {
 	case c.ClientSecret != "" && given.Name != "":
 		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
 	case given.Name != "":
-	case c.ClientSecret == "" && answers.responseType == ResponseTypeIDToken:
+	case c.ClientSecret == "" && response.Type == string(ResponseTypeIDToken):
 		return PublicClient().method // a login makes no token request
 	case c.ClientSecret == "":
 		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
@@ -143,19 +112,6 @@ func checkClient(p *problems, c Config, answers answers) clientauth.Method {
 		return ClientSecretPost(c.ClientSecret).method
 	}
 	return given
-}
-
-func checkScopes(p *problems, scopes []string) []string {
-	if scopes == nil {
-		scopes = []string{"openid", "profile", "email"}
-	}
-	set, err := syntax.Scopes(scopes)
-	if err != nil {
-		p.add("Scopes", "%v", err)
-	} else if !slices.Contains(set, "openid") {
-		p.add("Scopes", "must contain openid")
-	}
-	return set
 }
 
 // organizationHook returns Config.CheckOrganization with its errors as refusals.
@@ -188,8 +144,8 @@ func newLinks(p *problems, c Config, every []authrequest.Option, connections *di
 }
 
 // newCookies returns the names and the attributes of the cookies.
-func newCookies(p *problems, c Config, where *site.Site, answers answers) *cookie.Names {
-	secure, formPost := where.IsSecure(), answers.responseMode == ResponseModeFormPost
+func newCookies(p *problems, c Config, where *site.Site, response login.Response) *cookie.Names {
+	secure, formPost := where.IsSecure(), response.Mode == string(ResponseModeFormPost)
 	names := cookie.NewNames(cookie.Cookie{
 		Name: cmp.Or(c.CookieName, cookie.SessionName(where.Path())), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
 		SameSite: cmp.Or(c.CookieSameSite, http.SameSiteLaxMode), SessionOnly: c.CookieSessionOnly,

@@ -49,9 +49,9 @@ func New(c Config) (*Strategy, error) {
 	c = c.clone()
 	log := logging.New(c.Logger)
 	where := newSite(&p, c, log)
-	answers := checkResponse(&p, c, where)
-	cookies := newCookies(&p, c, where, answers)
-	app := newApplication(&p, c, where, answers, cookies)
+	response := checkResponse(&p, c, where)
+	cookies := newCookies(&p, c, where, response)
+	app := newApplication(&p, c, where, response, cookies)
 	s := &Strategy{
 		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
 		sessions:      newSessions(&p, c, cookies, app.keyring, app.now, log),

@@ -53,7 +53,7 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 
 // accessToken returns the token that the options select, and the key to which it is bound.
 func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, prover.Key, error) {
-	wish, err := newTokenWish(opts)
+	wish, err := wishOf(opts)
 	if err != nil {
 		return session.Token{}, prover.Key{}, err
 	}

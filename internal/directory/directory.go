@@ -147,6 +147,27 @@ func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
 	return list, err
 }
 
+// ForEmail returns the connection that has the domain of an email address, and reports
+// whether there is one. Org is as for [List.Get].
+func (l *List) ForEmail(ctx context.Context, org, email string) (Entry, bool, error) {
+	local, domain, ok := strings.Cut(email, "@")
+	domain = strings.ToLower(domain)
+	// One @ only: with two, the domain is ambiguous.
+	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") {
+		return Entry{}, false, nil
+	}
+	list, err := l.Get(ctx, org)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	for _, item := range list {
+		if slices.Contains(item.DomainAliases, domain) {
+			return item.Entry, true, nil
+		}
+	}
+	return Entry{}, false, nil
+}
+
 var errBeingRead = errors.New("the list of connections is long or the tenant is slow; it is being read, and will be there in a moment")
 
 // CouldBe reports whether a connection can have the name: whether a cached list

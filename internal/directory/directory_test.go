@@ -240,6 +240,25 @@ func TestGiven(t *testing.T) {
 	}
 }
 
+// TestForEmail compares the whole domain, in lower case.
+func TestForEmail(t *testing.T) {
+	s := &source{}
+	given := []Entry{{Name: "a"}, {Name: "corp", DomainAliases: []string{"corp.example", "b.example"}}}
+	l := s.list(func(c *Config) { c.Given = given })
+	for email, want := range map[string]string{
+		"ada@corp.example": "corp", "ada@B.Example": "corp", "ada@sub.corp.example": "", "ada@other.example": "",
+		"@corp.example": "", "ada@": "", "corp.example": "", "ada@x@corp.example": "", "": "",
+	} {
+		if got, found, err := l.ForEmail(t.Context(), "", email); err != nil || got.Name != want || found != (want != "") {
+			t.Errorf("%s: %q, %v, %v", email, got.Name, found, err)
+		}
+	}
+	s.err = errors.New("no scope")
+	if _, found, err := s.list().ForEmail(t.Context(), "", "ada@corp.example"); found || !errors.Is(err, s.err) {
+		t.Errorf("no list: %v, %v", found, err)
+	}
+}
+
 func TestFile(t *testing.T) {
 	const file = `Auth0.setClient({"strategies":[{"name":"samlp","connections":[{"name":"corp","domain":"corp.example","domain_aliases":["corp.example","b.example"]},{"name":"open"}]},
 		{"name":"github","connections":[{"name":"gh","display_name":7,"domain_aliases":"x"},{"name":""}]}]});`
