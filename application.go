@@ -87,7 +87,7 @@ func newApplication(p *problems, c Config, where *site.Site, response login.Resp
 	client := fetch.NewClient(c.HTTPClient, provider.Outgoing(tenant.Issuer, c.Telemetry))
 	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, log)
 	a.client = &provider.Client{
-		ID: c.ClientID, Auth: checkClient(p, c, response), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
+		ID: c.ClientID, Auth: c.ClientAuthentication.method.OrSecret(p.add, c.ClientSecret, response.HasCode()), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
 	}
 	a.client.Proofs = newProofKeys(p, c.ProofKey, &tenant, a.now)
 	p.require("ClientID", c.ClientID)

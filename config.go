@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
@@ -95,23 +94,6 @@ func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 // checkResponse returns the content and the form of the tenant's responses to logins.
 func checkResponse(p *problems, c Config, where *site.Site) login.Response {
 	return login.Response{Type: string(c.ResponseType), Mode: string(c.ResponseMode)}.Checked(p.add, where.URLs())
-}
-
-// checkClient returns the client authentication. There must be exactly one.
-func checkClient(p *problems, c Config, response login.Response) clientauth.Method {
-	given := c.ClientAuthentication.method
-	switch {
-	case c.ClientSecret != "" && given.Name != "":
-		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
-	case given.Name != "":
-	case c.ClientSecret == "" && response.Type == string(ResponseTypeIDToken):
-		return PublicClient().method // a login makes no token request
-	case c.ClientSecret == "":
-		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
-	default:
-		return ClientSecretPost(c.ClientSecret).method
-	}
-	return given
 }
 
 // organizationHook returns Config.CheckOrganization with its errors as refusals.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"golang.org/x/oauth2"
 )
@@ -93,7 +92,7 @@ func (a *Application) ConnectionToken(ctx context.Context, accessToken, connecti
 		if accessToken == "" {
 			return nil, refusal.SessionToken.Because("the access token is empty")
 		}
-		wish, err := renew.NewWish(renew.ForConnection(connection, loginHint))
+		wish, err := wishOf([]TokenOption{ForConnection(connection, loginHint)})
 		if err != nil {
 			return nil, err
 		}

@@ -249,15 +249,15 @@ func (o tokenOption) applyToken(c *renew.Choice) { o(c) }
 
 // wishOf returns the token that options select.
 func wishOf(opts []TokenOption) (renew.Wish, error) {
-	var options []renew.Option
+	var c renew.Choice
 	for _, o := range opts {
 		if o == nil {
-			options = append(options, nil) // renew rejects nil
+			c.Fail("a token option is nil")
 			continue
 		}
-		options = append(options, o.applyToken)
+		o.applyToken(&c)
 	}
-	return renew.NewWish(options...)
+	return c.Wish()
 }
 
 // ForAudience requests a token for another API than the API of the login, with at least

@@ -29,6 +29,9 @@ func TestResponseChecked(t *testing.T) {
 		got := row.given.Checked(func(field, format string, args ...any) {
 			mistakes = append(mistakes, field+" "+fmt.Sprintf(format, args...))
 		}, []string{row.base})
+		if got.HasCode() == (got.Type == "id_token") {
+			t.Errorf("%v: HasCode is %v", got, got.HasCode())
+		}
 		if got != row.want || strings.Join(mistakes, "; ") != row.mistake {
 			t.Errorf("%v at %s: %v, %q; want %v, %q", row.given, row.base, got, mistakes, row.want, row.mistake)
 		}

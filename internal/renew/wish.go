@@ -34,25 +34,15 @@ type Choice struct {
 	errs []error
 }
 
-func (c *Choice) fail(format string, args ...any) {
+// Fail notes a mistake in an option.
+func (c *Choice) Fail(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf(format, args...))
 }
 
-// An Option describes one property of a token.
-type Option func(*Choice)
-
-// NewWish returns the wish of a caller. A mistake is one of the program.
-func NewWish(options ...Option) (Wish, error) {
-	var c Choice
-	for _, option := range options {
-		if option == nil {
-			c.fail("a token option is nil")
-			continue
-		}
-		option(&c)
-	}
+// Wish returns the wish. A mistake is one of the program.
+func (c *Choice) Wish() (Wish, error) {
 	if w := c.wish; w.Connection != "" && (w.Audience != "" || len(w.Scopes) > 0) {
-		c.fail("ForConnection and ForAudience select different tokens")
+		c.Fail("ForConnection and ForAudience select different tokens")
 	}
 	if len(c.errs) > 0 {
 		return Wish{}, refusal.Internal.Wrap(errors.Join(c.errs...))
@@ -60,13 +50,16 @@ func NewWish(options ...Option) (Wish, error) {
 	return c.wish, nil
 }
 
+// An Option describes one property of a token.
+type Option func(*Choice)
+
 // ForAudience chooses a token for an API, with at least these scopes. A missing setting
 // must not send a token to the wrong place.
 func ForAudience(audience string, scopes ...string) Option {
 	scopes = slices.Clone(scopes)
 	return func(c *Choice) {
 		if audience == "" {
-			c.fail("ForAudience: the audience is empty")
+			c.Fail("ForAudience: the audience is empty")
 		}
 		c.wish.Audience, c.wish.Scopes = audience, scopes
 	}
@@ -82,13 +75,13 @@ func ForConnection(connection string, loginHint ...string) Option {
 		c.wish.Connection, c.wish.LoginHint = connection, hint
 		switch {
 		case connection == "":
-			c.fail("ForConnection: the name of the connection is empty")
+			c.Fail("ForConnection: the name of the connection is empty")
 		case !syntax.IsConnectionName(connection):
-			c.fail("ForConnection: %.40q is not a connection name", connection)
+			c.Fail("ForConnection: %.40q is not a connection name", connection)
 		case hints > 1:
-			c.fail("ForConnection: there are %d login hints; at most one is possible", hints)
+			c.Fail("ForConnection: there are %d login hints; at most one is possible", hints)
 		case len(hint) > 320 || !syntax.CleanText(hint):
-			c.fail("ForConnection: the login hint is too long or has control characters")
+			c.Fail("ForConnection: the login hint is too long or has control characters")
 		}
 	}
 }

@@ -8,8 +8,17 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
-// TestNewWish has a row for each option.
-func TestNewWish(t *testing.T) {
+// choose applies options in order.
+func choose(options ...Option) (Wish, error) {
+	var c Choice
+	for _, option := range options {
+		option(&c)
+	}
+	return c.Wish()
+}
+
+// TestWish has a row for each option.
+func TestWish(t *testing.T) {
 	t.Parallel()
 	scopes := []string{"a"}
 	audience := ForAudience("https://api.example/", scopes...)
@@ -24,20 +33,19 @@ func TestNewWish(t *testing.T) {
 		{[]Option{ForConnection("google", "ada")}, Wish{Connection: "google", LoginHint: "ada"}},
 		{[]Option{ForConnection("google", "ada"), ForConnection("github")}, Wish{Connection: "github"}},
 	} {
-		if got, err := NewWish(row.options...); err != nil || !reflect.DeepEqual(got, row.want) {
+		if got, err := choose(row.options...); err != nil || !reflect.DeepEqual(got, row.want) {
 			t.Errorf("%+v, %v; want %+v", got, err, row.want)
 		}
 	}
 }
 
-// TestNewWishMistakes has a row for each mistake. All mistakes are in one error.
-func TestNewWishMistakes(t *testing.T) {
+// TestWishMistakes has a row for each mistake. All mistakes are in one error.
+func TestWishMistakes(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		options []Option
 		want    string
 	}{
-		{[]Option{nil}, "a token option is nil"},
 		{[]Option{ForAudience("")}, "ForAudience: the audience is empty"},
 		{[]Option{ForConnection("")}, "ForConnection: the name of the connection is empty"},
 		{[]Option{ForConnection("a b")}, `ForConnection: "a b" is not a connection name`},
@@ -45,9 +53,9 @@ func TestNewWishMistakes(t *testing.T) {
 		{[]Option{ForConnection("a", strings.Repeat("x", 321))}, "ForConnection: the login hint is too long or has control characters"},
 		{[]Option{ForConnection("a", "\n")}, "ForConnection: the login hint is too long or has control characters"},
 		{[]Option{ForConnection("a"), ForAudience("b")}, "ForConnection and ForAudience select different tokens"},
-		{[]Option{nil, ForAudience("")}, "a token option is nil\nForAudience: the audience is empty"},
+		{[]Option{func(c *Choice) { c.Fail("option %d is nil", 1) }, ForAudience("")}, "option 1 is nil\nForAudience: the audience is empty"},
 	} {
-		got, err := NewWish(row.options...)
+		got, err := choose(row.options...)
 		e, ok := err.(*refusal.Refusal)
 		if !ok || e.Row != refusal.Internal || e.Err.Error() != row.want || !reflect.DeepEqual(got, Wish{}) {
 			t.Errorf("%+v, %v; want %s", got, err, row.want)
