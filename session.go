@@ -73,15 +73,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 		if edited == nil || edited.visit.IsEmpty() {
 			return refusal.Internal.Because("the session does not come from Strategy.Session")
 		}
-		read, after := edited.visit.Reveal(), maps.Clone(edited.Data)
-		current, err := s.visits.CurrentSince(w, r, read)
-		if err != nil {
-			return err
-		}
-		if current.ID != read.Record.ID {
-			return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
-		}
-		return s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, read.Record, after)
+		return s.visits.Commit(w, r, edited.visit.Reveal(), maps.Clone(edited.Data))
 	})
 }
 

@@ -199,11 +199,24 @@ func (vs *Visits) Find(r *http.Request, known *Visit) (*Visit, error) {
 // Current returns the session that the response sets. If it sets none, Current
 // returns the session of the request, unless that was ended meanwhile.
 func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
-	return vs.CurrentSince(w, r, nil)
+	return vs.currentSince(w, r, nil)
 }
 
-// CurrentSince is Current with a visit that is known, as for [Visits.Find].
-func (vs *Visits) CurrentSince(w http.ResponseWriter, r *http.Request, known *Visit) (*session.Record, error) {
+// Commit stores the data of the application in the session of a request, which Find has
+// returned for that request.
+func (vs *Visits) Commit(w http.ResponseWriter, r *http.Request, read *Visit, data map[string]string) error {
+	current, err := vs.currentSince(w, r, read)
+	if err != nil {
+		return err
+	}
+	if current.ID != read.Record.ID {
+		return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
+	}
+	return vs.Sessions.Commit(r.Context(), w, vs.Jar(r), current, read.Record, data)
+}
+
+// currentSince is Current with a visit that is known, as for [Visits.Find].
+func (vs *Visits) currentSince(w http.ResponseWriter, r *http.Request, known *Visit) (*session.Record, error) {
 	if vs == nil {
 		return nil, errNotMade
 	}
