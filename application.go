@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
@@ -35,18 +36,15 @@ import (
 // makes one for a program without web pages: a worker, a command, a service. Its
 // methods can be called concurrently.
 type Application struct {
-	client       *provider.Client
-	keys         *KeySet
-	idTokens     *idtoken.Verifier
-	flow         *login.Flow
-	logins       *direct.Logins
-	transactions *transaction.Jar
-	keyring      seal.Keyring
-	grants       *grants.Grants
-	vault        *renew.Tokens        // for tokens without a session
-	options      []authrequest.Option // for every login
-	keepClaim    func(name string) bool
-	now          func() time.Time
+	client    *provider.Client
+	keys      *KeySet
+	idTokens  *idtoken.Verifier
+	logins    *direct.Logins
+	grants    *grants.Grants
+	keyring   seal.Keyring
+	vault     *renew.Tokens // for tokens without a session
+	keepClaim func(name string) bool
+	now       func() time.Time
 }
 
 // NewApplication checks a configuration and returns an Application. It makes no
@@ -97,11 +95,11 @@ func newApplication(p *problems, c Config, where *site.Site, response login.Resp
 		}
 	}
 	checkCredentials(p, c)
+	options := optionsOf(c.LoginOptions)
 	if c.Audience != "" {
-		a.options = []authrequest.Option{authrequest.Audience(c.Audience)}
+		options = slices.Insert(options, 0, authrequest.Audience(c.Audience))
 	}
-	a.options = append(a.options, optionsOf(c.LoginOptions)...)
-	if _, err := authrequest.New(a.options...); err != nil {
+	if _, err := authrequest.New(options...); err != nil {
 		p.add("LoginOptions", "%v", err)
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
@@ -109,7 +107,7 @@ func newApplication(p *problems, c Config, where *site.Site, response login.Resp
 	if err != nil {
 		p.add("LoginTimeout", "%v", err)
 	}
-	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: life, Now: a.now}
+	transactions := &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: life, Now: a.now}
 	a.keys = newKeySet(&tenant, "", client, log, c.Observer)
 	idTokenKeys := checkKeys(p, c.Keys, a.keys)
 	if !idTokenKeys.set.IsShared() {
@@ -119,20 +117,20 @@ func newApplication(p *problems, c Config, where *site.Site, response login.Resp
 		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, idTokenKeys.set.IsShared()), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
 		Keys: idTokenKeys.set, Now: a.now,
 	}
-	a.flow = login.NewFlow(login.Config{
+	flow := login.NewFlow(login.Config{
 		Client: a.client, IDTokens: a.idTokens, ResponseType: response.Type, ResponseMode: response.Mode, Scopes: login.CheckScopes(p.add, c.Scopes),
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
 	})
-	if r, err := authrequest.New(a.options...); err == nil && a.client.Proofs.Binds() {
-		if err := a.flow.CheckPage(r); err != nil {
+	if r, err := authrequest.New(options...); err == nil && a.client.Proofs.Binds() {
+		if err := flow.CheckPage(r); err != nil {
 			p.add("LoginOptions", "%v", errors.Unwrap(err))
 		}
 	}
 	a.grants = grants.New(grants.Config{
-		Client: a.client, Scopes: a.flow.Scopes, Audience: c.Audience, Keyring: a.keyring, Now: a.now,
+		Client: a.client, Scopes: flow.Scopes, Audience: c.Audience, Keyring: a.keyring, Now: a.now,
 		MFA: func(m grants.MFA) any { return a.newMFA(m) },
 	})
-	a.logins = &direct.Logins{Flow: a.flow, Grants: a.grants, Site: where, Transactions: a.transactions, Options: a.options}
+	a.logins = &direct.Logins{Flow: flow, Grants: a.grants, Site: where, Transactions: transactions, Options: options}
 	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: log})
 	return a
 }
@@ -211,7 +209,7 @@ func (a *Application) loginOf(l *login.Accepted) *Login {
 	c := l.Identity.Claims
 	return &Login{
 		User: newUser(c.Issuer, c.Subject, l.Claims(a.keepClaim)), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
-		by: a.flow, accepted: secret.Of(l),
+		by: a.logins.Flow, accepted: secret.Of(l),
 	}
 }
 

@@ -185,7 +185,7 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 		switch {
 		case l == nil || l.accepted.IsEmpty():
 			return refusal.Internal.Because("the login was not made by this package")
-		case l.by != s.app.flow:
+		case l.by != s.app.logins.Flow:
 			return refusal.Internal.Because("the login belongs to another application than Strategy.Application")
 		}
 		accepted := l.accepted.Reveal()
@@ -251,7 +251,7 @@ func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old Imp
 		u := old.User
 		return s.signin.Import(w, r, signin.Imported{
 			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, OrgName: u.OrgName, SessionID: old.SessionID},
-			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.flow.Scopes, " "),
+			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.logins.Flow.Scopes, " "),
 			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt, Persistent: old.PersistentCookie,
 		})
 	})
