@@ -1,25 +1,21 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"log/slog"
-	"mime"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/direct"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -28,9 +24,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/site"
-	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
+	"github.com/seed-15d5a55c/auth0/internal/userinfo"
 	"golang.org/x/oauth2"
 )
 
@@ -40,19 +36,15 @@ import (
 // makes one for a program without web pages: a worker, a command, a service. Its
 // methods can be called concurrently.
 type Application struct {
-	client       *provider.Client
-	keys         *KeySet
-	idTokens     *idtoken.Verifier
-	flow         *login.Flow
-	site         *site.Site
-	transactions *transaction.Jar
-	keyring      seal.Keyring
-	grants       *grants.Grants
-	vault        *renew.Tokens        // for tokens without a session
-	options      []authrequest.Option // for every login
-	keepClaim    func(name string) bool
-	log          *slog.Logger
-	now          func() time.Time
+	client    *provider.Client
+	keys      *KeySet
+	idTokens  *idtoken.Verifier
+	logins    *direct.Logins
+	grants    *grants.Grants
+	keyring   seal.Keyring
+	vault     *renew.Tokens // for tokens without a session
+	keepClaim func(name string) bool
+	now       func() time.Time
 }
 
 // NewApplication checks a configuration and returns an Application. It makes no
@@ -83,16 +75,17 @@ func NewApplication(c Config) (*Application, error) {
 
 // newApplication makes the part of a configuration that needs no browser. Cookies is
 // nil for an application without cookies.
-func newApplication(p *problems, c Config, where *site.Site, answers answers, cookies *cookie.Names) *Application {
-	a := &Application{site: where, log: where.Log(), now: c.Now, keepClaim: c.KeepClaim}
+func newApplication(p *problems, c Config, where *site.Site, response login.Response, cookies *cookie.Names) *Application {
+	a := &Application{now: c.Now, keepClaim: c.KeepClaim}
+	log := where.Log()
 	if a.now == nil {
 		a.now = time.Now
 	}
 	tenant := provider.NewTenant(p.add, c.Domain)
 	client := fetch.NewClient(c.HTTPClient, provider.Outgoing(tenant.Issuer, c.Telemetry))
-	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, a.log)
+	tenant.DiscoverWith(p.add, client, c.EndpointOrigins, log)
 	a.client = &provider.Client{
-		ID: c.ClientID, Auth: checkClient(p, c, answers), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
+		ID: c.ClientID, Auth: c.ClientAuthentication.method.OrSecret(p.add, c.ClientSecret, response.HasCode()), Tenant: &tenant, HTTP: client, Base: c.HTTPClient, Now: a.now,
 	}
 	a.client.Proofs = newProofKeys(p, c.ProofKey, &tenant, a.now)
 	p.require("ClientID", c.ClientID)
@@ -102,11 +95,11 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		}
 	}
 	checkCredentials(p, c)
+	options := optionsOf(c.LoginOptions)
 	if c.Audience != "" {
-		a.options = []authrequest.Option{authrequest.Audience(c.Audience)}
+		options = slices.Insert(options, 0, authrequest.Audience(c.Audience))
 	}
-	a.options = append(a.options, optionsOf(c.LoginOptions)...)
-	if _, err := authrequest.New(a.options...); err != nil {
+	if _, err := authrequest.New(options...); err != nil {
 		p.add("LoginOptions", "%v", err)
 	}
 	a.keyring = newKeyring(p, c, tenant.Issuer, cookies)
@@ -114,8 +107,8 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 	if err != nil {
 		p.add("LoginTimeout", "%v", err)
 	}
-	a.transactions = &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: life, Now: a.now}
-	a.keys = newKeySet(&tenant, "", client, a.log, c.Observer)
+	transactions := &transaction.Jar{Cookies: cookies, Keyring: a.keyring, Issuer: tenant.Issuer, ClientID: c.ClientID, Life: life, Now: a.now}
+	a.keys = newKeySet(&tenant, "", client, log, c.Observer)
 	idTokenKeys := checkKeys(p, c.Keys, a.keys)
 	if !idTokenKeys.set.IsShared() {
 		a.keys = idTokenKeys
@@ -124,20 +117,21 @@ func newApplication(p *problems, c Config, where *site.Site, answers answers, co
 		ClientID: c.ClientID, Algorithms: checkAlgorithms(p, c.Algorithms, idTokenKeys.set.IsShared()), Leeway: checkedLeeway(p, c.Leeway, time.Minute),
 		Keys: idTokenKeys.set, Now: a.now,
 	}
-	a.flow = login.NewFlow(login.Config{
-		Client: a.client, IDTokens: a.idTokens, ResponseType: string(answers.responseType), ResponseMode: string(answers.responseMode), Scopes: checkScopes(p, c.Scopes),
+	flow := login.NewFlow(login.Config{
+		Client: a.client, IDTokens: a.idTokens, ResponseType: response.Type, ResponseMode: response.Mode, Scopes: login.CheckScopes(p.add, c.Scopes),
 		Pushed: c.PushedAuthorizationRequests, CheckOrganization: organizationHook(c.CheckOrganization), Now: a.now,
 	})
-	if r, err := authrequest.New(a.options...); err == nil && a.client.Proofs.Binds() {
-		if err := a.flow.CheckPage(r); err != nil {
+	if r, err := authrequest.New(options...); err == nil && a.client.Proofs.Binds() {
+		if err := flow.CheckPage(r); err != nil {
 			p.add("LoginOptions", "%v", errors.Unwrap(err))
 		}
 	}
 	a.grants = grants.New(grants.Config{
-		Client: a.client, Scopes: a.flow.Scopes, Audience: c.Audience, Keyring: a.keyring, Now: a.now,
+		Client: a.client, Scopes: flow.Scopes, Audience: c.Audience, Keyring: a.keyring, Now: a.now,
 		MFA: func(m grants.MFA) any { return a.newMFA(m) },
 	})
-	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: a.log})
+	a.logins = &direct.Logins{Flow: flow, Grants: a.grants, Site: where, Transactions: transactions, Options: options}
+	a.vault = renew.New(renew.Config{Client: a.client, Now: a.now, Log: log})
 	return a
 }
 
@@ -190,53 +184,8 @@ func (a *Application) Endpoint(ctx context.Context) (oauth2.Endpoint, error) {
 // or below one of BaseURLs. It must not be the route of [Strategy.CallbackHandler],
 // which does not have the transaction: it ignores the response and logs a warning.
 func (a *Application) AuthCodeURL(ctx context.Context, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
-	begun, err := op("login", a, func() (begunLogin, error) {
-		r, err := a.loginRequest(opts)
-		if err != nil {
-			return begunLogin{}, err
-		}
-		if err := a.flow.CheckPlain(r); err != nil {
-			return begunLogin{}, err
-		}
-		return a.begin(ctx, redirectURI, "", r)
-	})
-	return begun.url, begun.transaction, err
-}
-
-// A begunLogin is the authorization URL and the transaction of a login.
-type begunLogin struct{ url, transaction string }
-
-func (a *Application) begin(ctx context.Context, redirectURI, responseType string, r *authrequest.Request) (begunLogin, error) {
-	at, err := a.place(redirectURI, responseType, r)
-	if err != nil {
-		return begunLogin{}, err
-	}
-	authURL, t, err := a.flow.Begin(ctx, at, r)
-	if err != nil {
-		return begunLogin{}, err
-	}
-	transaction, err := a.transactions.Seal(t)
-	return begunLogin{authURL, transaction}, err
-}
-
-// place returns the redirect URI, the return URL and the response type of a login.
-func (a *Application) place(redirectURI, responseType string, r *authrequest.Request) (transaction.Place, error) {
-	if err := a.site.CheckRedirectURI(redirectURI); err != nil {
-		return transaction.Place{}, refusal.LoginOption.Wrap(err)
-	}
-	return transaction.Place{RedirectURI: redirectURI, ReturnTo: a.site.ReturnFor(redirectURI, r.ReturnTo()), ResponseType: responseType}, nil
-}
-
-// loginRequest applies the options of one login after the options of every login.
-func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, error) {
-	if err := a.ready(); err != nil {
-		return nil, err
-	}
-	r, err := authrequest.New(slices.Concat(a.options, optionsOf(opts))...)
-	if err != nil {
-		return nil, refusal.LoginOption.Wrap(err)
-	}
-	return r, nil
+	begun, err := op("login", a, func() (direct.Begun, error) { return a.logins.Begin(ctx, redirectURI, optionsOf(opts)) })
+	return begun.URL, begun.Transaction, err
 }
 
 // Exchange completes a login that [Application.AuthCodeURL] started. Answer holds the
@@ -244,36 +193,15 @@ func (a *Application) loginRequest(opts []LoginOption) (*authrequest.Request, er
 // transaction is valid for one response: the caller must delete it, unless
 // [Error].Status is 500 or more. The same response can then succeed later.
 func (a *Application) Exchange(ctx context.Context, transaction string, answer url.Values) (*Login, error) {
-	return op("callback", a, func() (*Login, error) {
-		t, got, err := a.complete(ctx, transaction, answer, a.flow.ResponseType)
-		if err != nil {
-			return nil, err
-		}
-		return a.newLogin(t, got), nil
-	})
+	return op("callback", a, func() (*Login, error) { return a.login(a.logins.Complete(ctx, transaction, answer)) })
 }
 
-// complete verifies the response to a login of one of the response types.
-func (a *Application) complete(ctx context.Context, sealed string, values url.Values, types ...string) (*transaction.Transaction, login.Result, error) {
-	answer, err := login.ParseAnswer(values)
+// login returns the public view of a login, or the error.
+func (a *Application) login(l *login.Accepted, err error) (*Login, error) {
 	if err != nil {
-		return nil, login.Result{}, answer.Stray(err)
+		return nil, err
 	}
-	t, err := a.transactions.Open(sealed, answer.State, types...)
-	if err != nil {
-		return nil, login.Result{}, answer.Stray(err)
-	}
-	pending, err := a.flow.Prepare(ctx, t, answer)
-	if err != nil {
-		return nil, login.Result{}, t.Failed(err)
-	}
-	got, err := pending.Complete(ctx)
-	return t, got, t.Failed(err)
-}
-
-// newLogin returns the Login for a verified response.
-func (a *Application) newLogin(t *transaction.Transaction, got login.Result) *Login {
-	return a.loginOf(login.Accept(a.transactions, t, got, a.returnPath(t)))
+	return a.loginOf(l), nil
 }
 
 // loginOf returns the public view of a login.
@@ -281,7 +209,7 @@ func (a *Application) loginOf(l *login.Accepted) *Login {
 	c := l.Identity.Claims
 	return &Login{
 		User: newUser(c.Issuer, c.Subject, l.Claims(a.keepClaim)), ReturnTo: l.ReturnTo, AppState: l.AppState, Data: l.Data,
-		by: a.flow, accepted: secret.Of(l),
+		by: a.logins.Flow, accepted: secret.Of(l),
 	}
 }
 
@@ -298,12 +226,6 @@ func (a *Application) loginHook(hook func(context.Context, *Login) error) func(c
 		accepted.ReturnTo, accepted.Data = l.ReturnTo, l.Data
 		return nil
 	}
-}
-
-// returnPath returns the return URL of a transaction. If the URL was too long to keep,
-// it returns the default of the site.
-func (a *Application) returnPath(t *transaction.Transaction) string {
-	return cmp.Or(t.ReturnTo, a.site.ReturnFor(t.RedirectURI, ""))
 }
 
 // Revoke revokes a refresh token at the tenant (RFC 7009). Auth0 also revokes the
@@ -341,58 +263,12 @@ func (a *Application) Revoke(ctx context.Context, refreshToken string) error {
 // The Reason of the error is token_not_accepted if the tenant rejects the token.
 func (a *Application) UserInfo(ctx context.Context, token *oauth2.Token, subject string) (User, error) {
 	return op("userinfo", a, func() (User, error) {
-		if token == nil || token.AccessToken == "" || subject == "" {
-			return User{}, refusal.GrantRequest.Because("an access token and a subject are needed")
-		}
-		ep, err := a.client.Endpoints(ctx)
+		issuer, claims, err := userinfo.Get(ctx, a.client, token, subject)
 		if err != nil {
 			return User{}, err
 		}
-		if ep.UserInfoEndpoint == "" {
-			return User{}, refusal.Grant.Because("the provider has no userinfo endpoint")
-		}
-		credential, err := credentialOf(token, a.client.Proofs.OfApplication())
-		if err != nil {
-			return User{}, err
-		}
-		resp, err := tenantapi.Do(ctx, a.client.HTTP, credential, http.MethodGet, ep.UserInfoEndpoint, nil, nil)
-		if err != nil {
-			return User{}, tenanterror.Meaning(tenanterror.UserInfo, err)
-		}
-		return readUserInfo(resp, ep.Issuer, subject)
+		return newUser(issuer, subject, claims), nil
 	})
-}
-
-// readUserInfo reads and checks a userinfo response.
-func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
-	if resp.Status != http.StatusOK {
-		return User{}, tenanterror.Meaning(tenanterror.UserInfo, tenanterror.Parse(resp.Status, resp.Header, resp.Body))
-	}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind == "application/jwt" {
-		return User{}, refusal.UserInfo.Because("the answer is signed (application/jwt), which is not supported; register the application for plain userinfo answers")
-	}
-	var sub string
-	var isText bool
-	err := jsonscan.Object(string(resp.Body), func(name, value string) error {
-		if name != "sub" {
-			return nil
-		}
-		if isText {
-			return errors.New("sub is there twice")
-		}
-		sub, isText = jsonscan.String(value)
-		return nil
-	})
-	switch {
-	case err != nil:
-		return User{}, refusal.UserInfo.Because("the answer is %.60q and not the expected JSON", kind)
-	case !isText || sub == "":
-		return User{}, refusal.UserInfo.Because("the answer has no sub; the access token needs the scope openid")
-	case sub != subject:
-		return User{}, refusal.UserInfo.Because("the response is about another subject than the access token's user")
-	}
-	return newUser(issuer, sub, string(resp.Body)), nil
 }
 
 // ImplicitURL starts a login by the implicit grant (RFC 6749, Section 4.2), for old
@@ -412,20 +288,10 @@ func readUserInfo(resp *fetch.Response, issuer, subject string) (User, error) {
 // use the authorization code grant with PKCE, as in examples/api. A page that calls
 // only its own server needs a session, but no token.
 func (a *Application) ImplicitURL(ctx context.Context, responseType, redirectURI string, opts ...LoginOption) (authURL, transaction string, err error) {
-	begun, err := op("login", a, func() (begunLogin, error) {
-		r, err := a.loginRequest(opts)
-		if err != nil {
-			return begunLogin{}, err
-		}
-		if a.site.IsCallback(redirectURI) {
-			return begunLogin{}, refusal.LoginOption.Because("%q is the callback of the Strategy; the page needs another URL", redirectURI)
-		}
-		if err := a.flow.CheckImplicit(responseType, r); err != nil {
-			return begunLogin{}, err
-		}
-		return a.begin(ctx, redirectURI, responseType, r)
+	begun, err := op("login", a, func() (direct.Begun, error) {
+		return a.logins.BeginImplicit(ctx, redirectURI, responseType, optionsOf(opts))
 	})
-	return begun.url, begun.transaction, err
+	return begun.URL, begun.Transaction, err
 }
 
 // An ImplicitGrant is a response that [Application.VerifyImplicit] has verified.
@@ -459,13 +325,13 @@ func (g *ImplicitGrant) Token() *oauth2.Token {
 // a second use.
 func (a *Application) VerifyImplicit(ctx context.Context, transaction string, values url.Values) (*ImplicitGrant, error) {
 	return op("callback", a, func() (*ImplicitGrant, error) {
-		t, got, err := a.complete(ctx, transaction, values, login.ImplicitTypes...)
+		l, err := a.logins.CompleteImplicit(ctx, transaction, values)
 		if err != nil {
 			return nil, err
 		}
-		g := &ImplicitGrant{ReturnTo: a.returnPath(t), AppState: t.AppState, token: secret.Of(got.Token)}
-		if got.Identity != nil {
-			g.Login = a.newLogin(t, got)
+		g := &ImplicitGrant{ReturnTo: l.ReturnTo, AppState: l.AppState, token: secret.Of(l.Token)}
+		if l.Identity != nil {
+			g.Login = a.loginOf(l)
 		}
 		return g, nil
 	})

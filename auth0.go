@@ -108,7 +108,6 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,13 +115,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
+	"github.com/seed-15d5a55c/auth0/internal/environment"
 )
 
 // None, in a field whose zero value means a default, turns the limit, the leeway or
@@ -500,52 +498,20 @@ const (
 // The error lists every missing variable. It lists AUTH0_CLIENT_SECRET only if
 // another variable is missing too.
 func ConfigFromEnv() (Config, error) {
+	set := environment.Read(os.Getenv)
 	c := Config{
-		Domain:       os.Getenv("AUTH0_DOMAIN"),
-		TenantDomain: os.Getenv("AUTH0_TENANT_DOMAIN"),
-		ClientID:     os.Getenv("AUTH0_CLIENT_ID"),
-		ClientSecret: os.Getenv("AUTH0_CLIENT_SECRET"),
-		BaseURL:      cmp.Or(os.Getenv("APP_BASE_URL"), os.Getenv("AUTH0_BASE_URL")),
-		Audience:     os.Getenv("AUTH0_AUDIENCE"),
+		Domain: set.Domain, TenantDomain: set.TenantDomain, ClientID: set.ClientID, ClientSecret: set.ClientSecret, Secrets: set.Secrets, Audience: set.Audience,
+		BaseURL: set.BaseURL, CallbackPath: set.CallbackPath,
 	}
 	var errs []error
-	if key := os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"); key != "" {
-		signer, err := clientauth.ParseKeyPEM(key)
+	if set.SigningKey != "" {
+		signer, err := clientauth.ParseKeyPEM(set.SigningKey)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("auth0: environment variable AUTH0_CLIENT_ASSERTION_SIGNING_KEY %w", err))
 		}
-		c.ClientAuthentication = PrivateKeyJWT(signer, cmp.Or(os.Getenv("AUTH0_CLIENT_ASSERTION_SIGNING_ALG"), "RS256"), "")
+		c.ClientAuthentication = PrivateKeyJWT(signer, set.SigningAlgorithm, "")
 	}
-	for secret := range strings.SplitSeq(os.Getenv("AUTH0_SECRET"), ",") {
-		if secret = strings.TrimSpace(secret); secret != "" {
-			c.Secrets = append(c.Secrets, secret)
-		}
-	}
-	if c.Domain == "" {
-		// Older samples put an https URL of an Auth0 tenant there, not of another provider.
-		c.Domain = strings.TrimSuffix(strings.TrimPrefix(os.Getenv("AUTH0_ISSUER_BASE_URL"), "https://"), "/")
-	}
-	if u, err := url.Parse(os.Getenv("AUTH0_CALLBACK_URL")); c.BaseURL == "" && err == nil && u.Host != "" {
-		c.BaseURL, c.CallbackPath = u.Scheme+"://"+u.Host, u.Path
-	}
-	for _, v := range []struct {
-		name    string
-		missing bool
-	}{
-		{"AUTH0_DOMAIN is not set", c.Domain == ""},
-		{"AUTH0_CLIENT_ID is not set", c.ClientID == ""},
-		{"AUTH0_SECRET is not set; make a value with: openssl rand -hex 32 (other SDKs call it AUTH0_SESSION_SECRET or SESSION_SECRET)", len(c.Secrets) == 0},
-		{"APP_BASE_URL is not set", c.BaseURL == ""},
-	} {
-		if v.missing {
-			errs = append(errs, errors.New("auth0: environment variable "+v.name))
-		}
-	}
-	if len(errs) > 0 && c.ClientSecret == "" && c.ClientAuthentication.method.Name == "" {
-		// A developer who has to set variables sees all of them together.
-		errs = append(errs, errors.New("auth0: environment variable AUTH0_CLIENT_SECRET is not set; most applications need it"))
-	}
-	return c, errors.Join(errs...)
+	return c, errors.Join(append(errs, set.Missing()...)...)
 }
 
 // Format hides the secrets from every verb of package fmt but %p.

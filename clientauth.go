@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/clientauth"
@@ -181,24 +180,5 @@ func (t *ProofTransport) credential() (prover.Credential, error) {
 	if err != nil {
 		return prover.Credential{}, err
 	}
-	return credentialOf(token, t.Key.key)
-}
-
-// credentialOf returns a token with the key to which it is bound: its own, else the given
-// one.
-func credentialOf(token *oauth2.Token, key prover.Key) (prover.Credential, error) {
-	if token == nil || token.AccessToken == "" {
-		return prover.Credential{}, refusal.Internal.Because("the token source has returned no access token")
-	}
-	c := prover.Credential{Token: token.AccessToken}
-	if !strings.EqualFold(token.TokenType, prover.TokenType) {
-		return c, nil
-	}
-	if c.Key = prover.KeyOf(token); c.Key.IsZero() {
-		c.Key = key
-	}
-	if c.Key.IsZero() {
-		return prover.Credential{}, refusal.Misconfigured.Because("the token is bound to a key (DPoP) that is not known here: keep the *oauth2.Token that this package returned, or set ProofTransport.Key")
-	}
-	return c, nil
+	return prover.CredentialOf(token, t.Key.key)
 }

@@ -7,29 +7,23 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
-	"github.com/seed-15d5a55c/auth0/internal/clientauth"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/discovery"
-	"github.com/seed-15d5a55c/auth0/internal/grants"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
-	"github.com/seed-15d5a55c/auth0/internal/ratelimit"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/seal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
-	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
-	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
-	"golang.org/x/oauth2"
 )
 
 // problems collects the errors in a configuration.
@@ -97,70 +91,9 @@ func newSite(p *problems, c Config, log *slog.Logger) *site.Site {
 	}, p.add)
 }
 
-// answers are the content and the form of the tenant's responses to logins.
-type answers struct {
-	responseType ResponseType
-	responseMode ResponseMode
-}
-
-// checkResponse returns the response type and the response mode. An ID token must not
-// come in a URL, which ends up in logs and histories (OAuth 2.0 Multiple Response
-// Type Encoding Practices, Sections 3 and 5).
-func checkResponse(p *problems, c Config, where *site.Site) answers {
-	a := answers{cmp.Or(c.ResponseType, ResponseTypeCode), c.ResponseMode}
-	switch a.responseType {
-	case ResponseTypeCode:
-		a.responseMode = cmp.Or(a.responseMode, ResponseModeQuery)
-	case ResponseTypeIDToken, ResponseTypeCodeIDToken:
-		a.responseMode = cmp.Or(a.responseMode, ResponseModeFormPost)
-		if a.responseMode == ResponseModeQuery {
-			p.add("ResponseMode", `must be "form_post" for the response type %q`, a.responseType)
-		}
-	default:
-		p.add("ResponseType", `is %q; it must be "code", "id_token" or "code id_token"`, a.responseType)
-	}
-	switch a.responseMode {
-	case "", ResponseModeQuery:
-	case ResponseModeFormPost:
-		for _, base := range where.All() {
-			if _, err := discovery.Origin(base.Origin); err != nil {
-				p.add("ResponseMode", "form_post needs https: browsers send the cookie of the login transaction only over https, and %s is http", base)
-			}
-		}
-	default:
-		p.add("ResponseMode", `is %q; it must be "query" or "form_post"`, a.responseMode)
-	}
-	return a
-}
-
-// checkClient returns the client authentication. There must be exactly one.
-func checkClient(p *problems, c Config, answers answers) clientauth.Method {
-	given := c.ClientAuthentication.method
-	switch {
-	case c.ClientSecret != "" && given.Name != "":
-		p.add("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
-	case given.Name != "":
-	case c.ClientSecret == "" && answers.responseType == ResponseTypeIDToken:
-		return PublicClient().method // a login makes no token request
-	case c.ClientSecret == "":
-		p.add("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
-	default:
-		return ClientSecretPost(c.ClientSecret).method
-	}
-	return given
-}
-
-func checkScopes(p *problems, scopes []string) []string {
-	if scopes == nil {
-		scopes = []string{"openid", "profile", "email"}
-	}
-	set, err := syntax.Scopes(scopes)
-	if err != nil {
-		p.add("Scopes", "%v", err)
-	} else if !slices.Contains(set, "openid") {
-		p.add("Scopes", "must contain openid")
-	}
-	return set
+// checkResponse returns the content and the form of the tenant's responses to logins.
+func checkResponse(p *problems, c Config, where *site.Site) login.Response {
+	return login.Response{Type: string(c.ResponseType), Mode: string(c.ResponseMode)}.Checked(p.add, where.URLs())
 }
 
 // organizationHook returns Config.CheckOrganization with its errors as refusals.
@@ -193,8 +126,8 @@ func newLinks(p *problems, c Config, every []authrequest.Option, connections *di
 }
 
 // newCookies returns the names and the attributes of the cookies.
-func newCookies(p *problems, c Config, where *site.Site, answers answers) *cookie.Names {
-	secure, formPost := where.IsSecure(), answers.responseMode == ResponseModeFormPost
+func newCookies(p *problems, c Config, where *site.Site, response login.Response) *cookie.Names {
+	secure, formPost := where.IsSecure(), response.Mode == string(ResponseModeFormPost)
 	names := cookie.NewNames(cookie.Cookie{
 		Name: cmp.Or(c.CookieName, cookie.SessionName(where.Path())), Path: cmp.Or(c.CookiePath, "/"), Domain: c.CookieDomain, Secure: secure,
 		SameSite: cmp.Or(c.CookieSameSite, http.SameSiteLaxMode), SessionOnly: c.CookieSessionOnly,
@@ -321,105 +254,17 @@ func newLogouts(p *problems, c Config, client *provider.Client, where *site.Site
 
 // newConnectionList returns the list of connections, and checks its configuration.
 func newConnectionList(p *problems, c Config, client *provider.Client, log *slog.Logger) *directory.List {
-	asking := ratelimit.Organizations()
+	api := directory.Management{
+		TenantDomain: c.TenantDomain, ClientID: c.ManagementClientID, ClientSecret: c.ManagementClientSecret, EndpointOrigins: c.EndpointOrigins, Log: log,
+	}
 	d := directory.Config{
-		ClientID: c.ClientID, FileBase: c.ConfigurationBaseURL, Client: client.HTTP,
-		Admit: func() error {
-			err := asking.Take()
-			if err == nil {
-				return nil
-			}
-			e := refusal.Connections.Wrap(err)
-			e.RetryAfter = asError("connections", err).RetryAfter
-			return e
-		},
-		Settle:      asking.Settle,
-		Failed:      directory.LogFailures(log),
-		Unavailable: connectionsUnavailable,
+		ClientID: c.ClientID, Get: api.Getter(p.add, client), FileBase: c.ConfigurationBaseURL, Client: client.HTTP, Failed: directory.LogFailures(log),
 	}
 	if c.Connections != nil {
 		d.Given = []directory.Entry{}
 	}
 	for _, given := range c.Connections {
-		if given.Name == "" || slices.ContainsFunc(d.Given, func(e directory.Entry) bool { return e.Name == given.Name }) {
-			p.add("Connections", "has the name %q, which is empty or repeated", given.Name)
-		}
 		d.Given = append(d.Given, directory.Entry(given))
 	}
-	if api := newManagementAPI(p, c, client, log); api != nil {
-		d.Get = api.Get
-	} else {
-		d.NoAPI = errNoTenant
-	}
-	if _, err := discovery.Origin(d.FileBase); d.FileBase != "" && (err != nil || strings.ContainsAny(d.FileBase, "?#")) {
-		p.add("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com%s", d.FileBase, discovery.Because(err))
-	}
-	return directory.New(d)
-}
-
-// newManagementAPI returns the Management API of the tenant, or nil for another
-// provider. All its requests go to the tenant's own domain, token requests included:
-// the API rejects tokens that a custom domain has issued.
-func newManagementAPI(p *problems, c Config, client *provider.Client, log *slog.Logger) *tenantapi.API {
-	tenant := *client.Tenant
-	if c.TenantDomain != "" {
-		var own problems
-		if tenant = provider.NewTenant(own.add, c.TenantDomain); len(own.errs) > 0 {
-			p.add("TenantDomain", "(AUTH0_TENANT_DOMAIN) %q is not a domain such as acme.eu.auth0.com%s", c.TenantDomain, discovery.Because(discovery.CheckASCII(c.TenantDomain)))
-		}
-	} else if tenant.Static == nil {
-		return nil // another provider
-	}
-	base := strings.TrimSuffix(tenant.Issuer, "/") + "/"
-	if (c.ManagementClientID == "") != (c.ManagementClientSecret == "") {
-		p.add("ManagementClientID", "and ManagementClientSecret must both be set, or neither")
-	}
-	a := *client
-	a.Proofs = nil // the API takes bearer tokens only
-	if c.ManagementClientID != "" {
-		a.ID, a.Auth = c.ManagementClientID, ClientSecretPost(c.ManagementClientSecret).method
-	}
-	if c.TenantDomain != "" {
-		tenant.Issuer, tenant.Static = base, provider.Auth0Layout(base)
-		tenant.DiscoverWith((&problems{}).add, client.HTTP, c.EndpointOrigins, log)
-		a.Tenant = &tenant
-	}
-	return &tenantapi.API{Client: client.HTTP, Base: base, Tokens: managementTokens{grants.NewAppTokens(&a, base+"api/v2/")}}
-}
-
-var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain (AUTH0_TENANT_DOMAIN), or set Config.Domain to its host name")
-
-// connectionsUnavailable joins the errors of all sources into one error for callers,
-// which names the setting that causes it, if any.
-func connectionsUnavailable(errs []error) error {
-	err := errors.Join(errs...)
-	e := refusal.Connections.Wrap(err)
-	if answered, ok := tenanterror.Of(err); ok {
-		e = answered.Refusal(refusal.Connections)
-	}
-	e.Err = err
-	if remedy := directory.Remedy(err); remedy != "" {
-		e.Err = fmt.Errorf("%w; %s (or choose another source of the list, see Strategy.GetConnections)", err, remedy)
-	}
-	return e
-}
-
-// managementTokens are the tokens of the Management API.
-type managementTokens struct{ tokens grants.AppTokens }
-
-func (t managementTokens) Token(ctx context.Context) (string, error) {
-	token, err := accessTokenOf(t.tokens.Get(ctx))
-	return token, tenanterror.Advise(tenanterror.AppToken, err)
-}
-
-func (t managementTokens) Renew(ctx context.Context, age time.Duration) (string, error) {
-	token, err := accessTokenOf(t.tokens.Renew(ctx, age))
-	return token, tenanterror.Advise(tenanterror.AppToken, err)
-}
-
-func accessTokenOf(t *oauth2.Token, err error) (string, error) {
-	if err != nil {
-		return "", err
-	}
-	return t.AccessToken, nil
+	return directory.New(p.add, d)
 }

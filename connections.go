@@ -3,13 +3,14 @@ package auth0
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/site"
 )
 
 // GetConnections returns the connections to show as buttons on a login page: the
@@ -39,21 +40,19 @@ import (
 // [WithReturnTo], [WithLoginHint], [WithPrompt], [WithScreenHint] and [WithUILocales]
 // become part of each LoginURL. Other options are an error.
 func (s *Strategy) GetConnections(ctx context.Context, opts ...LoginOption) ([]Connection, error) {
-	organization, query, err := s.linkRequest(opts)
-	if err != nil {
-		return nil, asError("connections", err)
-	}
-	list, err := s.connections.Get(ctx, organization)
-	if err != nil {
-		return nil, asError("connections", err)
-	}
-	var buttons []Connection
-	for _, item := range list {
-		if item.Button {
-			buttons = append(buttons, linked(item.Entry, s.site.All()[0].Path+s.site.Login, query))
+	return op("connections", s, func() (buttons []Connection, err error) {
+		organization, query, err := s.linkRequest(opts)
+		if err != nil {
+			return nil, err
 		}
-	}
-	return buttons, nil
+		list, err := s.connections.Get(ctx, organization)
+		for _, item := range list {
+			if item.Button {
+				buttons = append(buttons, linked(s.site, item.Entry, query))
+			}
+		}
+		return buttons, err
+	})
 }
 
 // ConnectionForEmail returns the enterprise connection that has the domain of an
@@ -65,25 +64,17 @@ func (s *Strategy) ConnectionForEmail(ctx context.Context, email string, opts ..
 	if err != nil {
 		return Connection{}, false, asError("connections", err)
 	}
-	local, domain, ok := strings.Cut(email, "@")
-	domain = strings.ToLower(domain)
-	// One @ only: with two, the domain is ambiguous.
-	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") {
-		return Connection{}, false, nil
-	}
-	list, err := s.connections.Get(ctx, organization)
+	entry, found, err := s.connections.ForEmail(ctx, organization, email)
 	if err != nil {
 		return Connection{}, false, asError("connections", err)
 	}
-	for _, item := range list {
-		if slices.Contains(item.DomainAliases, domain) {
-			if query.Get("login_hint") == "" {
-				query.Set("login_hint", email)
-			}
-			return linked(item.Entry, s.site.All()[0].Path+s.site.Login, query), true, nil
-		}
+	if !found {
+		return Connection{}, false, nil
 	}
-	return Connection{}, false, nil
+	if query.Get("login_hint") == "" {
+		query.Set("login_hint", email)
+	}
+	return linked(s.site, entry, query), true, nil
 }
 
 // linkRequest returns the organization of a link to the login route, and its query.
@@ -101,13 +92,11 @@ func (s *Strategy) linkRequest(opts []LoginOption) (organization string, query u
 
 // linked returns a copy of a connection for a caller, with its LoginURL. It shares
 // nothing with the cache.
-func linked(e directory.Entry, loginPath string, query url.Values) Connection {
+func linked(at *site.Site, e directory.Entry, query url.Values) Connection {
 	c := Connection(e)
 	c.DomainAliases = slices.Clone(c.DomainAliases)
-	link := url.Values{"connection": {c.Name}}
-	for name, values := range query {
-		link[name] = values
-	}
-	c.LoginURL = loginPath + "?" + link.Encode()
+	link := maps.Clone(query)
+	link.Set("connection", c.Name)
+	c.LoginURL = at.All()[0].Path + at.Login + "?" + link.Encode()
 	return c
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/errorpage"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/site"
@@ -459,9 +459,6 @@ func logLevel(e *Error) slog.Level {
 // function could not decide. The caller decides about any other error.
 func hookError(err error, forbidden refusal.Row, other func(error) error) error {
 	var e *Error
-	var timeout interface{ Timeout() bool }
-	var connection *net.OpError
-	var lookup *net.DNSError
 	switch {
 	case errors.As(err, &e) && e.Status != 0:
 		return e
@@ -469,8 +466,7 @@ func hookError(err error, forbidden refusal.Row, other func(error) error) error 
 		return forbidden.Wrap(err)
 	case errors.Is(err, context.Canceled):
 		return err // see errorOf
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.As(err, &connection), errors.As(err, &lookup),
-		errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrKeysUnavailable), errors.Is(err, ErrTenantUnavailable):
+	case fetch.IsOutage(err), errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrKeysUnavailable), errors.Is(err, ErrTenantUnavailable):
 		return outage(err)
 	}
 	return other(err)

@@ -20,10 +20,10 @@ func (w *Work) Reset() {
 // CountWork makes a Strategy count its work. Call it before the first request.
 func CountWork(s *Strategy) *Work {
 	w := &Work{}
-	s.cookies.Watch = func(*http.Request) { w.CookieReads.Add(1) }
+	s.visits.Cookies.Watch = func(*http.Request) { w.CookieReads.Add(1) }
 	s.app.keyring = s.app.keyring.Watch(func() { w.Seals.Add(1) })
 	s.sessions.Watch(func() { w.Seals.Add(1) })
-	s.app.transactions.Keyring = s.app.keyring
+	s.app.logins.Transactions.Keyring = s.app.keyring
 	s.app.grants.Keyring = s.app.keyring
 	s.visits.Marks.Keyring = s.app.keyring
 	return w

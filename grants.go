@@ -5,17 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/grants"
-	"github.com/seed-15d5a55c/auth0/internal/login"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
-	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"golang.org/x/oauth2"
 )
 
@@ -98,7 +92,7 @@ func (a *Application) ConnectionToken(ctx context.Context, accessToken, connecti
 		if accessToken == "" {
 			return nil, refusal.SessionToken.Because("the access token is empty")
 		}
-		wish, err := newTokenWish([]TokenOption{ForConnection(connection, loginHint)})
+		wish, err := wishOf([]TokenOption{ForConnection(connection, loginHint)})
 		if err != nil {
 			return nil, err
 		}
@@ -135,37 +129,6 @@ func (a *Application) tokenByGrant(ctx context.Context, r *grants.Request) (*oau
 	return got.Token(a.now()), nil
 }
 
-// loginByGrant makes a token request and a login from the response.
-func (a *Application) loginByGrant(ctx context.Context, r *grants.Request) (*Login, error) {
-	got, err := a.grants.Send(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return a.grantedLogin(ctx, got, r.Purpose(), 0)
-}
-
-// grantedLogin verifies the response to a token request, as [login.Pending.Complete]
-// verifies a login in the browser. Config.LoginOptions apply here too: the login fails
-// if they require proof that a grant cannot give. The purpose holds the options of this
-// login, even after a second factor. Began is when that was required, 0 for now.
-func (a *Application) grantedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose, began int64) (*Login, error) {
-	options, err := authrequest.OptionsOf(purpose.Login)
-	if err != nil {
-		return nil, refusal.Internal.Wrap(err)
-	}
-	r, err := authrequest.New(slices.Concat(a.options, options)...)
-	if err != nil {
-		return nil, refusal.LoginOption.Wrap(err)
-	}
-	verified, err := a.flow.Granted(ctx, r, purpose.Organization, began, got)
-	if err != nil {
-		return nil, err
-	}
-	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience, Kept: r.Kept}, verified, a.site.ReturnFor("", r.ReturnTo()))
-	l.Recovery = secret.OfText(got.RecoveryCode)
-	return a.loginOf(l), nil
-}
-
 // LoginWithPassword logs in with the resource owner password credentials grant (grant
 // type password, RFC 6749, Section 4.3). With WithConnection it is password-realm,
 // Auth0's grant for a given connection. The ID token is verified as after any login.
@@ -190,36 +153,8 @@ func (a *Application) grantedLogin(ctx context.Context, got provider.TokenRespon
 // verification_required, send the user to the login page.
 func (a *Application) LoginWithPassword(ctx context.Context, username, password string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
-		connection, wish, err := a.direct(opts)
-		if err != nil {
-			return nil, err
-		}
-		r, err := a.grants.Password(username, password, connection, wish)
-		if err != nil {
-			return nil, err
-		}
-		return a.loginByGrant(ctx, r)
+		return a.login(a.logins.Password(ctx, username, password, optionsOf(opts)))
 	})
-}
-
-// direct reads the options of a login without a browser. The wish holds all of them, so
-// that they still apply if the login continues with a second factor.
-func (a *Application) direct(opts []LoginOption) (connection string, w grants.Wish, err error) {
-	own, err := authrequest.New(optionsOf(opts)...)
-	if err != nil {
-		return "", w, refusal.LoginOption.Wrap(err)
-	}
-	all, err := a.loginRequest(opts)
-	if err != nil {
-		return "", w, err
-	}
-	every, _ := authrequest.New(a.options...) // they were checked when the application was made
-	login, err := own.Direct(all, every)
-	if err != nil {
-		return "", w, err
-	}
-	w = grants.Wish{Scopes: own.Scopes, Audience: own.Params.Get("audience"), ForwardedFor: own.ForwardedFor, Login: login}
-	return own.Params.Get("connection"), w, nil
 }
 
 // A PasswordlessLogin is the recipient of a code or a link. Exactly one field must be
@@ -241,13 +176,7 @@ func (p PasswordlessLogin) recipient() grants.Recipient {
 // Every call sends a message. The tenant limits messages by the address of the
 // caller, see [WithForwardedFor]. Protect the form against posts from other sites.
 func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts ...LoginOption) error {
-	return do("login", a, func() error {
-		_, wish, err := a.direct(opts)
-		if err != nil {
-			return err
-		}
-		return a.grants.SendCode(ctx, to.recipient(), wish.ForwardedFor)
-	})
+	return do("login", a, func() error { return a.logins.SendCode(ctx, to.recipient(), optionsOf(opts)) })
 }
 
 // LoginWithCode logs in with a code (grant type passwordless/otp) that
@@ -256,18 +185,7 @@ func (a *Application) SendCode(ctx context.Context, to PasswordlessLogin, opts .
 // [Application.LoginWithPassword], except [WithConnection].
 func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, code string, opts ...LoginOption) (*Login, error) {
 	return op("login", a, func() (*Login, error) {
-		connection, wish, err := a.direct(opts)
-		if err == nil && connection != "" {
-			err = refusal.LoginOption.Because("the connection of a code is email or sms")
-		}
-		if err != nil {
-			return nil, err
-		}
-		r, err := a.grants.Code(to.recipient(), code, wish)
-		if err != nil {
-			return nil, err
-		}
-		return a.loginByGrant(ctx, r)
+		return a.login(a.logins.Code(ctx, to.recipient(), code, optionsOf(opts)))
 	})
 }
 
@@ -277,26 +195,7 @@ func (a *Application) LoginWithCode(ctx context.Context, to PasswordlessLogin, c
 // in [Application.AuthCodeURL]. A web application uses [Strategy.SendLink].
 func (a *Application) SendLink(ctx context.Context, redirectURI string, to PasswordlessLogin, opts ...LoginOption) (transaction string, err error) {
 	return op("login", a, func() (string, error) {
-		if err := to.recipient().CheckLink(); err != nil {
-			return "", err
-		}
-		r, err := a.loginRequest(opts)
-		if err != nil {
-			return "", err
-		}
-		if err := a.flow.CheckPlain(r); err != nil {
-			return "", err
-		}
-		at, err := a.place(redirectURI, "", r)
-		if err != nil {
-			return "", err
-		}
-		request, t := a.flow.Authentication(at, r)
-		sealed, err := a.transactions.Seal(t)
-		if err != nil {
-			return "", err
-		}
-		return sealed, a.grants.SendLink(ctx, to.recipient(), r.ForwardedFor, request)
+		return a.logins.SendLink(ctx, redirectURI, to.recipient(), optionsOf(opts))
 	})
 }
 
@@ -357,11 +256,5 @@ func (a *Application) ExchangeToken(ctx context.Context, x TokenExchange) (*oaut
 // LoginWithToken exchanges a token for a login, by a token exchange profile that sets
 // the user. Default of Scopes and Audience: the values of the Config.
 func (a *Application) LoginWithToken(ctx context.Context, x TokenExchange) (*Login, error) {
-	return op("login", a, func() (*Login, error) {
-		r, err := a.grants.ExchangeForLogin(grants.Exchange(x))
-		if err != nil {
-			return nil, err
-		}
-		return a.loginByGrant(ctx, r)
-	})
+	return op("login", a, func() (*Login, error) { return a.login(a.logins.Exchange(ctx, grants.Exchange(x))) })
 }

@@ -3,18 +3,10 @@ package auth0
 import (
 	"context"
 
-	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/grants"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
-	"github.com/seed-15d5a55c/auth0/internal/login"
-	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
-	"github.com/seed-15d5a55c/auth0/internal/transaction"
 )
 
 // An MFA continues a login, or a refresh, for which the tenant requires a second factor.
@@ -161,38 +153,6 @@ func (m *MFA) loginWithFactor(ctx context.Context, factor func(grants.MFA, strin
 		if err != nil {
 			return nil, err
 		}
-		got, err := m.app.grants.Send(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		purpose := m.pending.Purpose()
-		if purpose.Subject != "" {
-			return m.app.continuedLogin(ctx, got, purpose)
-		}
-		return m.app.grantedLogin(ctx, got, purpose, m.pending.Began())
+		return m.app.login(m.app.logins.Continue(ctx, m.pending, r))
 	})
-}
-
-// continuedLogin completes a refresh that required a second factor. The login has
-// identified the user. An ID token, if there is one, must name the same user.
-func (a *Application) continuedLogin(ctx context.Context, got provider.TokenResponse, purpose grants.Purpose) (*Login, error) {
-	if err := got.CheckUsable(); err != nil {
-		return nil, err
-	}
-	id := idtoken.Identity{Claims: jwt.Claims{Issuer: purpose.Issuer, Subject: purpose.Subject}, Payload: "{}"}
-	if got.IDToken != "" {
-		ep, err := a.client.Endpoints(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if id, err = a.idTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
-			return nil, idtoken.Refused(err)
-		}
-		if id.Claims.Issuer != purpose.Issuer || id.Claims.Subject != purpose.Subject {
-			return nil, idtoken.Refused(fault.Claim.Because("iss or sub differs from the login"))
-		}
-	}
-	l := login.Accept(a.transactions, &transaction.Transaction{Scope: purpose.Scope, Audience: purpose.Audience}, login.Result{Identity: &id, Token: got.Token(a.now())}, a.site.ReturnFor("", ""))
-	l.Recovery, l.Continued, l.Session = secret.OfText(got.RecoveryCode), &got, purpose.Session
-	return a.loginOf(l), nil
 }

@@ -1,18 +1,13 @@
 package auth0
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/authrequest"
 	"github.com/seed-15d5a55c/auth0/internal/logout"
-	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/renew"
-	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
 // A LoginOption sets a parameter of the authorization request, or a value that the
@@ -246,11 +241,24 @@ func WithLogoutParam(name string, values ...string) LogoutOption {
 
 // A TokenOption selects an access token of a session. An empty audience or connection
 // is an error, because a missing setting must not send a token to the wrong place.
-type TokenOption interface{ applyToken(*tokenWish) }
+type TokenOption interface{ applyToken(*renew.Choice) }
 
-type tokenOption func(*tokenWish)
+type tokenOption renew.Option
 
-func (o tokenOption) applyToken(w *tokenWish) { o(w) }
+func (o tokenOption) applyToken(c *renew.Choice) { o(c) }
+
+// wishOf returns the token that options select.
+func wishOf(opts []TokenOption) (renew.Wish, error) {
+	var c renew.Choice
+	for _, o := range opts {
+		if o == nil {
+			c.Fail("a token option is nil")
+			continue
+		}
+		o.applyToken(&c)
+	}
+	return c.Wish()
+}
 
 // ForAudience requests a token for another API than the API of the login, with at least
 // these scopes. The tenant issues it for a multi-resource refresh token: allow the
@@ -259,18 +267,12 @@ func (o tokenOption) applyToken(w *tokenWish) { o(w) }
 // if the session has no refresh token: another login brings one only if it requests
 // offline_access.
 func ForAudience(audience string, scopes ...string) TokenOption {
-	scopes = slices.Clone(scopes)
-	return tokenOption(func(w *tokenWish) {
-		if audience == "" {
-			w.fail("ForAudience: the audience is empty")
-		}
-		w.Audience, w.Scopes = audience, scopes
-	})
+	return tokenOption(renew.ForAudience(audience, scopes...))
 }
 
 // ForceRefresh skips the cached token, for example after the user's permissions
 // changed. If only a login can bring a new token, the error is [ErrTokenExpired].
-func ForceRefresh() TokenOption { return tokenOption(func(w *tokenWish) { w.Force = true }) }
+func ForceRefresh() TokenOption { return tokenOption(renew.Force()) }
 
 // ForConnection requests an access token of the connection's provider, to call that
 // provider's API on behalf of the user. The user connects the account with
@@ -288,46 +290,5 @@ func ForceRefresh() TokenOption { return tokenOption(func(w *tokenWish) { w.Forc
 // is no account, or the provider no longer accepts it. It is [ErrTokenExpired] if the
 // tenant requires another login.
 func ForConnection(connection string, loginHint ...string) TokenOption {
-	loginHint = slices.Clone(loginHint)
-	return tokenOption(func(w *tokenWish) {
-		w.Connection, w.LoginHint = connection, strings.Join(loginHint, "")
-		switch {
-		case connection == "":
-			w.fail("ForConnection: the name of the connection is empty")
-		case !syntax.IsConnectionName(connection):
-			w.fail("ForConnection: %.40q is not a connection name", connection)
-		case len(loginHint) > 1:
-			w.fail("ForConnection: there are %d login hints; at most one is possible", len(loginHint))
-		case len(w.LoginHint) > 320 || !syntax.CleanText(w.LoginHint):
-			w.fail("ForConnection: the login hint is too long or has control characters")
-		}
-	})
-}
-
-// A tokenWish is the token that options select, and the mistakes in the options.
-type tokenWish struct {
-	renew.Wish
-	errs []error
-}
-
-func newTokenWish(opts []TokenOption) (renew.Wish, error) {
-	var w tokenWish
-	for _, o := range opts {
-		if o == nil {
-			w.fail("a token option is nil")
-			continue
-		}
-		o.applyToken(&w)
-	}
-	if w.Connection != "" && (w.Audience != "" || len(w.Scopes) > 0) {
-		w.fail("ForConnection and ForAudience select different tokens")
-	}
-	if len(w.errs) > 0 {
-		return renew.Wish{}, refusal.Internal.Wrap(errors.Join(w.errs...))
-	}
-	return w.Wish, nil
-}
-
-func (w *tokenWish) fail(format string, args ...any) {
-	w.errs = append(w.errs, fmt.Errorf(format, args...))
+	return tokenOption(renew.ForConnection(connection, loginHint...))
 }

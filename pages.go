@@ -1,6 +1,7 @@
 package auth0
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -225,8 +226,8 @@ func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
 func (s *Strategy) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	err = writtenError(err, refusal.UserForbidden,
 		sentinelRow{ErrNoSession, refusal.LoginRequired}, sentinelRow{ErrNoToken, refusal.SessionToken}, sentinelRow{ErrTokenExpired, refusal.SessionTokenExpired})
-	if s.ready() == nil {
-		err = s.noteLogin(w, r, err) // the program can have learned elsewhere that the token is no longer valid
+	if s.ready() == nil && isRefused(err, refusal.SessionTokenExpired) {
+		err = cmp.Or(s.visits.NoteLogin(w, r), err) // the program can have learned elsewhere that the token is no longer valid
 	}
 	if e := outermost(err); e != nil && e.Status == refusal.LoginRequired.Status && e.Code == refusal.LoginRequired.Code && s.ready() == nil {
 		if other := s.guards.LoginRequired(w, r); !isRefused(other, refusal.LoginRequired) {

@@ -73,15 +73,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 		if edited == nil || edited.visit.IsEmpty() {
 			return refusal.Internal.Because("the session does not come from Strategy.Session")
 		}
-		read, after := edited.visit.Reveal(), maps.Clone(edited.Data)
-		current, err := s.visits.CurrentSince(w, r, read)
-		if err != nil {
-			return err
-		}
-		if current.ID != read.Record.ID {
-			return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
-		}
-		return s.sessions.Commit(r.Context(), w, s.visits.Jar(r), current, read.Record, after)
+		return s.visits.Commit(w, r, edited.visit.Reveal(), maps.Clone(edited.Data))
 	})
 }
 
@@ -193,7 +185,7 @@ func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login
 		switch {
 		case l == nil || l.accepted.IsEmpty():
 			return refusal.Internal.Because("the login was not made by this package")
-		case l.by != s.app.flow:
+		case l.by != s.app.logins.Flow:
 			return refusal.Internal.Because("the login belongs to another application than Strategy.Application")
 		}
 		accepted := l.accepted.Reveal()
@@ -259,7 +251,7 @@ func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old Imp
 		u := old.User
 		return s.signin.Import(w, r, signin.Imported{
 			Claims: jwt.Claims{Issuer: cmp.Or(u.Issuer, s.app.Issuer()), Subject: u.Subject, OrgID: u.OrgID, OrgName: u.OrgName, SessionID: old.SessionID},
-			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.flow.Scopes, " "),
+			Kept:   kept, Token: old.Token, Audience: s.app.grants.Audience, Scope: strings.Join(s.app.logins.Flow.Scopes, " "),
 			Data: maps.Clone(old.Data), LoggedInAt: old.LoggedInAt, Persistent: old.PersistentCookie,
 		})
 	})

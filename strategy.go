@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/connect"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
 	"github.com/seed-15d5a55c/auth0/internal/guard"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
@@ -24,16 +24,15 @@ import (
 type Strategy struct {
 	app      *Application
 	site     *site.Site
-	cookies  *cookie.Names
 	visits   *visit.Visits
 	sessions *session.Manager
-	tokens   *renew.Tokens
 
 	signin        *signin.Routes
 	guards        *guard.Guards
 	organization  string       // for every login, empty for none
 	silent        *atomic.Bool // whether TrySilentLogin is used
 	signout       *signout.Routes
+	accounts      *connect.Routes
 	logoutOptions []LogoutOption
 	connections   *directory.List
 	errors        errorWriter
@@ -48,41 +47,42 @@ func New(c Config) (*Strategy, error) {
 	c = c.clone()
 	log := logging.New(c.Logger)
 	where := newSite(&p, c, log)
-	answers := checkResponse(&p, c, where)
-	cookies := newCookies(&p, c, where, answers)
-	app := newApplication(&p, c, where, answers, cookies)
+	response := checkResponse(&p, c, where)
+	cookies := newCookies(&p, c, where, response)
+	app := newApplication(&p, c, where, response, cookies)
 	s := &Strategy{
-		app: app, site: where, cookies: cookies, silent: &atomic.Bool{}, log: log,
+		app: app, site: where, silent: &atomic.Bool{}, log: log,
 		sessions:      newSessions(&p, c, cookies, app.keyring, app.now, log),
 		logoutOptions: c.LogoutOptions,
 		connections:   newConnectionList(&p, c, app.client, log),
 		errors:        errorWriter{log: log, handler: c.ErrorHandler, page: pageOf(where)},
 	}
-	s.visits = &visit.Visits{
-		Cookies: cookies, Sessions: s.sessions, Log: log, Origin: where.Origin,
-		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
-	}
 	// Other providers need the ID token to end their session.
 	keepIDToken := c.KeepIDToken || app.client.Tenant.Static == nil
-	s.tokens = renew.New(renew.Config{
+	tokens := renew.New(renew.Config{
 		Sessions: s.sessions, Stored: c.Store != nil, Client: app.client, IDTokens: app.idTokens, KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		MFA: app.mfaOfRefresh, Now: app.now, Log: log,
 	})
-	links := newLinks(&p, c, app.options, s.connections, log)
+	s.visits = &visit.Visits{
+		Cookies: cookies, Sessions: s.sessions, Tokens: tokens, Log: log, Origin: where.Origin,
+		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
+	}
+	links := newLinks(&p, c, app.logins.Options, s.connections, log)
 	s.organization = links.Organization
 	s.signin = signin.New(signin.Config{
-		Site: where, Visits: s.visits, Tokens: s.tokens, Flow: app.flow, Transactions: app.transactions,
-		Links: links, Options: app.options,
+		Site: where, Visits: s.visits, Flow: app.logins.Flow, Transactions: app.logins.Transactions,
+		Links: links, Options: app.logins.Options,
 		AfterLogin: app.loginHook(c.AfterLogin), KeepClaim: c.KeepClaim, KeepIDToken: keepIDToken,
 		Row: rowOf, Refused: s.errors.refused, Now: app.now, Log: log,
 	})
 	s.guards = guard.New(guard.Config{Site: where, Visits: s.visits, Signin: s.signin, Leeway: app.idTokens.Leeway, Row: rowOf, Now: app.now})
 	s.errors.links, s.errors.login = s.signin.LoginLinks, s.guards.LoginLink
 	s.signout = signout.New(signout.Config{
-		Site: where, Visits: s.visits, Tokens: s.tokens, Transactions: app.transactions, Policy: newLogouts(&p, c, app.client, where, log),
+		Site: where, Visits: s.visits, Transactions: app.logins.Transactions, Policy: newLogouts(&p, c, app.client, where, log),
 		Confirmations: logout.Confirmations{Keyring: app.keyring, Cookie: cookies.Session.Name, Now: app.now},
 		Client:        app.client, IDTokens: app.idTokens, Row: rowOf, Log: log,
 	})
+	s.accounts = &connect.Routes{Site: where, Visits: s.visits, Signin: s.signin, Flow: app.logins.Flow, Row: rowOf}
 	if err := p.joined(); err != nil {
 		return nil, err
 	}
@@ -245,6 +245,6 @@ func (s *Strategy) SendLink(w http.ResponseWriter, r *http.Request, to Passwordl
 		if err != nil {
 			return err
 		}
-		return s.app.grants.SendLink(r.Context(), to.recipient(), forwardedFor, request)
+		return s.app.logins.Grants.SendLink(r.Context(), to.recipient(), forwardedFor, request)
 	})
 }

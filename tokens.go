@@ -1,14 +1,12 @@
 package auth0
 
 import (
-	"cmp"
 	"net/http"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/seed-15d5a55c/auth0/internal/prover"
-	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -53,36 +51,13 @@ func (s *Strategy) AccessToken(w http.ResponseWriter, r *http.Request, opts ...T
 	return prover.Attach(token, key, nil), nil
 }
 
-// accessToken finds the session of a request, and sends the changed session. The key is
-// the one to which the token is bound, the zero Key for a bearer token.
+// accessToken returns the token that the options select, and the key to which it is bound.
 func (s *Strategy) accessToken(w http.ResponseWriter, r *http.Request, opts []TokenOption) (session.Token, prover.Key, error) {
-	wish, err := newTokenWish(opts)
+	wish, err := wishOf(opts)
 	if err != nil {
 		return session.Token{}, prover.Key{}, err
 	}
-	record, err := s.visits.Current(w, r)
-	if err != nil {
-		return session.Token{}, prover.Key{}, err
-	}
-	token, newest, err := s.tokens.Get(r.Context(), record, wish)
-	if failed := s.sessions.SendTokens(w, s.visits.Jar(r), record, cmp.Or(newest, record)); failed != nil {
-		return session.Token{}, prover.Key{}, failed
-	}
-	return token, s.tokens.KeyOf(cmp.Or(newest, record), token), err
-}
-
-// noteLogin notes in the session that a caller gets an error after which the user has to
-// log in again, so that the login route starts a login. It returns the error.
-func (s *Strategy) noteLogin(w http.ResponseWriter, r *http.Request, err error) error {
-	if !isRefused(err, refusal.SessionTokenExpired) {
-		return err
-	}
-	record, ended := s.visits.Current(w, r)
-	if ended != nil {
-		return err
-	}
-	newest := s.tokens.NoteLogin(r.Context(), record)
-	return cmp.Or(s.sessions.SendTokens(w, s.visits.Jar(r), record, newest), err)
+	return s.visits.AccessToken(w, r, wish)
 }
 
 // TokenSource returns a source with the tokens of [Strategy.AccessToken] for a request.

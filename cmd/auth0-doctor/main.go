@@ -25,6 +25,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/doctor"
+	"github.com/seed-15d5a55c/auth0/internal/environment"
 )
 
 func main() {
@@ -157,7 +158,7 @@ func (p program) options(ctx context.Context, f flags) (doctor.Options, error) {
 		}
 	}
 	return doctor.Options{
-		Settings: doctor.ReadSettings(os.Getenv), Shadowed: shadowed, Port: os.Getenv("PORT"), Mistakes: mistakes(f.callback),
+		Settings: environment.Read(os.Getenv), Shadowed: shadowed, Port: os.Getenv("PORT"), Mistakes: mistakes(f.callback),
 		CallbackPath: f.callback, LoginPath: f.login, AppURL: f.app, Token: token, Transport: p.transport,
 	}, nil
 }

@@ -19,8 +19,8 @@ import (
 
 const cookieSecret = "5f0e4c9b7a1d8236e4f90b1c7d2a6358f1e0d9c8b7a69584736251403f2e1d0c"
 
-// environment sets the variables of a tenant, and no others that the doctor reads.
-func environment(t *testing.T) (*auth0test.Tenant, http.RoundTripper) {
+// setEnvironment sets the variables of a tenant, and no others that the doctor reads.
+func setEnvironment(t *testing.T) (*auth0test.Tenant, http.RoundTripper) {
 	t.Helper()
 	tenant := auth0test.NewTenant(t)
 	cfg := tenant.Config()
@@ -59,7 +59,7 @@ func run(transport http.RoundTripper, stdin io.Reader, color bool, args ...strin
 }
 
 func TestExitStatus(t *testing.T) {
-	_, transport := environment(t)
+	_, transport := setEnvironment(t)
 	if got := run(transport, nil, false); got.status != 0 || !strings.HasSuffix(got.stdout, "\nEverything is well. 8 requests made.\n") || got.stderr != "" {
 		t.Errorf("well: %+v", got)
 	}
@@ -78,7 +78,7 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	_, transport := environment(t)
+	_, transport := setEnvironment(t)
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -130,7 +130,7 @@ func TestEndlessInput(t *testing.T) {
 }
 
 func TestEnvironmentFile(t *testing.T) {
-	tenant, transport := environment(t)
+	tenant, transport := setEnvironment(t)
 	file := filepath.Join(t.TempDir(), ".env")
 	write := func(content string) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
@@ -151,7 +151,7 @@ func TestEnvironmentFile(t *testing.T) {
 }
 
 func TestColors(t *testing.T) {
-	_, transport := environment(t)
+	_, transport := setEnvironment(t)
 	colored := func(want bool, terminal bool, args ...string) {
 		t.Helper()
 		if got := run(transport, nil, terminal, args...); strings.Contains(got.stdout, "\x1b[32mok") != want || strings.Contains(got.stdout, "\x1b") != want {
@@ -171,7 +171,7 @@ func TestColors(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	tenant, transport := environment(t)
+	tenant, transport := setEnvironment(t)
 	tenant.APIConfig(auth0test.Audience)
 	token := tenant.AccessToken(auth0test.Permissions("read:protected"))
 	got := run(transport, strings.NewReader("Bearer "+token+"\n"), false, "-token", "-", "-json")
@@ -202,7 +202,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
 func TestFullDisk(t *testing.T) {
-	_, transport := environment(t)
+	_, transport := setEnvironment(t)
 	for _, args := range [][]string{nil, {"-json"}} {
 		var stderr bytes.Buffer
 		p := program{stdout: full{}, stderr: &stderr, transport: transport}

@@ -52,6 +52,23 @@ func WithSecret(name, text string) Method {
 	return m
 }
 
+// OrSecret returns the method of an application that has a secret instead. It has one of
+// the two, or neither if it does not need any: a login without a code makes no token
+// request. Report gets the mistakes.
+func (m Method) OrSecret(report func(field, format string, args ...any), text string, needed bool) Method {
+	switch {
+	case text != "" && m.Name != "":
+		report("ClientSecret", "and ClientAuthentication are both set; the application has one of them")
+	case text != "":
+		return WithSecret(ClientSecretPost, text)
+	case m.Name == "" && !needed:
+		return Method{Name: PublicClient}
+	case m.Name == "":
+		report("ClientSecret", "is missing, and there is no ClientAuthentication; ConfigFromEnv takes them from AUTH0_CLIENT_SECRET or AUTH0_CLIENT_ASSERTION_SIGNING_KEY")
+	}
+	return m
+}
+
 // Format shows the name, whatever the verb.
 func (m Method) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "auth0.ClientAuthentication(%s)", m.Name)

@@ -123,3 +123,28 @@ func TestFormat(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestOrSecret has a row for each pair of a method and a secret.
+func TestOrSecret(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		method, secret string
+		needed         bool
+		want, mistake  string
+	}{
+		{"", "s", true, ClientSecretPost, ""},
+		{"", "s", false, ClientSecretPost, ""},
+		{MutualTLS, "", true, MutualTLS, ""},
+		{MutualTLS, "", false, MutualTLS, ""},
+		{MutualTLS, "s", true, MutualTLS, "ClientSecret and ClientAuthentication are both set"},
+		{"", "", false, PublicClient, ""},
+		{"", "", true, "", "ClientSecret is missing"},
+	} {
+		mistake := ""
+		got := Method{Name: row.method}.OrSecret(func(field, format string, _ ...any) { mistake += field + " " + format }, row.secret, row.needed)
+		if got.Name != row.want || !strings.HasPrefix(mistake, row.mistake) || (mistake == "") != (row.mistake == "") ||
+			row.want == ClientSecretPost && got.Secret.Reveal() != row.secret {
+			t.Errorf("%+v: %v, %q", row, got, mistake)
+		}
+	}
+}

@@ -10,12 +10,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cached"
+	"github.com/seed-15d5a55c/auth0/internal/discovery"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/ratelimit"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
 )
 
@@ -48,25 +51,15 @@ type Config struct {
 
 	// ClientID is the client_id of the application.
 	ClientID string
-	// Get reads a document of the Management API into out. If it is nil, NoAPI is the
-	// reason.
-	Get   func(ctx context.Context, path string, query url.Values, out any) error
-	NoAPI error
+	// Get reads documents of the Management API. It is nil without a tenant of Auth0.
+	Get Getter
 	// FileBase is the URL below which the tenant publishes client files, empty to
 	// disable them. Client requests the file.
 	FileBase string
 	Client   *http.Client
-
-	// Admit is called before the list of an organization is requested. Its error is
-	// the result. Strangers can cause these requests, because they choose the name.
-	Admit func() error
-	// Settle is called with the error of a failed request.
-	Settle func(error)
 	// Failed is called after each failed fetch, and learns whether a stale list
 	// serves meanwhile.
 	Failed func(err error, stale bool)
-	// Unavailable makes the callers' error from the error of each source.
-	Unavailable func([]error) error
 }
 
 // A List holds the connections of the application, and of organizations. Create it
@@ -77,6 +70,9 @@ type List struct {
 	all    *cached.Value[[]Item]
 	byOrg  *cached.Group[[]Item]
 	unread unread // of all; only its fetch uses it, and one runs at a time
+	// asking limits the requests for the lists of organizations. Strangers can cause
+	// them, because they choose the name.
+	asking *ratelimit.Limit
 }
 
 // maxOrganizations bounds the lists of organizations in the cache.
@@ -95,9 +91,17 @@ func (l *List) patience() time.Duration {
 	return fetch.Limit(l.config.Client, 15*time.Second, 5)
 }
 
-// New returns a List. It makes no request.
-func New(c Config) *List {
-	l := &List{config: c}
+// New checks a configuration and returns a List. It makes no request.
+func New(report func(field, format string, args ...any), c Config) *List {
+	l := &List{config: c, asking: ratelimit.Organizations()}
+	for i, given := range c.Given {
+		if given.Name == "" || slices.ContainsFunc(c.Given[:i], func(e Entry) bool { return e.Name == given.Name }) {
+			report("Connections", "has the name %q, which is empty or repeated", given.Name)
+		}
+	}
+	if _, err := discovery.Origin(c.FileBase); c.FileBase != "" && (err != nil || strings.ContainsAny(c.FileBase, "?#")) {
+		report("ConfigurationBaseURL", "%q is not a URL such as https://cdn.eu.auth0.com%s", c.FileBase, discovery.Because(err))
+	}
 	if c.Given != nil {
 		l.given = []Item{}
 		for _, e := range c.Given {
@@ -138,9 +142,30 @@ func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
 	defer cancel()
 	list, err := l.all.Get(waiting)
 	if err == errBeingRead {
-		err = l.config.Unavailable([]error{err})
+		err = unavailable([]error{err})
 	}
 	return list, err
+}
+
+// ForEmail returns the connection that has the domain of an email address, and reports
+// whether there is one. Org is as for [List.Get].
+func (l *List) ForEmail(ctx context.Context, org, email string) (Entry, bool, error) {
+	local, domain, ok := strings.Cut(email, "@")
+	domain = strings.ToLower(domain)
+	// One @ only: with two, the domain is ambiguous.
+	if !ok || local == "" || domain == "" || strings.Contains(domain, "@") {
+		return Entry{}, false, nil
+	}
+	list, err := l.Get(ctx, org)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	for _, item := range list {
+		if slices.Contains(item.DomainAliases, domain) {
+			return item.Entry, true, nil
+		}
+	}
+	return Entry{}, false, nil
 }
 
 var errBeingRead = errors.New("the list of connections is long or the tenant is slow; it is being read, and will be there in a moment")
@@ -175,7 +200,7 @@ func (l *List) CouldBe(name, org string) bool {
 func (l *List) fetch(ctx context.Context) (list []Item, pages int, err error) {
 	var errs []error
 	if l.config.Get == nil {
-		errs = append(errs, l.config.NoAPI)
+		errs = append(errs, errNoTenant)
 	} else {
 		list, pages, err := l.ofClient(ctx)
 		if err == nil {
@@ -190,20 +215,21 @@ func (l *List) fetch(ctx context.Context) (list []Item, pages int, err error) {
 		}
 		errs = append(errs, err)
 	}
-	return nil, 0, l.config.Unavailable(errs)
+	return nil, 0, unavailable(errs)
 }
 
 func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {
 	if l.config.Get == nil {
-		return nil, l.config.Unavailable([]error{l.config.NoAPI})
+		return nil, unavailable([]error{errNoTenant})
 	}
-	if err := l.config.Admit(); err != nil {
-		return nil, err
+	if err := l.asking.Take(); err != nil {
+		held, _ := errors.AsType[*refusal.Refusal](err)
+		return nil, refusal.Connections.Later(held.RetryAfter, err)
 	}
 	list, err := l.ofOrganization(ctx, org)
 	if err != nil {
-		l.config.Settle(err)
-		return nil, l.config.Unavailable([]error{err})
+		l.asking.Settle(err)
+		return nil, unavailable([]error{err})
 	}
 	// The organization's list has names only. The application's list adds icons and
 	// domains. Without it, the names suffice.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/tenantapi"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
@@ -32,8 +33,6 @@ type source struct {
 	asked     []string
 	failures  []string
 	stale     bool
-	admit     error
-	settled   error
 }
 
 func (s *source) get(_ context.Context, path string, query url.Values, out any) error {
@@ -62,15 +61,12 @@ func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *source) list(edit ...func(*Config)) *List {
 	c := Config{
 		ClientID: "app/1", Get: s.get, Client: fetch.NewClient(&http.Client{Transport: s}, fetch.Options{}),
-		Admit:       func() error { return s.admit },
-		Settle:      func(err error) { s.settled = err },
-		Failed:      func(err error, stale bool) { s.failures, s.stale = append(s.failures, err.Error()), stale },
-		Unavailable: func(errs []error) error { return fmt.Errorf("unavailable: %w", errors.Join(errs...)) },
+		Failed: func(err error, stale bool) { s.failures, s.stale = append(s.failures, err.Error()), stale },
 	}
 	for _, f := range edit {
 		f(&c)
 	}
-	return New(c)
+	return New(func(string, string, ...any) {}, c)
 }
 
 func withFile(c *Config) { c.FileBase = "https://cdn.example/" }
@@ -157,23 +153,46 @@ func TestOrganizations(t *testing.T) {
 			t.Errorf("%s: %s, %v", org, text(got), err)
 		}
 	}
-	if _, err := l.Get(t.Context(), "nobody"); err == nil || s.settled == nil {
-		t.Errorf("unknown: %v, settled %v", err, s.settled)
+	if _, err := l.Get(t.Context(), "nobody"); !isUnavailable(err, 404, 0, "inexistent") {
+		t.Errorf("unknown: %v", err)
 	}
 	// Without the list of the application, the names are enough.
 	delete(s.documents, clientPath)
 	if got, err := s.list().Get(t.Context(), "org_1"); err != nil || text(got) != "gh GitHub; saml! SAML" {
 		t.Errorf("%s, %v", text(got), err)
 	}
-	// The list sends no request while Admit returns an error, and none without an API.
-	s.admit, s.asked = errors.New("held back"), nil
-	if _, err := s.list().Get(t.Context(), "org_1"); err != s.admit || len(s.asked) > 0 {
-		t.Errorf("%v after %q", err, s.asked)
-	}
-	none := errors.New("no API")
-	if _, err := s.list(func(c *Config) { c.Get, c.NoAPI = nil, none }).Get(t.Context(), "org_1"); !errors.Is(err, none) {
+	if _, err := s.list(func(c *Config) { c.Get = nil }).Get(t.Context(), "org_1"); !isUnavailable(err, 0, 0, errNoTenant.Error()) {
 		t.Errorf("no API: %v", err)
 	}
+}
+
+// isUnavailable compares the answer of the tenant, the wait and the cause in an error.
+func isUnavailable(err error, status int, wait time.Duration, cause string) bool {
+	e, ok := err.(*refusal.Refusal)
+	return ok && e.Reason == refusal.Connections.Reason && e.TenantStatus == status && e.RetryAfter == wait && strings.Contains(e.Error(), cause)
+}
+
+// TestLimitOfOrganizations: strangers choose the names of organizations, so their lists
+// have a limit, and the tenant's own limit holds for all of them.
+func TestLimitOfOrganizations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		l := s.list()
+		for n := range 50 {
+			l.Get(t.Context(), fmt.Sprint("org_", n))
+		}
+		if _, err := l.Get(t.Context(), "org_50"); !isUnavailable(err, 0, time.Second, "limit of requests") || len(s.asked) != 50 {
+			t.Errorf("%v after %d requests", err, len(s.asked))
+		}
+		s = &source{err: &tenantapi.Error{Status: 429, Wait: 7 * time.Second}}
+		l = s.list()
+		for _, want := range []int{429, 0} { // the tenant answers once
+			_, err := l.Get(t.Context(), fmt.Sprint("org_", want))
+			if !isUnavailable(err, want, 7*time.Second, "429") || len(s.asked) != 1 {
+				t.Errorf("%v after %d requests", err, len(s.asked))
+			}
+		}
+	})
 }
 
 // TestOrganizationPages ends at the total, at a page that is not full, and after the
@@ -221,6 +240,25 @@ func TestGiven(t *testing.T) {
 	}
 }
 
+// TestForEmail compares the whole domain, in lower case.
+func TestForEmail(t *testing.T) {
+	s := &source{}
+	given := []Entry{{Name: "a"}, {Name: "corp", DomainAliases: []string{"corp.example", "b.example"}}}
+	l := s.list(func(c *Config) { c.Given = given })
+	for email, want := range map[string]string{
+		"ada@corp.example": "corp", "ada@B.Example": "corp", "ada@sub.corp.example": "", "ada@other.example": "",
+		"@corp.example": "", "ada@": "", "corp.example": "", "ada@x@corp.example": "", "": "",
+	} {
+		if got, found, err := l.ForEmail(t.Context(), "", email); err != nil || got.Name != want || found != (want != "") {
+			t.Errorf("%s: %q, %v, %v", email, got.Name, found, err)
+		}
+	}
+	s.err = errors.New("no scope")
+	if _, found, err := s.list().ForEmail(t.Context(), "", "ada@corp.example"); found || !errors.Is(err, s.err) {
+		t.Errorf("no list: %v, %v", found, err)
+	}
+}
+
 func TestFile(t *testing.T) {
 	const file = `Auth0.setClient({"strategies":[{"name":"samlp","connections":[{"name":"corp","domain":"corp.example","domain_aliases":["corp.example","b.example"]},{"name":"open"}]},
 		{"name":"github","connections":[{"name":"gh","display_name":7,"domain_aliases":"x"},{"name":""}]}]});`
@@ -239,8 +277,8 @@ func TestFile(t *testing.T) {
 		}
 	}
 	s = &source{status: 403, file: "SECRET"}
-	_, err = s.list(withFile, func(c *Config) { c.Get, c.NoAPI = nil, errors.New("no API") }).Get(t.Context(), "")
-	if e, ok := errors.AsType[*tenantapi.Error](err); !ok || e.Status != 403 || !strings.Contains(err.Error(), "no API") || strings.Contains(err.Error(), "SECRET") {
+	_, err = s.list(withFile, func(c *Config) { c.Get = nil }).Get(t.Context(), "")
+	if e, ok := errors.AsType[*tenantapi.Error](err); !ok || e.Status != 403 || !errors.Is(err, errNoTenant) || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("403: %v", err)
 	}
 	s = &source{fileErr: errors.New("unreachable"), err: errors.New("no scope")}
@@ -521,7 +559,7 @@ func TestRemedy(t *testing.T) {
 		{&tenantapi.Error{Status: 404}, ""},
 		{errors.New("the network is down"), ""},
 	} {
-		if got := Remedy(tt.err); !strings.HasSuffix(got, tt.want) || (got == "") != (tt.want == "") {
+		if got := remedy(tt.err); !strings.HasSuffix(got, tt.want) || (got == "") != (tt.want == "") {
 			t.Errorf("%v: %q, want %q", tt.err, got, tt.want)
 		}
 	}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -12,9 +13,26 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
 
-// Remedy returns the change that the dashboard needs if the Management API rejects the
+var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain (AUTH0_TENANT_DOMAIN), or set Config.Domain to its host name")
+
+// unavailable joins the errors of all sources into one error for callers, which names the
+// setting that causes it, if any.
+func unavailable(errs []error) error {
+	err := errors.Join(errs...)
+	e := refusal.Connections.Wrap(err)
+	if answered, ok := tenanterror.Of(err); ok {
+		e = answered.Refusal(refusal.Connections)
+	}
+	e.Err = err
+	if remedy := remedy(err); remedy != "" {
+		e.Err = fmt.Errorf("%w; %s (or choose another source of the list, see Strategy.GetConnections)", err, remedy)
+	}
+	return e
+}
+
+// remedy returns the change that the dashboard needs if the Management API rejects the
 // request for a list, and an empty text for another failure.
-func Remedy(err error) string {
+func remedy(err error) string {
 	const where = "in the dashboard under Applications, APIs, Auth0 Management API, "
 	answered, ok := tenanterror.Of(err)
 	if !ok {

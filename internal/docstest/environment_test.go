@@ -27,7 +27,7 @@ var foreign = map[string]string{
 // sets for another program.
 func readVariables(t *testing.T) (table, all []string) {
 	t.Helper()
-	for _, dir := range []string{".", "examples", "cmd"} {
+	for _, dir := range []string{".", "internal/environment", "examples", "cmd"} {
 		if !exists(dir) {
 			continue
 		}

@@ -38,7 +38,7 @@ func (k known) credentials() (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		method = clientauth.WithKey(key, s.algorithm(), "")
+		method = clientauth.WithKey(key, s.SigningAlgorithm, "")
 	}
 	c, err := method.Credentials(s.ClientID, k.metadata.Issuer, k.Now())
 	return c.Params, err
@@ -154,13 +154,13 @@ func (k known) checkRefresh(ctx context.Context) (known, Finding) {
 // checkLoginButtons lists the connections like the library, with a client credentials
 // token.
 func (k known) checkLoginButtons(ctx context.Context) (known, Finding) {
-	tenant := k.Settings.tenantURL()
+	tenant := tenantURL(k.Settings.TenantDomain)
 	switch {
 	case tenant != "":
 	case k.auth0:
 		tenant = k.issuer
 	default:
-		return k, skip(k.Settings.domainName + " is a URL. For the connections of an Auth0 tenant, set AUTH0_TENANT_DOMAIN.")
+		return k, skip(k.Settings.DomainName + " is a URL. For the connections of an Auth0 tenant, set AUTH0_TENANT_DOMAIN.")
 	}
 	if !k.tokenError.accepted() {
 		return k, skip(notAccepted)

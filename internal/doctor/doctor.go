@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
+	"github.com/seed-15d5a55c/auth0/internal/environment"
 	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
 )
 
 // Options are the input of an examination.
 type Options struct {
-	Settings Settings
+	Settings environment.Settings
 
 	// Shadowed are variables that a file and the environment set to two values. The
 	// environment takes precedence.

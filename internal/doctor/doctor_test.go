@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
+	"github.com/seed-15d5a55c/auth0/internal/environment"
 )
 
 const wellText = `Tenant       acme.auth0.example
@@ -592,7 +593,7 @@ func TestOwnTransport(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	got := complaints(t, Examine(context.Background(), Options{Settings: Settings{Domain: server.URL}}))
+	got := complaints(t, Examine(context.Background(), Options{Settings: environment.Settings{Domain: server.URL}}))
 	if host := strings.TrimPrefix(server.URL, "http://"); !strings.Contains(got, "FAIL  issuer         No tenant at "+host+".\n") {
 		t.Errorf("the complaints are\n%s", got)
 	}

@@ -41,14 +41,14 @@ func (k known) checkVariables(context.Context) (known, Finding) {
 	if s.BaseURL == "" {
 		advice = append(advice, do("Set APP_BASE_URL to the URL of the application, such as http://localhost:3000."))
 	}
-	for _, v := range []setting{{s.domainName, s.Domain}, {"AUTH0_CLIENT_ID", s.ClientID}, {"AUTH0_CLIENT_SECRET", s.ClientSecret},
-		{s.baseName, s.BaseURL}, {"AUTH0_AUDIENCE", s.Audience}, {"AUTH0_TENANT_DOMAIN", s.TenantDomain}} {
+	for _, v := range []setting{{s.DomainName, s.Domain}, {"AUTH0_CLIENT_ID", s.ClientID}, {"AUTH0_CLIENT_SECRET", s.ClientSecret},
+		{s.BaseName, s.BaseURL}, {"AUTH0_AUDIENCE", s.Audience}, {"AUTH0_TENANT_DOMAIN", s.TenantDomain}} {
 		if problem := badForm(v.value); problem != "" {
 			problems = append(problems, v.name+" "+problem)
 			advice = append(advice, do("Set "+v.name+" to the value itself, as the dashboard shows it."))
 		}
 	}
-	if s.TenantDomain != "" && badForm(s.TenantDomain) == "" && s.tenantURL() == "" {
+	if s.TenantDomain != "" && badForm(s.TenantDomain) == "" && tenantURL(s.TenantDomain) == "" {
 		problems = append(problems, "AUTH0_TENANT_DOMAIN is not the domain of a tenant")
 		advice = append(advice, do("Set AUTH0_TENANT_DOMAIN to the tenant's own host, such as acme.eu.auth0.com, or unset it."))
 	}
@@ -137,7 +137,7 @@ func (k known) badCredentials() (problem, remedy string) {
 	if err != nil {
 		return "AUTH0_CLIENT_ASSERTION_SIGNING_KEY " + err.Error(), "Set AUTH0_CLIENT_ASSERTION_SIGNING_KEY to the private key in PEM form."
 	}
-	if err := clientauth.WithKey(key, s.algorithm(), "").Check(true, nil); err != nil {
+	if err := clientauth.WithKey(key, s.SigningAlgorithm, "").Check(true, nil); err != nil {
 		return "AUTH0_CLIENT_ASSERTION_SIGNING_ALG or the key: " + err.Error(), "Set AUTH0_CLIENT_ASSERTION_SIGNING_ALG to the algorithm of the credential in the dashboard."
 	}
 	return "", ""
@@ -183,7 +183,7 @@ func (k known) callbackPath() string {
 }
 
 func (k known) checkBaseURL(context.Context) (known, Finding) {
-	name, raw := k.Settings.baseName, k.Settings.BaseURL
+	name, raw := k.Settings.BaseName, k.Settings.BaseURL
 	if raw == "" {
 		return k, skip("Not checked, because of variables.")
 	}
@@ -243,7 +243,7 @@ func (k known) shownClientID() string {
 }
 
 func (k known) checkDomain(context.Context) (known, Finding) {
-	name, domain := k.Settings.domainName, strings.TrimSpace(k.Settings.Domain)
+	name, domain := k.Settings.DomainName, strings.TrimSpace(k.Settings.Domain)
 	again := do("Copy the Domain from " + whereClient + ". It looks like acme.eu.auth0.com.")
 	switch {
 	case domain == "" || badForm(domain) != "":
@@ -278,7 +278,7 @@ func (k known) checkDomainURL(name, domain string) (known, Finding) {
 		return k, ok(domain + ", on this machine")
 	}
 	lists := " and lists no connections"
-	if k.Settings.tenantURL() != "" {
+	if tenantURL(k.Settings.TenantDomain) != "" {
 		lists = ""
 	}
 	return k, warn(name+" is a URL, so login uses discovery"+lists+".", do("For an Auth0 tenant set "+name+" to "+u.Host+"."))
@@ -287,8 +287,7 @@ func (k known) checkDomainURL(name, domain string) (known, Finding) {
 // tenantURL returns the URL of AUTH0_TENANT_DOMAIN without its final slash, or nothing for
 // a value that is no domain. A value without a dot or a colon can be a secret under the
 // wrong name.
-func (s Settings) tenantURL() string {
-	domain := s.TenantDomain
+func tenantURL(domain string) string {
 	if badForm(domain) != "" {
 		return ""
 	}

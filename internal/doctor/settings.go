@@ -1,58 +1,10 @@
 package doctor
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 )
-
-// Settings are the values of the environment, under the names and the older names that
-// auth0.ConfigFromEnv reads.
-type Settings struct {
-	Domain, TenantDomain, ClientID, ClientSecret, BaseURL, Audience string
-
-	SigningKey, SigningAlgorithm string // of private_key_jwt
-
-	CallbackPath string   // of AUTH0_CALLBACK_URL
-	Secrets      []string // of AUTH0_SECRET
-
-	domainName, baseName string // the variables that were set
-}
-
-// ReadSettings reads the settings as auth0.ConfigFromEnv does.
-func ReadSettings(getenv func(string) string) Settings {
-	s := Settings{
-		Domain: getenv("AUTH0_DOMAIN"), domainName: "AUTH0_DOMAIN",
-		TenantDomain:     getenv("AUTH0_TENANT_DOMAIN"),
-		ClientID:         getenv("AUTH0_CLIENT_ID"),
-		ClientSecret:     getenv("AUTH0_CLIENT_SECRET"),
-		BaseURL:          getenv("APP_BASE_URL"),
-		baseName:         "APP_BASE_URL",
-		Audience:         getenv("AUTH0_AUDIENCE"),
-		SigningKey:       getenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY"),
-		SigningAlgorithm: getenv("AUTH0_CLIENT_ASSERTION_SIGNING_ALG"),
-	}
-	for secret := range strings.SplitSeq(getenv("AUTH0_SECRET"), ",") {
-		if secret = strings.TrimSpace(secret); secret != "" {
-			s.Secrets = append(s.Secrets, secret)
-		}
-	}
-	if older := getenv("AUTH0_ISSUER_BASE_URL"); s.Domain == "" && older != "" {
-		s.Domain, s.domainName = strings.TrimSuffix(strings.TrimPrefix(older, "https://"), "/"), "AUTH0_ISSUER_BASE_URL"
-	}
-	if older := getenv("AUTH0_BASE_URL"); s.BaseURL == "" && older != "" {
-		s.BaseURL, s.baseName = older, "AUTH0_BASE_URL"
-	}
-	if u, err := url.Parse(getenv("AUTH0_CALLBACK_URL")); s.BaseURL == "" && err == nil && u.Host != "" {
-		s.BaseURL, s.CallbackPath, s.baseName = u.Scheme+"://"+u.Host, u.Path, "AUTH0_CALLBACK_URL"
-	}
-	return s
-}
-
-// algorithm is the one of assertions.
-func (s Settings) algorithm() string { return cmp.Or(s.SigningAlgorithm, "RS256") }
 
 // A Variable is a name and its value.
 type Variable struct{ Name, Value string }

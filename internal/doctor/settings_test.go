@@ -1,42 +1,10 @@
 package doctor
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/seed-15d5a55c/auth0"
 )
-
-// TestReadSettings compares the settings with the library's own.
-func TestReadSettings(t *testing.T) {
-	names := []string{"AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET", "APP_BASE_URL", "AUTH0_AUDIENCE", "AUTH0_TENANT_DOMAIN",
-		"AUTH0_ISSUER_BASE_URL", "AUTH0_BASE_URL", "AUTH0_CALLBACK_URL", "AUTH0_CLIENT_ASSERTION_SIGNING_KEY", "AUTH0_CLIENT_ASSERTION_SIGNING_ALG"}
-	for _, env := range []map[string]string{
-		{},
-		{"AUTH0_DOMAIN": "a.example", "AUTH0_CLIENT_ID": "b", "AUTH0_CLIENT_SECRET": "c", "AUTH0_SECRET": "d, e,,", "APP_BASE_URL": "https://f.example", "AUTH0_AUDIENCE": "g", "AUTH0_TENANT_DOMAIN": "h"},
-		{"AUTH0_ISSUER_BASE_URL": "https://a.example/", "AUTH0_BASE_URL": "https://f.example", "AUTH0_CALLBACK_URL": "https://g.example/callback"},
-		{"AUTH0_DOMAIN": "a.example", "AUTH0_ISSUER_BASE_URL": "https://b.example/", "AUTH0_CALLBACK_URL": "https://g.example:1/callback"},
-		{"AUTH0_CALLBACK_URL": "/callback"}, {"AUTH0_CALLBACK_URL": "https://g.example"}, {"AUTH0_ISSUER_BASE_URL": "http://a.example"},
-		{"APP_BASE_URL": "https://f.example", "AUTH0_BASE_URL": "https://h.example", "AUTH0_CALLBACK_URL": "https://g.example/callback"},
-	} {
-		for _, name := range names {
-			t.Setenv(name, env[name])
-		}
-		want, _ := auth0.ConfigFromEnv()
-		got := ReadSettings(os.Getenv)
-		if got.Domain != want.Domain || got.ClientID != want.ClientID || got.ClientSecret != want.ClientSecret || got.BaseURL != want.BaseURL ||
-			got.Audience != want.Audience || got.TenantDomain != want.TenantDomain || got.CallbackPath != want.CallbackPath || !slices.Equal(got.Secrets, want.Secrets) {
-			t.Errorf("%v: got %+v, want %v", env, got, want)
-		}
-	}
-	t.Setenv("AUTH0_CLIENT_ASSERTION_SIGNING_KEY", "key")
-	t.Setenv("AUTH0_CLIENT_ASSERTION_SIGNING_ALG", "PS256")
-	if got := ReadSettings(os.Getenv); got.SigningKey != "key" || got.algorithm() != "PS256" {
-		t.Errorf("the key of assertions: %+v", got)
-	}
-}
 
 func TestParseEnv(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func (k known) checkIssuer(ctx context.Context) (known, Finding) {
 	if err != nil {
 		return k, k.unreachable(err)
 	}
-	noTenant := do("Copy the Domain field from " + whereClient + " into " + k.Settings.domainName + ".")
+	noTenant := do("Copy the Domain field from " + whereClient + " into " + k.Settings.DomainName + ".")
 	if resp.Status == 404 {
 		return k, fail("No tenant at "+k.host()+".", noTenant)
 	}
@@ -52,7 +52,7 @@ func (k known) checkIssuer(ctx context.Context) (known, Finding) {
 			do("If the domain is right, look at the proxy between this machine and the tenant."))
 	}
 	if strings.TrimSuffix(m.Issuer, "/") != k.issuer {
-		return k, fail("The tenant calls itself "+m.Issuer, do("Set "+k.Settings.domainName+" to that host."))
+		return k, fail("The tenant calls itself "+m.Issuer, do("Set "+k.Settings.DomainName+" to that host."))
 	}
 	k.metadata = m
 	if err := k.setEndpoints(); err != nil {
@@ -99,7 +99,7 @@ func (k known) unreachable(err error) Finding {
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fail("No tenant at "+k.host()+": the host name does not resolve.",
-			do("Copy the Domain field from "+whereClient+" into "+k.Settings.domainName+"."))
+			do("Copy the Domain field from "+whereClient+" into "+k.Settings.DomainName+"."))
 	case errors.As(err, &certificate), errors.As(err, &header):
 		return fail("The TLS handshake with "+k.host()+" failed: "+cause(err),
 			do("For a custom domain, look at Branding > Custom Domains: it must be ready. Otherwise a proxy intercepts TLS: add its certificate to this machine."))

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0"
 	"github.com/seed-15d5a55c/auth0/internal/emulator"
+	"github.com/seed-15d5a55c/auth0/internal/environment"
 )
 
 const (
@@ -137,7 +138,7 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (w *world) examine() Report {
 	w.t.Helper()
-	w.options.Settings = ReadSettings(func(name string) string { return w.env[name] })
+	w.options.Settings = environment.Read(func(name string) string { return w.env[name] })
 	return Examine(context.Background(), w.options)
 }
 

@@ -70,7 +70,8 @@ func newEnv(t *testing.T, where site.Config) *env {
 		Site: at,
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: e.manager, Origin: at.Origin, Log: log,
-			Marks: visit.Marks{Cookies: names, Keyring: ring, Now: clock, Log: log, Silent: &atomic.Bool{}},
+			Tokens: renew.New(renew.Config{Sessions: e.manager, Client: client, Now: clock, Log: log}),
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: clock, Log: log, Silent: &atomic.Bool{}},
 		},
 		Leeway: time.Minute, Now: clock,
 		Row: func(err error) refusal.Row {
@@ -81,7 +82,7 @@ func newEnv(t *testing.T, where site.Config) *env {
 		},
 	}
 	e.c.Signin = signin.New(signin.Config{
-		Site: at, Visits: e.c.Visits, Tokens: renew.New(renew.Config{Sessions: e.manager, Client: client, Now: clock, Log: log}),
+		Site: at, Visits: e.c.Visits,
 		Flow: login.NewFlow(login.Config{
 			Client: client, IDTokens: idTokens, ResponseType: "code", ResponseMode: "query", Scopes: []string{"openid"}, Now: clock,
 		}),

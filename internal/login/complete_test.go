@@ -693,3 +693,38 @@ func TestClaimsAreSelectedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestContinued: after a second factor, a refresh needs no ID token. One that comes must
+// name the user of the session.
+func TestContinued(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		why   string
+		token string // the ID token
+		kind  string
+		want  refusal.Row
+	}{
+		{why: "no ID token"},
+		{why: "the user's ID token", token: idToken{}.signed(nil)},
+		{why: "another user", token: idToken{claims: change{"sub": "bob"}}.signed(nil), want: badIDToken(fault.Claim)},
+		{why: "a foreign signature", token: idToken{key: foreign}.signed(nil), want: badIDToken(fault.Signature)},
+		{why: "no bearer token", kind: "N_A", want: refusal.TenantAnswer},
+	} {
+		e := newEnv(t, "code")
+		got := provider.TokenResponse{AccessToken: "access", TokenType: "Bearer", ExpiresIn: 600, IDToken: row.token}
+		if row.kind != "" {
+			got.TokenType = row.kind
+		}
+		result, err := e.flow.Continued(t.Context(), issuer, "auth0|ada", got)
+		expect(t, row.why, err, row.want, "")
+		if err == nil && (result.Identity.Claims.Subject != "auth0|ada" || result.Token.AccessToken != "access") {
+			t.Errorf("%s: %+v", row.why, result)
+		}
+	}
+	e := newEnv(t, "code", discovers)
+	e.metadata = ""
+	_, err := e.flow.Continued(t.Context(), issuer, "auth0|ada", provider.TokenResponse{AccessToken: "access", TokenType: "Bearer", IDToken: "x"})
+	if err == nil {
+		t.Error("no endpoints: no error")
+	}
+}

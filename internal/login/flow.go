@@ -385,6 +385,29 @@ func (f *Flow) Granted(ctx context.Context, r *authrequest.Request, organization
 	return Result{&id, got.Token(now)}, nil
 }
 
+// Continued verifies the response to a refresh that required a second factor. The login of
+// the session has identified the user. An ID token, if there is one, must name the same
+// user.
+func (f *Flow) Continued(ctx context.Context, issuer, subject string, got provider.TokenResponse) (Result, error) {
+	if err := got.CheckUsable(); err != nil {
+		return Result{}, err
+	}
+	id := idtoken.Identity{Claims: jwt.Claims{Issuer: issuer, Subject: subject}, Payload: "{}"}
+	if got.IDToken != "" {
+		ep, err := f.Client.Endpoints(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		if id, err = f.IDTokens.Check(ctx, ep, got.IDToken, keys.FromTenant); err != nil {
+			return Result{}, idtoken.Refused(err)
+		}
+		if id.Claims.Issuer != issuer || id.Claims.Subject != subject {
+			return Result{}, idtoken.Refused(fault.Claim.Because("iss or sub differs from the login"))
+		}
+	}
+	return Result{&id, got.Token(f.Now())}, nil
+}
+
 // checkOrganization requires that a login to an organization has ended in that
 // organization.
 func (f *Flow) checkOrganization(ctx context.Context, asked string, id idtoken.Identity) error {

@@ -12,10 +12,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/dpop"
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/secret"
 	"golang.org/x/oauth2"
 )
@@ -220,4 +222,23 @@ func KeyOf(t *oauth2.Token) Key {
 	}
 	key, _ := t.Extra(extra).(Key)
 	return key
+}
+
+// CredentialOf returns a token with the key to which it is bound: its own, else the given
+// one.
+func CredentialOf(token *oauth2.Token, key Key) (Credential, error) {
+	if token == nil || token.AccessToken == "" {
+		return Credential{}, refusal.Internal.Because("the token source has returned no access token")
+	}
+	c := Credential{Token: token.AccessToken}
+	if !strings.EqualFold(token.TokenType, TokenType) {
+		return c, nil
+	}
+	if c.Key = KeyOf(token); c.Key.IsZero() {
+		c.Key = key
+	}
+	if c.Key.IsZero() {
+		return Credential{}, refusal.Misconfigured.Because("the token is bound to a key (DPoP) that is not known here: keep the *oauth2.Token that this package returned, or set ProofTransport.Key")
+	}
+	return c, nil
 }

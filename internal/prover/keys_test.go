@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"golang.org/x/oauth2"
 )
 
@@ -178,4 +179,32 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestCredentialOf: the key of a bound token is its own, else the given one.
+func TestCredentialOf(t *testing.T) {
+	t.Parallel()
+	own, other := newKey(), newKey()
+	bare := &oauth2.Token{AccessToken: "access", TokenType: "dpop"}
+	for _, row := range []struct {
+		why   string
+		token *oauth2.Token
+		given Key
+		want  Key
+	}{
+		{"a bearer token", &oauth2.Token{AccessToken: "access", TokenType: "bearer"}, other, Key{}},
+		{"its own key", Attach(bare, own, nil), other, own},
+		{"the given key", bare, other, other},
+	} {
+		got, err := CredentialOf(row.token, row.given)
+		if err != nil || got.Token != "access" || got.Key.IsZero() != row.want.IsZero() || !got.Key.IsZero() && got.Key.Thumbprint() != row.want.Thumbprint() {
+			t.Errorf("%s: %v, %v", row.why, got, err)
+		}
+	}
+	for _, token := range []*oauth2.Token{nil, {}} {
+		_, err := CredentialOf(token, own)
+		refused(t, "no token", err, refusal.Internal, "no access token")
+	}
+	_, err := CredentialOf(bare, Key{})
+	refused(t, "no key", err, refusal.Misconfigured, "ProofTransport.Key")
 }

@@ -11,9 +11,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,24 +22,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/tenanterror"
 )
-
-// A Wish describes the token that a caller needs.
-type Wish struct {
-	Audience string   // empty for the API of the login
-	Scopes   []string // none for any
-	Force    bool     // skips the cached token
-
-	// Connection requests a third party's token instead. LoginHint names the account
-	// there. Without it, the tenant chooses.
-	Connection, LoginHint string
-}
-
-// key tells apart the wishes that one request to the tenant cannot fulfil together. The
-// session comes first, because a token must never reach another session.
-func (w Wish) key(session string) string {
-	scopes := slices.Sorted(slices.Values(w.Scopes))
-	return fmt.Sprintf("%q %q %q %v %q %q", session, w.Audience, scopes, w.Force, w.Connection, w.LoginHint)
-}
 
 // A Config configures [Tokens]. All fields are required, except where noted.
 type Config struct {

@@ -210,9 +210,9 @@ func newEnv(t testing.TB, st *store, edits ...func(*Config)) *env {
 		Site: where,
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: manager, Origin: where.Origin, Log: log,
-			Marks: visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
+			Tokens: renew.New(renew.Config{Sessions: manager, Client: client, IDTokens: idTokens, Now: now, Log: log}),
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
 		},
-		Tokens: renew.New(renew.Config{Sessions: manager, Client: client, IDTokens: idTokens, Now: now, Log: log}),
 		Flow: login.NewFlow(login.Config{
 			Client: client, IDTokens: idTokens, ResponseType: "code", ResponseMode: "query", Scopes: []string{"openid", "email"}, Now: now,
 		}),

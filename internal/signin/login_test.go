@@ -217,12 +217,12 @@ func TestLoggedInWithTokens(t *testing.T) {
 		{why: "another login is due", after: func(e *env) {
 			w := httptest.NewRecorder()
 			record := must(e.session())
-			if err := e.Visits.Sessions.SendTokens(w, e.Visits.Jar(e.request("GET", "/", nil)), record, e.Tokens.NoteLogin(e.Context(), record)); err != nil {
+			if err := e.Visits.Sessions.SendTokens(w, e.Visits.Jar(e.request("GET", "/", nil)), record, e.Visits.Tokens.NoteLogin(e.Context(), record)); err != nil {
 				e.Error(err)
 			}
 			e.take(w)
 		}},
-		{why: "another login is due, and the browser was not told", after: func(e *env) { e.Tokens.NoteLogin(e.Context(), must(e.session())) }},
+		{why: "another login is due, and the browser was not told", after: func(e *env) { e.Visits.Tokens.NoteLogin(e.Context(), must(e.session())) }},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			t.Parallel()

@@ -102,6 +102,6 @@ func (s *Routes) continueSession(w http.ResponseWriter, r *http.Request, l *logi
 		return refusal.LoginRequired.Because("the session of this refresh has ended")
 	}
 	return s.c.Visits.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
-		return idtoken.Refused(s.c.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))
+		return idtoken.Refused(s.c.Visits.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))
 	})
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/login"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
@@ -33,7 +32,6 @@ import (
 type Config struct {
 	Site         *site.Site
 	Visits       *visit.Visits
-	Tokens       *renew.Tokens
 	Flow         *login.Flow
 	Transactions *transaction.Jar
 	Links        authrequest.Links
@@ -191,7 +189,7 @@ func (s *Routes) isLoggedIn(r *http.Request, a *authrequest.Request) bool {
 	if err != nil {
 		return false
 	}
-	if strings.Contains(s.c.Flow.ResponseType, "code") && !s.c.Tokens.Meets(record, a.Params.Get("audience"), s.c.Flow.ScopesOf(a)) {
+	if strings.Contains(s.c.Flow.ResponseType, "code") && !s.c.Visits.Tokens.Meets(record, a.Params.Get("audience"), s.c.Flow.ScopesOf(a)) {
 		return false
 	}
 	return a.IsMetBy(record.Facts())

@@ -206,9 +206,9 @@ func newEnv(t *testing.T, mode string, edits ...func(*Config)) *env {
 		Site: where,
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: manager, Origin: where.Origin, Log: log,
-			Marks: visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
+			Tokens: renew.New(renew.Config{Sessions: manager, Client: client, Now: now, Log: log}),
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
 		},
-		Tokens:       renew.New(renew.Config{Sessions: manager, Client: client, Now: now, Log: log}),
 		Transactions: &transaction.Jar{Cookies: names, Keyring: ring, Issuer: issuer, ClientID: clientID, Now: now},
 		Policy: &logout.Policy{
 			ClientID: clientID, Auth0: issuer, ReturnURLs: []string{origin + "/bye", origin + "/other"}, Paths: where.Paths, Log: log,

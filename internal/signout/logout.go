@@ -102,7 +102,7 @@ func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session
 		return nil, err
 	}
 	if record.RefreshToken != "" {
-		s.c.Tokens.Revoke(r.Context(), record.RefreshToken)
+		s.c.Visits.Tokens.Revoke(r.Context(), record.RefreshToken)
 	}
 	sid, idToken := record.LogoutHints()
 	return &logout.Hints{SessionID: sid, IDToken: secret.OfText(idToken)}, err

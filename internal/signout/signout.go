@@ -12,7 +12,6 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/logout"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/transaction"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
@@ -22,7 +21,6 @@ import (
 type Config struct {
 	Site          *site.Site
 	Visits        *visit.Visits
-	Tokens        *renew.Tokens
 	Transactions  *transaction.Jar
 	Policy        *logout.Policy
 	Confirmations logout.Confirmations

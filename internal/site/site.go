@@ -142,6 +142,14 @@ func (s *Site) Log() *slog.Logger { return s.log }
 // All returns the base URLs. Links outside a request use the first one.
 func (s *Site) All() []browser.Base { return s.bases.List }
 
+// URLs returns the base URLs as texts.
+func (s *Site) URLs() (urls []string) {
+	for _, base := range s.bases.List {
+		urls = append(urls, base.String())
+	}
+	return urls
+}
+
 // Path returns the path of the base URLs, empty if they have none.
 func (s *Site) Path() string {
 	if len(s.bases.List) == 0 {

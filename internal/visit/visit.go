@@ -1,5 +1,5 @@
 // Package visit finds the session of a request, once, and keeps it in the context of the
-// request. It also keeps two small marks in a browser: that a login was lost, and that
+// request. It sends a session whose tokens have changed to the browser. It also keeps two small marks in a browser: that a login was lost, and that
 // a silent login was tried.
 //
 // The package does not know how a session begins, tenants, or the answer to a request
@@ -18,6 +18,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -25,6 +26,7 @@ import (
 type Visits struct {
 	Cookies  *cookie.Names
 	Sessions *session.Manager
+	Tokens   *renew.Tokens // of the sessions
 	// Origin returns the origin of the site that a request is for.
 	Origin func(*http.Request) (string, error)
 	Marks  Marks
@@ -197,11 +199,24 @@ func (vs *Visits) Find(r *http.Request, known *Visit) (*Visit, error) {
 // Current returns the session that the response sets. If it sets none, Current
 // returns the session of the request, unless that was ended meanwhile.
 func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
-	return vs.CurrentSince(w, r, nil)
+	return vs.currentSince(w, r, nil)
 }
 
-// CurrentSince is Current with a visit that is known, as for [Visits.Find].
-func (vs *Visits) CurrentSince(w http.ResponseWriter, r *http.Request, known *Visit) (*session.Record, error) {
+// Commit stores the data of the application in the session of a request, which Find has
+// returned for that request.
+func (vs *Visits) Commit(w http.ResponseWriter, r *http.Request, read *Visit, data map[string]string) error {
+	current, err := vs.currentSince(w, r, read)
+	if err != nil {
+		return err
+	}
+	if current.ID != read.Record.ID {
+		return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
+	}
+	return vs.Sessions.Commit(r.Context(), w, vs.Jar(r), current, read.Record, data)
+}
+
+// currentSince is Current with a visit that is known, as for [Visits.Find].
+func (vs *Visits) currentSince(w http.ResponseWriter, r *http.Request, known *Visit) (*session.Record, error) {
 	if vs == nil {
 		return nil, errNotMade
 	}

@@ -312,6 +312,33 @@ func TestCurrent(t *testing.T) {
 	})
 }
 
+// TestCommit: only the session of the request gets the data.
+func TestCommit(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		r, w, _ := e.load(page...)
+		read, err := e.visits.Find(r, nil)
+		if err != nil {
+			e.Fatal(err)
+		}
+		if err := e.visits.Commit(w, r, read, map[string]string{"cart": "7"}); err != nil {
+			e.Error(err)
+		}
+		e.take(w)
+		record, err := e.visits.Record(e.request())
+		if err != nil || record.Data["cart"] != "7" {
+			e.Errorf("%+v, %v", record, err)
+		}
+		e.login("two")
+		err = e.visits.Commit(httptest.NewRecorder(), e.request(), read, nil)
+		expect(e.T, "another session", err, refusal.Internal, "belongs to another request")
+		e.cookies = nil
+		err = e.visits.Commit(httptest.NewRecorder(), e.request(), read, nil)
+		expect(e.T, "no session", err, refusal.LoginRequired, "")
+	})
+}
+
 // TestFindAgain: Find reads a session once for a request, and again for another request,
 // for other cookies and by another application.
 func TestFindAgain(t *testing.T) {
