@@ -185,7 +185,7 @@ func NewAPI(c APIConfig) (*API, error) {
 	a.checker.proofs = newProofs(&p, c, a.checker.now, log)
 	a.places = checkExtractors(&p, c.TokenExtractors, a.checker.acceptsDPoP())
 	if proofs := a.checker.proofs; proofs != nil {
-		a.challenges = a.challenges.WithDPoP(proofs.algorithms, proofs.required)
+		a.challenges = a.challenges.WithDPoP(proofs.Algorithms, proofs.Required)
 	}
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
@@ -253,7 +253,7 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 		CertificateBound: c.Certificates.Mode != BindingOff,
 	}
 	if proofs := a.checker.proofs; proofs != nil {
-		m.ProofAlgorithms, m.ProofRequired = proofs.algorithms, proofs.required
+		m.ProofAlgorithms, m.ProofRequired = proofs.Algorithms, proofs.Required
 	}
 	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
@@ -282,8 +282,10 @@ func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 	if lines != nil {
 		h["Www-Authenticate"] = lines
 	}
-	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() && a.checker.proofs.nonces != nil {
-		h.Set(nonceHeader, a.checker.proofs.nonces.Current(a.checker.now()))
+	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() {
+		if nonce := a.checker.proofs.NewestNonce(); nonce != "" {
+			h.Set(dpop.NonceHeader, nonce)
+		}
 	}
 }
 
@@ -496,7 +498,7 @@ type checker struct {
 	issuers *trustedIssuers
 	cache   *memo.Cache[remembered] // tokens with a verified signature; nil for no cache
 	rules   access.Rules
-	proofs  *proofs // nil if DPoP is off
+	proofs  *dpop.Verifier // nil if DPoP is off
 	// certificate returns the certificate of a request, see [Certificates].From.
 	certificate func(*http.Request) (*x509.Certificate, error)
 	validate    func(context.Context, *Token) error
@@ -546,7 +548,7 @@ func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error
 	if ch == nil {
 		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
 	}
-	if err := ch.proofs.checkScheme(p); err != nil {
+	if err := ch.checkScheme(p); err != nil {
 		return outcome{}, err
 	}
 	now := ch.now()
@@ -559,7 +561,7 @@ func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error
 		err = ch.checkSender(p, o.proof, o.token)
 	}
 	if err == nil && o.proof != nil {
-		o.nonce, err = ch.proofs.use(ctx, p, o.proof, now)
+		o.nonce, err = ch.proofs.Use(ctx, p.Request, p.Token, o.proof, now)
 	}
 	if err == nil && ch.validate != nil {
 		err = validateError(ch.validate(ctx, o.token))
@@ -599,7 +601,7 @@ func (ch *checker) checkOnce(ctx context.Context, p presented, now time.Time) (o
 		o := outcome{token: t, from: t.from, cached: true}
 		still, err := ch.recheck(ctx, t, now)
 		if err == nil && still {
-			o.proof, err = ch.proofs.read(p)
+			o.proof, err = ch.readProof(p)
 		}
 		if still || err != nil {
 			return o, err
@@ -667,7 +669,7 @@ func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (
 	if err := ch.rules.CheckClaims(o.from.needs(), m, &c, now); err != nil {
 		return o, err
 	}
-	if o.proof, err = ch.proofs.read(p); err != nil {
+	if o.proof, err = ch.readProof(p); err != nil {
 		return o, err
 	}
 	o.from = ch.issuers.resolved.Admit(c.Issuer, o.from)

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
@@ -464,7 +465,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		return nil
 	}
 	if o.nonce != "" {
-		w.Header().Set(nonceHeader, o.nonce)
+		w.Header().Set(dpop.NonceHeader, o.nonce)
 	}
 	if !c.InHeader {
 		// Shared caches store a response, unless the request has an Authorization header
