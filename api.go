@@ -157,7 +157,7 @@ type APIConfig struct {
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
 // are safe for concurrent use.
 type API struct {
-	issuers    *trustedIssuers // nil, like checker, in a zero API
+	issuers    *issuers.Trusted // nil, like checker, in a zero API
 	checker    *checker
 	places     bearer.Places // where a request can have a token
 	challenges bearer.Challenges
@@ -216,16 +216,19 @@ func (c APIConfig) clone() APIConfig {
 }
 
 // newTrustedIssuers checks the issuers of a configuration.
-func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssuers {
+func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *issuers.Trusted {
 	audiences := c.Audiences
 	if c.Audience != "" {
 		audiences = slices.Concat([]string{c.Audience}, c.Audiences)
 	}
-	is := &trustedIssuers{
-		own:    Issuer{Domain: c.Domain, Audiences: audiences, Algorithms: c.Algorithms},
-		byName: map[string]*trustedIssuer{}, resolve: c.ResolveIssuer, resolved: issuers.NewTable[*trustedIssuer](),
-		client: fetch.NewClient(c.HTTPClient, provider.Outgoing("", false)), log: log, observer: c.Observer, origins: c.EndpointOrigins,
-	}
+	client := fetch.NewClient(c.HTTPClient, provider.Outgoing("", false))
+	trusted := issuers.New(issuers.Settings{
+		Domain: c.Domain, Defaults: access.Issuer{Audiences: audiences, Algorithms: c.Algorithms}, Resolve: resolver(c.ResolveIssuer),
+		NewKeys: func(t *provider.Tenant, jwksURI string) issuers.Keys {
+			return newKeySet(t, jwksURI, client, log, c.Observer).given()
+		},
+		Client: client, Log: log, Origins: c.EndpointOrigins,
+	})
 	needsDomain := c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil
 	if len(audiences) == 0 && needsDomain || slices.Contains(audiences, "") {
 		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
@@ -235,14 +238,14 @@ func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssue
 		checkTexts(p, "Audiences", audience)
 	}
 	if needsDomain {
-		is.add(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})
+		trusted.Add(p.add, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms}.source())
 	}
 	for i, issuer := range c.Issuers {
 		sub := problems{of: fmt.Sprintf("APIConfig.Issuers[%d]", i)}
-		is.add(&sub, issuer)
+		trusted.Add(sub.add, issuer.source())
 		p.errs = append(p.errs, sub.errs...)
 	}
-	return is
+	return trusted
 }
 
 // newMetadata returns the metadata of the API.
@@ -255,14 +258,14 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 	if proofs := a.checker.proofs; proofs != nil {
 		m.ProofAlgorithms, m.ProofRequired = proofs.Algorithms, proofs.Required
 	}
-	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
+	if audiences := a.issuers.Defaults.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
 	}
 	m.Check(p.add, c.MetadataURL)
 	if m.AuthorizationServers == nil {
 		m.AuthorizationServers = []string{}
-		for _, t := range a.issuers.all() {
-			m.AuthorizationServers = append(m.AuthorizationServers, t.tenant.Issuer)
+		for _, t := range a.issuers.Configured() {
+			m.AuthorizationServers = append(m.AuthorizationServers, t.Tenant.Issuer)
 		}
 	}
 	return m
@@ -361,9 +364,9 @@ func malformedHeader(err error) error {
 
 // An outcome is the result of a check.
 type outcome struct {
-	token  *Token         // nil for a rejected token
-	from   *trustedIssuer // nil for an untrusted issuer
-	input  string         // the signed part of the text; set for a token that was not cached
+	token  *Token          // nil for a rejected token
+	from   *issuers.Issuer // nil for an untrusted issuer
+	input  string          // the signed part of the text; set for a token that was not cached
 	cached bool
 	proof  *dpop.Proof // that came with the token, unverified; nil for none
 	nonce  string      // for the next DPoP proof, if the client needs another one
@@ -373,7 +376,7 @@ type outcome struct {
 func (o outcome) event(kind EventKind) Event {
 	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
 	if o.from != nil {
-		e.Issuer = o.from.tenant.Issuer
+		e.Issuer = o.from.Tenant.Issuer
 	}
 	if o.token != nil {
 		e.Algorithm, e.KeyID = o.token.algorithm, o.token.keyID
@@ -423,11 +426,17 @@ func (a *API) Leeway() time.Duration {
 // does not pass.
 func (a *API) Warm(ctx context.Context, issuers ...string) error {
 	var fetches []func() error
-	for _, t := range a.issuers.all() {
-		fetches = append(fetches, func() error { return t.keys.Warm(ctx) })
+	for _, t := range a.issuers.Configured() {
+		fetches = append(fetches, func() error { return keySetOf(t).Warm(ctx) })
 	}
 	for _, iss := range issuers {
-		fetches = append(fetches, func() error { return a.issuers.warm(ctx, iss) })
+		fetches = append(fetches, func() error {
+			t, err := a.issuers.Vouch(ctx, iss)
+			if err != nil {
+				return fmt.Errorf("%.200q: %w", iss, errorOf(ctx, "keys", asBearerError(err)))
+			}
+			return keySetOf(t).Warm(ctx)
+		})
 	}
 	if len(fetches) == 0 {
 		return asError("keys", refusal.Misconfigured.Because("there is no issuer to fetch keys of; name the issuers that ResolveIssuer trusts"))
@@ -451,9 +460,9 @@ func (a *API) Warm(ctx context.Context, issuers ...string) error {
 // [API.Warm], for readiness probes. It makes no request.
 func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
-	for _, t := range slices.Concat(a.issuers.all(), a.issuers.settled()) {
-		status := t.keys.Status()
-		status.Issuer = t.tenant.Issuer
+	for _, t := range slices.Concat(a.issuers.Configured(), a.issuers.Settled()) {
+		status := keySetOf(t).Status()
+		status.Issuer = t.Tenant.Issuer
 		list = append(list, status)
 	}
 	return list
@@ -463,8 +472,8 @@ func (a *API) Status() []KeyStatus {
 // revoked keys with [KeySet.Refresh]. It returns nil for an issuer that is not
 // configured, unless [APIConfig].ResolveIssuer trusts it and it has sent a token.
 func (a *API) KeySet(issuer string) *KeySet {
-	if t := a.issuers.held(issuer); t != nil {
-		return t.keys
+	if t := a.issuers.Held(issuer); t != nil {
+		return keySetOf(t)
 	}
 	return nil
 }
@@ -495,7 +504,7 @@ func (a *API) MetadataHandler() http.Handler {
 
 // A checker verifies the tokens of an API.
 type checker struct {
-	issuers *trustedIssuers
+	issuers *issuers.Trusted
 	cache   *memo.Cache[remembered] // tokens with a verified signature; nil for no cache
 	rules   access.Rules
 	proofs  *dpop.Verifier // nil if DPoP is off
@@ -505,12 +514,12 @@ type checker struct {
 	now         func() time.Time
 }
 
-func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
+func newChecker(p *problems, c APIConfig, trusted *issuers.Trusted) *checker {
 	const defaultCache, maxCache = 1024, 1 << 20
 	ch := &checker{
 		issuers: trusted, validate: c.Validate, now: c.Now,
 		rules: access.Rules{
-			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
+			Algorithms: trusted.Algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
 			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
 			Key: checkBinding(p, "DPoP.Mode", c.DPoP.Mode), Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 		},
@@ -624,16 +633,16 @@ func validateError(err error) error {
 // recheck reports whether a cached token can be used without the full check. If an
 // issuer or a key has changed, the full check finds the reason.
 func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, error) {
-	from, err := ch.issuers.find(ctx, t.claims.Issuer)
+	from, err := ch.issuers.Find(ctx, t.claims.Issuer)
 	if err != nil || from != t.from {
 		return false, err
 	}
-	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
+	if err := from.Accepts(ctx, t.claims.Issuer); err != nil {
 		return false, err
 	}
 	// One pointer is one key. A revoked key, or a kid that was reassigned to another key,
 	// has another pointer or none.
-	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
+	if has, err := from.Keys.Set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
 		return false, err
 	}
 	return true, ch.rules.CheckAge(&t.claims, now)
@@ -663,24 +672,24 @@ func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (
 	if !c.Has(jwt.Issuer) {
 		return outcome{}, fault.Claim.Because("no iss")
 	}
-	if o.from, err = ch.issuers.find(ctx, c.Issuer); err != nil {
+	if o.from, err = ch.issuers.Find(ctx, c.Issuer); err != nil {
 		return outcome{}, err
 	}
-	if err := ch.rules.CheckClaims(o.from.needs(), m, &c, now); err != nil {
+	if err := ch.rules.CheckClaims(o.from.Needs, m, &c, now); err != nil {
 		return o, err
 	}
 	if o.proof, err = ch.readProof(p); err != nil {
 		return o, err
 	}
-	o.from = ch.issuers.resolved.Admit(c.Issuer, o.from)
-	if err := o.from.accepts(ctx, c.Issuer); err != nil {
+	o.from = ch.issuers.Admit(c.Issuer, o.from)
+	if err := o.from.Accepts(ctx, c.Issuer); err != nil {
 		return o, err
 	}
-	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
+	key, err := o.from.Keys.Set.Verify(ctx, m, keys.FromAnybody)
 	if err != nil {
 		return o, err
 	}
-	ch.issuers.resolved.Settle(c.Issuer, o.from)
+	ch.issuers.Settle(c.Issuer, o.from)
 	if err := ch.rules.CheckConfirmation(&c); err != nil {
 		return o, err
 	}
@@ -693,7 +702,7 @@ func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (
 // instead of a signed access token.
 func (ch *checker) explained(err error) error {
 	if bad, ok := errors.AsType[*fault.Fault](err); ok && errors.Is(bad.Cause, jwt.ErrOpaque) {
-		return bad.Because("%w; the client must request an access token with the audience %q", bad.Cause, ch.issuers.own.Audiences)
+		return bad.Because("%w; the client must request an access token with the audience %q", bad.Cause, ch.issuers.Defaults.Audiences)
 	}
 	return err
 }

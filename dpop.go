@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
+	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
@@ -273,7 +274,7 @@ func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger)
 func (ch *checker) acceptsDPoP() bool { return ch != nil && ch.proofs != nil }
 
 // usesDPoP reports whether the token of a request came with the scheme DPoP.
-func usesDPoP(r *http.Request, by *trustedIssuers) bool {
+func usesDPoP(r *http.Request, by *issuers.Trusted) bool {
 	if v := verifiedBy(r.Context(), by); v != nil {
 		return v.dpop
 	}

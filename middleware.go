@@ -311,7 +311,7 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 
 // wishFor returns the options for the session's access token for the API.
 func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
-	from, err := a.issuers.find(ctx, record.Issuer)
+	from, err := a.issuers.Find(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Because("the API does not trust the issuer of the session: %w", err)
 	} else if err != nil {
@@ -319,7 +319,7 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 	}
 	for i, t := range record.Tokens {
 		switch {
-		case !slices.Contains(from.audiences, t.Audience):
+		case !slices.Contains(from.Needs.Audiences, t.Audience):
 		case i == 0:
 			return nil, nil // the token of the login
 		default:

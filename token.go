@@ -15,6 +15,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
@@ -33,7 +34,7 @@ type Token struct {
 	payload   string
 	keyID     string
 	algorithm string
-	from      *trustedIssuer
+	from      *issuers.Issuer
 	key       *keys.Key // the key of the signature
 	kept      *jsonscan.Kept
 }
@@ -163,7 +164,7 @@ type verifiedKey struct{}
 
 // A sessionPathKey is the context key of a request that an API has let pass because of its
 // session.
-type sessionPathKey struct{ of *trustedIssuers }
+type sessionPathKey struct{ of *issuers.Trusted }
 
 // A verified is the credential of a request, and its context: one allocation instead
 // of two for each request.
@@ -174,7 +175,7 @@ type verified struct {
 	context.Context
 	key, val any // verifiedKey and the verified itself
 
-	by       *trustedIssuers // of the API that verified the token; nil for none
+	by       *issuers.Trusted // of the API that verified the token; nil for none
 	token    *Token
 	raw      *string // the text of the token; fmt prints only the address
 	inHeader bool    // Authorization
@@ -192,7 +193,7 @@ type withoutSession struct {
 
 // newVerified returns the context of a request that a token authenticates. All parts
 // of it, and the text of the token, are in one allocation.
-func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer.Credential) *verified {
+func newVerified(ctx context.Context, by *issuers.Trusted, token *Token, c bearer.Credential) *verified {
 	all := &struct {
 		verified
 		hidden withoutSession
@@ -228,7 +229,7 @@ func verifiedIn(ctx context.Context) *verified {
 
 // verifiedBy returns the credential that this API has verified. Guards rely on it
 // alone.
-func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
+func verifiedBy(ctx context.Context, by *issuers.Trusted) *verified {
 	if v := verifiedIn(ctx); v != nil && v.by != nil && v.by == by {
 		return v
 	}

@@ -46,7 +46,7 @@ var engines = map[string]string{
 	"internal/grants":      "internal/clientauth internal/prover internal/provider internal/tenantapi internal/tenanterror",
 	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",
 	"internal/idtoken":     "internal/keys",
-	"internal/issuers":     "",
+	"internal/issuers":     "internal/access internal/keys internal/provider",
 	"internal/keys":        "",
 	"internal/authrequest": "",
 	"internal/transaction": "internal/authrequest internal/idtoken",
