@@ -16,8 +16,8 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/verify"
 )
 
 // A Binding is the kind of access tokens that an API accepts: bearer tokens, which every
@@ -162,7 +162,7 @@ func CertificateFromHeader(name string, proxies ...netip.Prefix) func(*http.Requ
 // it. A token that is bound to a key (DPoP) is rejected: its proof belongs to an HTTP
 // request.
 func (a *API) VerifyWithCertificate(ctx context.Context, raw string, certificate *x509.Certificate) (*Token, error) {
-	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}, how: withCertificate, certificate: certificate})
+	return a.verifyAlone(ctx, verify.Presented{Credential: bearer.Credential{Token: raw}, How: verify.WithCertificate, Certificate: certificate})
 }
 
 // VerifyRequest is [API.RequireAuth] without an answer: it finds the token of a request,
@@ -179,73 +179,25 @@ func (a *API) VerifyRequest(r *http.Request) (*Token, error) {
 		a.observe(r.Context(), Event{Kind: TokenChecked}, err)
 		return nil, errorOf(r.Context(), "bearer", err)
 	}
-	o, err := a.verifyFound(r, c)
+	t, _, err := a.verifyFound(r, c)
 	if err != nil {
 		return nil, errorOf(r.Context(), "bearer", err)
 	}
-	return o.token, nil
+	return t, nil
 }
 
-// A presented has a token and the evidence that came with it.
-type presented struct {
-	bearer.Credential
-	how         presentation
-	certificate *x509.Certificate // see withCertificate
-}
-
-// A presentation is the way in which a token came to an API.
-type presentation int
-
-const (
-	alone           presentation = iota // the sender is unknown
-	withCertificate                     // the sender's certificate is known, nil for none
-	inRequest                           // Credential.Request
-	inSession                           // the session authenticates the user; no client presented the token
-)
-
-// checkSender compares the binding of a verified token with the evidence that came with
-// it.
-func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
-	c := &t.claims
-	switch _, _, bound := c.Confirmation(); {
-	case p.how == inSession:
+// certificateFrom returns [Certificates].From with the refusals of its errors, nil for none.
+func certificateFrom(from func(*http.Request) (*x509.Certificate, error)) func(*http.Request) (*x509.Certificate, error) {
+	if from == nil {
 		return nil
-	case p.how == alone && bound:
-		return fault.Bound.Because("the token has cnf, and API.Verify does not know the sender")
 	}
-	thumbprint := ""
-	if proof != nil {
-		var err error
-		if thumbprint, err = proof.Thumbprint(); err != nil {
-			return err
+	return func(r *http.Request) (*x509.Certificate, error) {
+		certificate, err := from(r)
+		if err != nil {
+			return nil, hookError(err, refusal.Forbidden, func(err error) error { return fault.NoCertificate.Because("%w", err) })
 		}
+		return certificate, nil
 	}
-	if err := access.CheckKey(c, thumbprint); err != nil {
-		return err
-	}
-	certificate, err := ch.certificateFor(p, c)
-	if err != nil {
-		return err
-	}
-	if err := ch.rules.CheckCertificate(c, certificate); err != nil {
-		return err
-	}
-	if proof == nil && ch.acceptsDPoP() && p.how == inRequest && len(p.Request.Header.Values(dpop.Header)) > 0 {
-		return refusal.ProofWithBearer.Because("the token is not bound to a key; a client that sends proofs must request its tokens with one")
-	}
-	return nil
-}
-
-// certificateFor returns the certificate that came with a token, if the token needs one.
-func (ch *checker) certificateFor(p presented, c *jwt.Claims) (*x509.Certificate, error) {
-	if _, thumbprint, _ := c.Confirmation(); p.how != inRequest || thumbprint == "" {
-		return p.certificate, nil
-	}
-	certificate, err := ch.certificate(p.Request)
-	if err != nil {
-		return nil, hookError(err, refusal.Forbidden, func(err error) error { return fault.NoCertificate.Because("%w", err) })
-	}
-	return certificate, nil
 }
 
 func checkBinding(p *problems, field string, mode Binding) access.Binding {
@@ -271,29 +223,10 @@ func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger)
 	})
 }
 
-func (ch *checker) acceptsDPoP() bool { return ch != nil && ch.proofs != nil }
-
 // usesDPoP reports whether the token of a request came with the scheme DPoP.
 func usesDPoP(r *http.Request, by *issuers.Trusted) bool {
 	if v := verifiedBy(r.Context(), by); v != nil {
 		return v.dpop
 	}
 	return bearer.IsDPoP(r)
-}
-
-// checkScheme rejects a token without the scheme DPoP, if the API requires it.
-func (ch *checker) checkScheme(p presented) error {
-	if ch.proofs != nil && ch.proofs.Required && p.how != inSession && !p.DPoP {
-		return refusal.ProofRequired.Because("the token did not come with the scheme DPoP and a proof, which APIConfig.DPoP requires")
-	}
-	return nil
-}
-
-// readProof returns the unverified proof that came with a token. It is nil for a token
-// that needs none.
-func (ch *checker) readProof(p presented) (*dpop.Proof, error) {
-	if ch.proofs == nil || p.how == inSession || !p.DPoP {
-		return nil, nil
-	}
-	return ch.proofs.Read(p.Request)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/verify"
 )
 
 // RequireAuth lets a request pass if it has a valid access token. [TokenFrom] then returns
@@ -133,11 +134,11 @@ func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handl
 			e.Err = fmt.Errorf(format, args...)
 			return &e
 		}
-		c := &v.token.claims
-		switch age := idtoken.Unix(a.checker.now()) - c.AuthTime; {
+		c := &v.token.verified.Claims
+		switch age := idtoken.Unix(a.checker.Now()) - c.AuthTime; {
 		case maxAge > 0 && !c.Has(jwt.AuthTime):
 			return because("no usable auth_time; at Auth0 an Action must add it to access tokens")
-		case maxAge > 0 && age > (maxAge+a.checker.rules.Leeway).Seconds():
+		case maxAge > 0 && age > (maxAge+a.checker.Rules.Leeway).Seconds():
 			return because("auth_time was %.0f s ago, want at most %v", age, maxAge)
 		case len(acr) > 0 && !slices.Contains(acr, c.ACR):
 			return because("acr is %.100q, want one of %q; at Auth0 an Action must add it to access tokens", c.ACR, acr)
@@ -172,7 +173,7 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
-			text, decoded, kept := v.token.payload, &v.decoded, v.token.kept
+			text, decoded, kept := v.token.verified.Payload, &v.decoded, v.token.kept
 			if v.session {
 				text, decoded, kept = claimsOf(ctx)
 			}
@@ -243,7 +244,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			c, err := bearer.Token(r, a.checker.acceptsDPoP())
+			c, err := bearer.Token(r, a.checker.AcceptsDPoP())
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
@@ -296,16 +297,16 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	o, err := by.api.verify(r.Context(), presented{Credential: bearer.Credential{Token: t.Token}, how: inSession})
+	token, _, err := by.api.verify(r.Context(), verify.Presented{Credential: bearer.Credential{Token: t.Token}, How: verify.InSession})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Wrap(err) // the user sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
-	if !samePerson(record, o.token.Issuer(), o.token.Subject()) {
+	if !samePerson(record, token.Issuer(), token.Subject()) {
 		return nil, refusal.Forbidden.Because("the access token of the session belongs to another user")
 	}
-	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: o.token, session: true}
+	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
 	return by.verified, nil
 }
 
@@ -351,9 +352,9 @@ func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, strin
 // lack returns the cause of a guard's refusal: the names in the token, and the required
 // ones that it lacks.
 func lack(t *Token, r refusal.Row, names []string, has func(*Token, string) bool, one bool) error {
-	claim, value := "scope", t.claims.Scope
+	claim, value := "scope", t.verified.Claims.Scope
 	if r == refusal.Permission {
-		if claim, value = "permissions", strings.Join(t.claims.Permissions, " "); !t.claims.Has(jwt.Permissions) {
+		if claim, value = "permissions", strings.Join(t.verified.Claims.Permissions, " "); !t.verified.Claims.Has(jwt.Permissions) {
 			return fmt.Errorf(`no claim permissions, want %.200q; at Auth0, enable RBAC and "Add Permissions in the Access Token" for the API`, names)
 		}
 	}
@@ -437,7 +438,7 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 			r = c.Request.WithContext(v)
 		}
 		if err := allow(r.Context(), v); err != nil {
-			a.observe(r.Context(), outcome{token: v.token, from: v.token.from}.event(GuardRefused), err)
+			a.observe(r.Context(), refusedByGuard(v.token), err)
 			a.errors.fail(w, r, "bearer", err)
 			return
 		}
@@ -446,26 +447,26 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 }
 
 // verifyFound verifies the credential of a request.
-func (a *API) verifyFound(r *http.Request, c bearer.Credential) (outcome, error) {
+func (a *API) verifyFound(r *http.Request, c bearer.Credential) (t *Token, nonce string, err error) {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
 			err = refusal.CrossOrigin.Wrap(err)
 			a.observe(r.Context(), Event{Kind: TokenChecked}, err)
-			return outcome{}, err
+			return nil, "", err
 		}
 	}
-	return a.verify(r.Context(), presented{Credential: c, how: inRequest})
+	return a.verify(r.Context(), verify.Presented{Credential: c, How: verify.InRequest})
 }
 
 // authenticate verifies a credential. It returns nil if it has answered the request.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
-	o, err := a.verifyFound(r, c)
+	t, nonce, err := a.verifyFound(r, c)
 	if err != nil {
 		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
 	}
-	if o.nonce != "" {
-		w.Header().Set(dpop.NonceHeader, o.nonce)
+	if nonce != "" {
+		w.Header().Set(dpop.NonceHeader, nonce)
 	}
 	if !c.InHeader {
 		// Shared caches store a response, unless the request has an Authorization header
@@ -473,7 +474,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		w.Header().Set("Cache-Control", "private, no-store")
 		a.places.Vary(w.Header())
 	}
-	return newVerified(r.Context(), a.issuers, o.token, c)
+	return newVerified(r.Context(), a.issuers, t, c)
 }
 
 // refuse rejects a request for another reason than its token.

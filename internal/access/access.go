@@ -29,6 +29,16 @@ type Rules struct {
 	Certificate     Binding
 }
 
+// Check reports the mistakes in the requirements of an API.
+func (ru *Rules) Check(report func(field, format string, args ...any)) {
+	if ru.MaxAge < 0 {
+		report("MaxTokenAge", "%v is negative", ru.MaxAge)
+	}
+	if slices.Contains(ru.Required, "") {
+		report("RequiredClaims", "has an empty name")
+	}
+}
+
 // An Issuer has the requirements for tokens of an issuer.
 type Issuer struct {
 	Audiences  []string

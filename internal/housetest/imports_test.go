@@ -62,6 +62,7 @@ var engines = map[string]string{
 	"internal/site":        "internal/browser",
 	"internal/tenantapi":   "internal/prover",
 	"internal/tenanterror": "internal/tenantapi",
+	"internal/verify":      "internal/access internal/bearer internal/clientcert internal/dpop internal/issuers internal/keys",
 	"internal/visit":       "internal/browser internal/session",
 }
 
