@@ -74,21 +74,14 @@ func (t *Token) IssuedAt() time.Time { return idtoken.FromUnix(t.verified.Claims
 func (t *Token) Scope() string { return t.verified.Claims.Scope }
 
 // HasScope reports whether the token has the scope.
-func (t *Token) HasScope(scope string) bool {
-	for s := range strings.SplitSeq(t.verified.Claims.Scope, " ") {
-		if s == scope && s != "" {
-			return true
-		}
-	}
-	return false
-}
+func (t *Token) HasScope(scope string) bool { return access.HasScope(&t.verified.Claims, scope) }
 
 // Permissions returns the values of the claim permissions.
 func (t *Token) Permissions() iter.Seq[string] { return slices.Values(t.verified.Claims.Permissions) }
 
 // HasPermission reports whether the token has the permission.
 func (t *Token) HasPermission(permission string) bool {
-	return slices.Contains(t.verified.Claims.Permissions, permission)
+	return access.HasPermission(&t.verified.Claims, permission)
 }
 
 // OrgID returns org_id, the organization that the token is for, if any.

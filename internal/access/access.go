@@ -1,5 +1,6 @@
 // Package access has the checks of an access token that need no key (RFC 9068, Section
-// 4): header, times, audience, kind, and the requirements of the configuration.
+// 4): header, times, audience, kind, and the requirements of the configuration and of a
+// route.
 //
 // The package does not know which issuer is trusted, keys, caches, or a request.
 package access

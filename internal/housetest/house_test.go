@@ -344,7 +344,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package, see the comment of this package.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 3, arrows: 93, files: 24, lines: 6717, exported: 462, methods: 41, unexported: 9,
+	ring: 3, arrows: 93, files: 24, lines: 6639, exported: 462, methods: 41, unexported: 9,
 }
 
 func TestHouse(t *testing.T) {
