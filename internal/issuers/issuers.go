@@ -76,7 +76,7 @@ type Issuer struct {
 // provider configured by URL, its discovery document decides whether iss ends in a
 // slash, unless that document is not needed for the keys.
 func (i *Issuer) isExact() bool {
-	return i.Tenant.Static != nil || i.source.JWKSURI != "" || i.Keys.Set.IsFixed()
+	return i.Tenant.Static != nil || i.source.JWKSURI != "" || i.Keys.Set != nil && i.Keys.Set.IsFixed()
 }
 
 // names returns the values of iss that a token of this issuer can have.
