@@ -3,7 +3,6 @@ package auth0
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,19 +15,16 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
-	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/fetch"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/logging"
-	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/site"
 	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/verify"
 )
 
 // An APIConfig describes an API as it is registered at Auth0. The zero value of every
@@ -157,9 +153,10 @@ type APIConfig struct {
 // An API verifies the access tokens of requests. Create it with [NewAPI]. Its methods
 // are safe for concurrent use.
 type API struct {
-	issuers    *trustedIssuers // nil, like checker, in a zero API
-	checker    *checker
-	places     bearer.Places // where a request can have a token
+	issuers    *issuers.Trusted // nil, like checker, in a zero API
+	checker    *verify.Checker
+	validate   func(context.Context, *Token) error // nil for none
+	places     bearer.Places                       // where a request can have a token
 	challenges bearer.Challenges
 	scope      string // for the challenge of RequireAuth
 	metadata   bearer.Metadata
@@ -176,16 +173,15 @@ func NewAPI(c APIConfig) (*API, error) {
 	log := logging.New(c.Logger)
 	c.Realm = cmp.Or(c.Realm, "api")
 	a := &API{
-		issuers: newTrustedIssuers(&p, c, log), observer: c.Observer, scope: strings.Join(c.ChallengeScopes, " "),
+		issuers: newTrustedIssuers(&p, c, log), validate: c.Validate, observer: c.Observer, scope: strings.Join(c.ChallengeScopes, " "),
 		errors:     errorWriter{log: log, handler: c.ErrorHandler},
 		challenges: bearer.NewChallenges(c.Realm, c.MetadataURL),
 	}
 	a.errors.challenge = a.challenge
-	a.checker = newChecker(&p, c, a.issuers)
-	a.checker.proofs = newProofs(&p, c, a.checker.now, log)
-	a.places = checkExtractors(&p, c.TokenExtractors, a.checker.acceptsDPoP())
-	if proofs := a.checker.proofs; proofs != nil {
-		a.challenges = a.challenges.WithDPoP(proofs.algorithms, proofs.required)
+	a.checker = newChecker(&p, c, a.issuers, log)
+	a.places = checkExtractors(&p, c.TokenExtractors, a.checker.AcceptsDPoP())
+	if proofs := a.checker.Proofs; proofs != nil {
+		a.challenges = a.challenges.WithDPoP(proofs.Algorithms, proofs.Required)
 	}
 	if !syntax.IsQuotable(c.Realm) {
 		p.add("Realm", "%q has characters that cannot be quoted", c.Realm)
@@ -216,16 +212,19 @@ func (c APIConfig) clone() APIConfig {
 }
 
 // newTrustedIssuers checks the issuers of a configuration.
-func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssuers {
+func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *issuers.Trusted {
 	audiences := c.Audiences
 	if c.Audience != "" {
 		audiences = slices.Concat([]string{c.Audience}, c.Audiences)
 	}
-	is := &trustedIssuers{
-		own:    Issuer{Domain: c.Domain, Audiences: audiences, Algorithms: c.Algorithms},
-		byName: map[string]*trustedIssuer{}, resolve: c.ResolveIssuer, resolved: issuers.NewTable[*trustedIssuer](),
-		client: fetch.NewClient(c.HTTPClient, provider.Outgoing("", false)), log: log, observer: c.Observer, origins: c.EndpointOrigins,
-	}
+	client := fetch.NewClient(c.HTTPClient, provider.Outgoing("", false))
+	trusted := issuers.New(issuers.Settings{
+		Domain: c.Domain, Defaults: access.Issuer{Audiences: audiences, Algorithms: c.Algorithms}, Resolve: resolver(c.ResolveIssuer),
+		NewKeys: func(t *provider.Tenant, jwksURI string) issuers.Keys {
+			return newKeySet(t, jwksURI, client, log, c.Observer).given()
+		},
+		Client: client, Log: log, Origins: c.EndpointOrigins,
+	})
 	needsDomain := c.Domain != "" || len(c.Issuers) == 0 && c.ResolveIssuer == nil
 	if len(audiences) == 0 && needsDomain || slices.Contains(audiences, "") {
 		p.add("Audience", "is missing; it is the identifier of the API, such as https://api.example.com/")
@@ -235,14 +234,14 @@ func newTrustedIssuers(p *problems, c APIConfig, log *slog.Logger) *trustedIssue
 		checkTexts(p, "Audiences", audience)
 	}
 	if needsDomain {
-		is.add(p, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms})
+		trusted.Add(p.add, Issuer{Domain: c.Domain, Keys: c.Keys, Algorithms: c.Algorithms}.source())
 	}
 	for i, issuer := range c.Issuers {
 		sub := problems{of: fmt.Sprintf("APIConfig.Issuers[%d]", i)}
-		is.add(&sub, issuer)
+		trusted.Add(sub.add, issuer.source())
 		p.errs = append(p.errs, sub.errs...)
 	}
-	return is
+	return trusted
 }
 
 // newMetadata returns the metadata of the API.
@@ -252,17 +251,17 @@ func newMetadata(p *problems, c APIConfig, a *API) bearer.Metadata {
 		ResourceName: c.ResourceName, ResourceDocumentation: c.ResourceDocumentation,
 		CertificateBound: c.Certificates.Mode != BindingOff,
 	}
-	if proofs := a.checker.proofs; proofs != nil {
-		m.ProofAlgorithms, m.ProofRequired = proofs.algorithms, proofs.required
+	if proofs := a.checker.Proofs; proofs != nil {
+		m.ProofAlgorithms, m.ProofRequired = proofs.Algorithms, proofs.Required
 	}
-	if audiences := a.issuers.own.Audiences; len(audiences) > 0 {
+	if audiences := a.issuers.Defaults.Audiences; len(audiences) > 0 {
 		m.Resource = audiences[0]
 	}
 	m.Check(p.add, c.MetadataURL)
 	if m.AuthorizationServers == nil {
 		m.AuthorizationServers = []string{}
-		for _, t := range a.issuers.all() {
-			m.AuthorizationServers = append(m.AuthorizationServers, t.tenant.Issuer)
+		for _, t := range a.issuers.Configured() {
+			m.AuthorizationServers = append(m.AuthorizationServers, t.Tenant.Issuer)
 		}
 	}
 	return m
@@ -275,15 +274,17 @@ func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 		return
 	}
 	lines := a.challenges.For(bearer.Refusal{
-		DPoP:    a.checker.acceptsDPoP() && usesDPoP(r, a.issuers),
+		DPoP:    a.checker.AcceptsDPoP() && usesDPoP(r, a.issuers),
 		NoToken: e.Reason == refusal.NoToken.Reason || e.Code == refusal.ProofRequired.Code && e.Reason == refusal.ProofRequired.Reason,
 		Code:    e.Code, Description: e.Description, Scope: e.Scope, StepUp: e.stepUp,
 	})
 	if lines != nil {
 		h["Www-Authenticate"] = lines
 	}
-	if e.Reason == fault.ProofNonce.Reason && a.checker.acceptsDPoP() && a.checker.proofs.nonces != nil {
-		h.Set(nonceHeader, a.checker.proofs.nonces.Current(a.checker.now()))
+	if e.Reason == fault.ProofNonce.Reason && a.checker.AcceptsDPoP() {
+		if nonce := a.checker.Proofs.NewestNonce(); nonce != "" {
+			h.Set(dpop.NonceHeader, nonce)
+		}
 	}
 }
 
@@ -294,21 +295,21 @@ func (a *API) challenge(h http.Header, r *http.Request, e *Error) {
 // Verify does not know the sender, so it rejects every token that is bound to a key or to
 // a certificate. See [API.VerifyRequest] and [API.VerifyWithCertificate].
 func (a *API) Verify(ctx context.Context, raw string) (*Token, error) {
-	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}})
+	return a.verifyAlone(ctx, verify.Presented{Credential: bearer.Credential{Token: raw}})
 }
 
 // verifyAlone verifies a token without an HTTP request.
-func (a *API) verifyAlone(ctx context.Context, p presented) (*Token, error) {
+func (a *API) verifyAlone(ctx context.Context, p verify.Presented) (*Token, error) {
 	if p.Token == "" {
 		err := refusal.NoToken.New()
 		a.observe(ctx, Event{Kind: TokenChecked}, err)
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	o, err := a.verify(ctx, p)
+	t, _, err := a.verify(ctx, p)
 	if err != nil {
 		return nil, errorOf(ctx, "bearer", err)
 	}
-	return o.token, nil
+	return t, nil
 }
 
 // WriteError answers a request with an error like [API.RequireAuth]: status,
@@ -327,25 +328,42 @@ func (a *API) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	a.errors.fail(w, r, "bearer", withScope(written, a.scope))
 }
 
-// verify verifies a token and reports the result to the observer.
-func (a *API) verify(ctx context.Context, p presented) (outcome, error) {
+// verify verifies a token and reports the result to the observer. It returns a nonce if
+// the client needs another one for its next DPoP proof.
+func (a *API) verify(ctx context.Context, p verify.Presented) (t *Token, nonce string, err error) {
 	observed := a.observer != nil
 	var begin time.Time
 	if observed {
 		begin = time.Now()
 	}
-	o, err := a.checker.check(ctx, p)
+	checked, err := a.checker.Check(ctx, p)
+	if err == nil {
+		t = checked.Token.Public.(*Token)
+		err = a.validated(ctx, t)
+	}
 	if err != nil {
+		t, checked.Token = nil, nil
 		if err = asBearerError(err); p.IsMalformed() {
 			err = malformedHeader(err)
 		}
 	}
 	if observed {
-		event := o.event(TokenChecked)
+		event := eventOf(TokenChecked, checked)
 		event.Duration = time.Since(begin)
 		a.observe(ctx, event, err)
 	}
-	return o, err
+	return t, checked.Nonce, err
+}
+
+// validated returns the refusal of [APIConfig].Validate.
+func (a *API) validated(ctx context.Context, t *Token) error {
+	if a.validate == nil {
+		return nil
+	}
+	if err := a.validate(ctx, t); err != nil {
+		return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
+	}
+	return nil
 }
 
 // malformedHeader returns the refusal of an Authorization header whose token has
@@ -357,26 +375,21 @@ func malformedHeader(err error) error {
 	return refusal.Header.Because("characters that no token has")
 }
 
-// An outcome is the result of a check.
-type outcome struct {
-	token  *Token         // nil for a rejected token
-	from   *trustedIssuer // nil for an untrusted issuer
-	input  string         // the signed part of the text; set for a token that was not cached
-	cached bool
-	proof  *dpop.Proof // that came with the token, unverified; nil for none
-	nonce  string      // for the next DPoP proof, if the client needs another one
-}
-
-// event returns the event of a valid token. observe changes it for a rejection.
-func (o outcome) event(kind EventKind) Event {
-	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: o.cached}
-	if o.from != nil {
-		e.Issuer = o.from.tenant.Issuer
+// eventOf returns the event of a valid token. observe changes it for a rejection.
+func eventOf(kind EventKind, checked verify.Result) Event {
+	e := Event{Kind: kind, Status: http.StatusOK, Reason: "ok", Cached: checked.Cached}
+	if checked.From != nil {
+		e.Issuer = checked.From.Tenant.Issuer
 	}
-	if o.token != nil {
-		e.Algorithm, e.KeyID = o.token.algorithm, o.token.keyID
+	if t := checked.Token; t != nil {
+		e.Algorithm, e.KeyID = t.Algorithm, t.KeyID
 	}
 	return e
+}
+
+// refusedByGuard returns the event of a valid token that a guard rejects.
+func refusedByGuard(t *Token) Event {
+	return eventOf(GuardRefused, verify.Result{Token: &t.verified, From: t.verified.From})
 }
 
 // observe reports an event to the Observer. If err is not nil, the event is a rejection.
@@ -396,7 +409,7 @@ func (a *API) Refuse(ctx context.Context, t *Token, err error) error {
 	err = hookError(err, refusal.Forbidden, func(err error) error { return refusal.Forbidden.Wrap(err) })
 	event := Event{Kind: GuardRefused}
 	if t != nil {
-		event = outcome{token: t, from: t.from}.event(GuardRefused)
+		event = refusedByGuard(t)
 	}
 	a.observe(ctx, event, err)
 	return errorOf(ctx, "bearer", err)
@@ -408,7 +421,7 @@ func (a *API) Leeway() time.Duration {
 	if a.checker == nil {
 		return 0
 	}
-	return a.checker.rules.Leeway
+	return a.checker.Rules.Leeway
 }
 
 // Warm fetches the missing keys of the configured issuers, so that the first request
@@ -421,11 +434,17 @@ func (a *API) Leeway() time.Duration {
 // does not pass.
 func (a *API) Warm(ctx context.Context, issuers ...string) error {
 	var fetches []func() error
-	for _, t := range a.issuers.all() {
-		fetches = append(fetches, func() error { return t.keys.Warm(ctx) })
+	for _, t := range a.issuers.Configured() {
+		fetches = append(fetches, func() error { return keySetOf(t).Warm(ctx) })
 	}
 	for _, iss := range issuers {
-		fetches = append(fetches, func() error { return a.issuers.warm(ctx, iss) })
+		fetches = append(fetches, func() error {
+			t, err := a.issuers.Vouch(ctx, iss)
+			if err != nil {
+				return fmt.Errorf("%.200q: %w", iss, errorOf(ctx, "keys", asBearerError(err)))
+			}
+			return keySetOf(t).Warm(ctx)
+		})
 	}
 	if len(fetches) == 0 {
 		return asError("keys", refusal.Misconfigured.Because("there is no issuer to fetch keys of; name the issuers that ResolveIssuer trusts"))
@@ -449,9 +468,9 @@ func (a *API) Warm(ctx context.Context, issuers ...string) error {
 // [API.Warm], for readiness probes. It makes no request.
 func (a *API) Status() []KeyStatus {
 	var list []KeyStatus
-	for _, t := range slices.Concat(a.issuers.all(), a.issuers.settled()) {
-		status := t.keys.Status()
-		status.Issuer = t.tenant.Issuer
+	for _, t := range slices.Concat(a.issuers.Configured(), a.issuers.Settled()) {
+		status := keySetOf(t).Status()
+		status.Issuer = t.Tenant.Issuer
 		list = append(list, status)
 	}
 	return list
@@ -461,8 +480,8 @@ func (a *API) Status() []KeyStatus {
 // revoked keys with [KeySet.Refresh]. It returns nil for an issuer that is not
 // configured, unless [APIConfig].ResolveIssuer trusts it and it has sent a token.
 func (a *API) KeySet(issuer string) *KeySet {
-	if t := a.issuers.held(issuer); t != nil {
-		return t.keys
+	if t := a.issuers.Held(issuer); t != nil {
+		return keySetOf(t)
 	}
 	return nil
 }
@@ -491,207 +510,19 @@ func (a *API) MetadataHandler() http.Handler {
 	})
 }
 
-// A checker verifies the tokens of an API.
-type checker struct {
-	issuers *trustedIssuers
-	cache   *memo.Cache[remembered] // tokens with a verified signature; nil for no cache
-	rules   access.Rules
-	proofs  *proofs // nil if DPoP is off
-	// certificate returns the certificate of a request, see [Certificates].From.
-	certificate func(*http.Request) (*x509.Certificate, error)
-	validate    func(context.Context, *Token) error
-	now         func() time.Time
-}
-
-func newChecker(p *problems, c APIConfig, trusted *trustedIssuers) *checker {
-	const defaultCache, maxCache = 1024, 1 << 20
-	ch := &checker{
-		issuers: trusted, validate: c.Validate, now: c.Now,
-		rules: access.Rules{
-			Algorithms: trusted.algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
-			Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
-			Key: checkBinding(p, "DPoP.Mode", c.DPoP.Mode), Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
-		},
-		certificate: c.Certificates.From,
+func newChecker(p *problems, c APIConfig, trusted *issuers.Trusted, log *slog.Logger) *verify.Checker {
+	now := c.Now
+	if now == nil {
+		now = time.Now
 	}
-	if ch.certificate == nil {
-		ch.certificate = func(r *http.Request) (*x509.Certificate, error) { return clientcert.FromTLS(r), nil }
+	rules := access.Rules{
+		Algorithms: trusted.Algorithms, Leeway: checkedLeeway(p, c.Leeway, 5*time.Second), MaxAge: c.MaxTokenAge,
+		Strict: c.StrictProfile, Required: c.RequiredClaims, RejectAnonymous: c.RejectAnonymous,
+		Key: checkBinding(p, "DPoP.Mode", c.DPoP.Mode), Certificate: checkBinding(p, "Certificates.Mode", c.Certificates.Mode),
 	}
-	if ch.now == nil {
-		ch.now = time.Now
+	rules.Check(p.add)
+	return &verify.Checker{
+		Issuers: trusted, Rules: rules, Cache: verify.NewCache(p.add, c.TokenCache), Proofs: newProofs(p, c, now, log),
+		Certificate: certificateFrom(c.Certificates.From), Publish: newToken, Now: now,
 	}
-	if c.MaxTokenAge < 0 {
-		p.add("MaxTokenAge", "%v is negative", c.MaxTokenAge)
-	}
-	if slices.Contains(c.RequiredClaims, "") {
-		p.add("RequiredClaims", "has an empty name")
-	}
-	switch n := c.TokenCache; {
-	case n == 0:
-		ch.cache = memo.New[remembered](defaultCache)
-	case n > 0 && n <= maxCache:
-		ch.cache = memo.New[remembered](n)
-	case n != None:
-		p.add("TokenCache", "%d must be between 1 and %d, or None", n, maxCache)
-	}
-	return ch
-}
-
-// check verifies a token and its proof. For a cached token it repeats only the checks
-// whose result can change between two uses. The cheapest checks come first: a client
-// without a valid token cannot make the API verify the signature of a proof, and cannot
-// add to the memory of proofs. The authentication uses the proof up, even if Validate or a
-// guard denies access.
-func (ch *checker) check(ctx context.Context, p presented) (o outcome, err error) {
-	if ch == nil {
-		return outcome{}, refusal.Misconfigured.Because("this API was not made by NewAPI")
-	}
-	if err := ch.proofs.checkScheme(p); err != nil {
-		return outcome{}, err
-	}
-	now := ch.now()
-	if ch.remembers(p.Token) {
-		o, err = ch.checkOnce(ctx, p, now)
-	} else {
-		o, err = ch.checkToken(ctx, p, now)
-	}
-	if err == nil {
-		err = ch.checkSender(p, o.proof, o.token)
-	}
-	if err == nil && o.proof != nil {
-		o.nonce, err = ch.proofs.use(ctx, p, o.proof, now)
-	}
-	if err == nil && ch.validate != nil {
-		err = validateError(ch.validate(ctx, o.token))
-	}
-	if err != nil {
-		o.token = nil
-	}
-	return o, err
-}
-
-// maxRemembered is the length of the longest cached token, because the cache keeps
-// its claims in memory.
-const maxRemembered = 8 << 10
-
-func (ch *checker) remembers(raw string) bool { return ch.cache != nil && len(raw) <= maxRemembered }
-
-// A remembered is a token in the cache. The cache has its text without the signature, and
-// the SHA-256 of the rest. Neither can be used as a token.
-type remembered struct {
-	token *Token
-	input string // the signed text
-}
-
-// is reports whether raw is the cached token. sum is the hash of its signature part. The
-// hashes are compared first: without the signature, an attacker learns nothing from the time.
-func (held *remembered) is(raw string, sum memo.Sum) bool {
-	n := len(held.input)
-	return n < len(raw) && memo.SumOf(raw[n:]) == sum && raw[:n] == held.input
-}
-
-// checkOnce caches a valid token. It hashes only a valid token, and a token with the same
-// end as a cached one.
-func (ch *checker) checkOnce(ctx context.Context, p presented, now time.Time) (outcome, error) {
-	place := ch.cache.SlotOf(p.Token)
-	if held, ok := ch.cache.Find(place, func(held remembered, sum memo.Sum) bool { return held.is(p.Token, sum) }); ok {
-		t := held.token
-		o := outcome{token: t, from: t.from, cached: true}
-		still, err := ch.recheck(ctx, t, now)
-		if err == nil && still {
-			o.proof, err = ch.proofs.read(p)
-		}
-		if still || err != nil {
-			return o, err
-		}
-	}
-	o, err := ch.checkToken(ctx, p, now)
-	if err == nil {
-		ch.cache.Put(place, memo.SumOf(p.Token[len(o.input):]), remembered{o.token, strings.Clone(o.input)})
-	}
-	return o, err
-}
-
-func validateError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return hookError(err, refusal.Forbidden, func(err error) error { return fault.Claim.Because("Validate: %w", err) })
-}
-
-// recheck reports whether a cached token can be used without the full check. If an
-// issuer or a key has changed, the full check finds the reason.
-func (ch *checker) recheck(ctx context.Context, t *Token, now time.Time) (bool, error) {
-	from, err := ch.issuers.find(ctx, t.claims.Issuer)
-	if err != nil || from != t.from {
-		return false, err
-	}
-	if err := from.accepts(ctx, t.claims.Issuer); err != nil {
-		return false, err
-	}
-	// One pointer is one key. A revoked key, or a kid that was reassigned to another key,
-	// has another pointer or none.
-	if has, err := from.keys.set.StillHas(ctx, t.keyID, t.algorithm, t.key); !has || err != nil {
-		return false, err
-	}
-	return true, ch.rules.CheckAge(&t.claims, now)
-}
-
-// checkToken runs every check that needs no key first: an expired token, or a token
-// for another API, costs neither a signature nor a request. Claims that are read
-// before the signature is verified can only reject the token. See RFC 9068, Section 4,
-// and RFC 8725. The form of a proof is checked between the two, so that a token that was
-// already rejected costs no work on its proof.
-func (ch *checker) checkToken(ctx context.Context, p presented, now time.Time) (o outcome, err error) {
-	parse := jwt.ParseInput // the signature is decoded once, when it is verified
-	if p.DPoP {
-		parse = jwt.Parse // a malformed token is rejected before its proof
-	}
-	m, err := parse(p.Token)
-	if err != nil {
-		return outcome{}, ch.explained(err)
-	}
-	if err := ch.rules.CheckHeader(m); err != nil {
-		return outcome{}, err
-	}
-	c, err := jwt.ParseClaims(m.Payload, false, access.Optional)
-	if err != nil {
-		return outcome{}, err
-	}
-	if !c.Has(jwt.Issuer) {
-		return outcome{}, fault.Claim.Because("no iss")
-	}
-	if o.from, err = ch.issuers.find(ctx, c.Issuer); err != nil {
-		return outcome{}, err
-	}
-	if err := ch.rules.CheckClaims(o.from.needs(), m, &c, now); err != nil {
-		return o, err
-	}
-	if o.proof, err = ch.proofs.read(p); err != nil {
-		return o, err
-	}
-	o.from = ch.issuers.resolved.Admit(c.Issuer, o.from)
-	if err := o.from.accepts(ctx, c.Issuer); err != nil {
-		return o, err
-	}
-	key, err := o.from.keys.set.Verify(ctx, m, keys.FromAnybody)
-	if err != nil {
-		return o, err
-	}
-	ch.issuers.resolved.Settle(c.Issuer, o.from)
-	if err := ch.rules.CheckConfirmation(&c); err != nil {
-		return o, err
-	}
-	o.input = m.SigningInput
-	o.token = newToken(Token{claims: c, payload: m.Payload, keyID: m.KeyID, algorithm: m.Algorithm, from: o.from, key: key})
-	return o, nil
-}
-
-// explained adds a hint for the developer of a client that sends an opaque token
-// instead of a signed access token.
-func (ch *checker) explained(err error) error {
-	if bad, ok := errors.AsType[*fault.Fault](err); ok && errors.Is(bad.Cause, jwt.ErrOpaque) {
-		return bad.Because("%w; the client must request an access token with the audience %q", bad.Cause, ch.issuers.own.Audiences)
-	}
-	return err
 }

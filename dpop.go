@@ -1,7 +1,6 @@
 package auth0
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -9,8 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/access"
@@ -18,12 +15,9 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/clientcert"
 	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/memo"
-	"github.com/seed-15d5a55c/auth0/internal/peer"
-	"github.com/seed-15d5a55c/auth0/internal/publicsecret"
+	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
-	"github.com/seed-15d5a55c/auth0/internal/seal"
+	"github.com/seed-15d5a55c/auth0/internal/verify"
 )
 
 // A Binding is the kind of access tokens that an API accepts: bearer tokens, which every
@@ -168,7 +162,7 @@ func CertificateFromHeader(name string, proxies ...netip.Prefix) func(*http.Requ
 // it. A token that is bound to a key (DPoP) is rejected: its proof belongs to an HTTP
 // request.
 func (a *API) VerifyWithCertificate(ctx context.Context, raw string, certificate *x509.Certificate) (*Token, error) {
-	return a.verifyAlone(ctx, presented{Credential: bearer.Credential{Token: raw}, how: withCertificate, certificate: certificate})
+	return a.verifyAlone(ctx, verify.Presented{Credential: bearer.Credential{Token: raw}, How: verify.WithCertificate, Certificate: certificate})
 }
 
 // VerifyRequest is [API.RequireAuth] without an answer: it finds the token of a request,
@@ -185,73 +179,25 @@ func (a *API) VerifyRequest(r *http.Request) (*Token, error) {
 		a.observe(r.Context(), Event{Kind: TokenChecked}, err)
 		return nil, errorOf(r.Context(), "bearer", err)
 	}
-	o, err := a.verifyFound(r, c)
+	t, _, err := a.verifyFound(r, c)
 	if err != nil {
 		return nil, errorOf(r.Context(), "bearer", err)
 	}
-	return o.token, nil
+	return t, nil
 }
 
-// A presented has a token and the evidence that came with it.
-type presented struct {
-	bearer.Credential
-	how         presentation
-	certificate *x509.Certificate // see withCertificate
-}
-
-// A presentation is the way in which a token came to an API.
-type presentation int
-
-const (
-	alone           presentation = iota // the sender is unknown
-	withCertificate                     // the sender's certificate is known, nil for none
-	inRequest                           // Credential.Request
-	inSession                           // the session authenticates the user; no client presented the token
-)
-
-// checkSender compares the binding of a verified token with the evidence that came with
-// it.
-func (ch *checker) checkSender(p presented, proof *dpop.Proof, t *Token) error {
-	c := &t.claims
-	switch _, _, bound := c.Confirmation(); {
-	case p.how == inSession:
+// certificateFrom returns [Certificates].From with the refusals of its errors, nil for none.
+func certificateFrom(from func(*http.Request) (*x509.Certificate, error)) func(*http.Request) (*x509.Certificate, error) {
+	if from == nil {
 		return nil
-	case p.how == alone && bound:
-		return fault.Bound.Because("the token has cnf, and API.Verify does not know the sender")
 	}
-	thumbprint := ""
-	if proof != nil {
-		var err error
-		if thumbprint, err = proof.Thumbprint(); err != nil {
-			return err
+	return func(r *http.Request) (*x509.Certificate, error) {
+		certificate, err := from(r)
+		if err != nil {
+			return nil, hookError(err, refusal.Forbidden, func(err error) error { return fault.NoCertificate.Because("%w", err) })
 		}
+		return certificate, nil
 	}
-	if err := access.CheckKey(c, thumbprint); err != nil {
-		return err
-	}
-	certificate, err := ch.certificateFor(p, c)
-	if err != nil {
-		return err
-	}
-	if err := ch.rules.CheckCertificate(c, certificate); err != nil {
-		return err
-	}
-	if proof == nil && ch.acceptsDPoP() && p.how == inRequest && len(p.Request.Header.Values(proofHeader)) > 0 {
-		return refusal.ProofWithBearer.Because("the token is not bound to a key; a client that sends proofs must request its tokens with one")
-	}
-	return nil
-}
-
-// certificateFor returns the certificate that came with a token, if the token needs one.
-func (ch *checker) certificateFor(p presented, c *jwt.Claims) (*x509.Certificate, error) {
-	if _, thumbprint, _ := c.Confirmation(); p.how != inRequest || thumbprint == "" {
-		return p.certificate, nil
-	}
-	certificate, err := ch.certificate(p.Request)
-	if err != nil {
-		return nil, hookError(err, refusal.Forbidden, func(err error) error { return fault.NoCertificate.Because("%w", err) })
-	}
-	return certificate, nil
 }
 
 func checkBinding(p *problems, field string, mode Binding) access.Binding {
@@ -261,162 +207,26 @@ func checkBinding(p *problems, field string, mode Binding) access.Binding {
 	return access.Binding(mode)
 }
 
-// The headers of RFC 9449, Sections 4.1 and 8.1.
-const (
-	proofHeader = "Dpop" // in the form of [http.CanonicalHeaderKey]
-	nonceHeader = "DPoP-Nonce"
-)
-
-// proofs checks the DPoP proofs of an API.
-type proofs struct {
-	required       bool // bearer tokens are rejected
-	algorithms     []string
-	reader         *dpop.Reader
-	bases          dpop.Bases
-	proxies        []netip.Prefix
-	maxAge, leeway time.Duration
-	nonces         *dpop.Nonces // nil for none
-	used           dpop.Store
-}
-
 // newProofs checks APIConfig.DPoP. It returns nil if DPoP is off.
-func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger) *proofs {
+func newProofs(p *problems, c APIConfig, now func() time.Time, log *slog.Logger) *dpop.Verifier {
 	sub := &problems{of: p.of + ".DPoP"}
 	defer func() { p.errs = append(p.errs, sub.errs...) }()
 	d := c.DPoP
-	s := &proofs{
-		required: d.Mode == BindingRequired, maxAge: checkedProofAge(sub, d.MaxAge), leeway: checkedLeeway(sub, d.Leeway, 30*time.Second),
-		proxies: peer.Networks(d.TrustedProxies, func(format string, args ...any) { sub.add("TrustedProxies", format, args...) }),
-	}
-	var err error
-	if s.algorithms, err = dpop.Accepted(d.Algorithms); err != nil {
-		sub.add("Algorithms", "%v", err)
-	}
-	s.reader = dpop.NewReader(s.algorithms)
-	s.bases = checkProofURLs(sub, d)
-	s.nonces = checkNonceSecrets(sub, c.Realm, d.NonceSecrets)
-	const least, byDefault, most = 1_000, 100_000, 10_000_000
-	size := cmp.Or(d.ReplayMemory, byDefault)
-	switch {
-	case size < least || size > most:
-		sub.add("ReplayMemory", "%d must be between %d and %d", size, least, most)
-	case d.Replays != nil && d.ReplayMemory != 0:
-		sub.add("ReplayMemory", "and Replays exclude each other")
-	case d.Mode == BindingOff:
-		return nil
-	case d.Replays != nil:
-		s.used = dpop.Timely(d.Replays)
-	default:
-		s.used = dpop.NewMemory(size, now, func(ctx context.Context) {
-			log.Warn("auth0: the memory of DPoP proofs is full and forgets proofs before they expire; increase APIConfig.DPoP.ReplayMemory, or use nonces", "limit", size)
+	return dpop.NewVerifier(sub.add, dpop.Settings{
+		Off: d.Mode == BindingOff, Required: d.Mode == BindingRequired, BaseURLs: d.BaseURLs, TrustedProxies: d.TrustedProxies,
+		Algorithms: d.Algorithms, MaxAge: d.MaxAge, Leeway: checkedLeeway(sub, d.Leeway, 30*time.Second),
+		Replays: d.Replays, ReplayMemory: d.ReplayMemory, NonceSecrets: d.NonceSecrets, Realm: c.Realm, Now: now,
+		Evicted: func(ctx context.Context, limit int) {
+			log.Warn("auth0: the memory of DPoP proofs is full and forgets proofs before they expire; increase APIConfig.DPoP.ReplayMemory, or use nonces", "limit", limit)
 			c.Observer.tell(ctx, Event{Kind: ReplayEvicted, Reason: "replay_evicted"})
-		})
-	}
-	return s
+		},
+	})
 }
-
-func checkedProofAge(p *problems, age time.Duration) time.Duration {
-	const byDefault, most = 5 * time.Minute, 10 * time.Minute
-	if age = cmp.Or(age, byDefault); age < time.Second || age > most {
-		p.add("MaxAge", "%v must be between 1s and %v", age, most)
-	}
-	return age
-}
-
-func checkProofURLs(p *problems, d DPoP) dpop.Bases {
-	const most = 32
-	switch n := len(d.BaseURLs); {
-	case n == 0 && d.Mode != BindingOff:
-		p.add("BaseURLs", "is missing; it is where clients reach the API, such as https://api.example.com")
-	case n > most:
-		p.add("BaseURLs", "has %d URLs, more than %d", n, most)
-	case n == 1 && len(d.TrustedProxies) > 0:
-		p.add("TrustedProxies", "has no effect with one of BaseURLs; leave it out")
-	}
-	bases, mistakes := dpop.NewBases(d.BaseURLs)
-	for _, err := range mistakes {
-		p.add("BaseURLs", "%v", err)
-	}
-	return bases
-}
-
-func checkNonceSecrets(p *problems, realm string, secrets []string) *dpop.Nonces {
-	if len(secrets) == 0 {
-		return nil
-	}
-	if _, err := seal.New(secrets); err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			p.add("NonceSecrets", "%s", line)
-		}
-	}
-	if slices.ContainsFunc(secrets, publicsecret.Has) {
-		p.add("NonceSecrets", "has a secret that everybody can read in documentation; make one with: openssl rand -hex 32")
-	}
-	nonces, err := dpop.NewNonces(realm, secrets)
-	if err != nil {
-		p.add("NonceSecrets", "cannot be used: %v", err)
-	}
-	return nonces
-}
-
-func (ch *checker) acceptsDPoP() bool { return ch != nil && ch.proofs != nil }
 
 // usesDPoP reports whether the token of a request came with the scheme DPoP.
-func usesDPoP(r *http.Request, by *trustedIssuers) bool {
+func usesDPoP(r *http.Request, by *issuers.Trusted) bool {
 	if v := verifiedBy(r.Context(), by); v != nil {
 		return v.dpop
 	}
 	return bearer.IsDPoP(r)
-}
-
-// checkScheme rejects a token without the scheme DPoP, if the API requires it.
-func (s *proofs) checkScheme(p presented) error {
-	if s != nil && s.required && p.how != inSession && !p.DPoP {
-		return refusal.ProofRequired.Because("the token did not come with the scheme DPoP and a proof, which APIConfig.DPoP requires")
-	}
-	return nil
-}
-
-// read returns the unverified proof that came with a token. It is nil for a token that
-// needs none.
-func (s *proofs) read(p presented) (*dpop.Proof, error) {
-	if s == nil || p.how == inSession || !p.DPoP {
-		return nil, nil
-	}
-	lines := p.Request.Header[proofHeader]
-	if len(lines) != 1 {
-		return nil, fault.Proof.Because("header: %d headers DPoP, want 1", len(lines))
-	}
-	return s.reader.Parse(lines[0])
-}
-
-// use verifies a proof of the key that the token is bound to, and makes it unusable. It
-// returns a nonce if the client needs another one for its next proof.
-func (s *proofs) use(ctx context.Context, p presented, proof *dpop.Proof, now time.Time) (nonce string, err error) {
-	url, root, err := s.urlOf(p.Request)
-	if err != nil {
-		return "", err
-	}
-	use, err := proof.Verify(dpop.Expect{
-		Method: p.Request.Method, URL: url, Root: root, TokenSum: memo.SumOf(p.Token), Now: now, MaxAge: s.maxAge, Leeway: s.leeway, Nonces: s.nonces,
-	})
-	if err != nil {
-		return "", err
-	}
-	added, err := s.used.AddCtx(ctx, use.Key, use.Expiry)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return "", ctx.Err()
-	case err != nil:
-		return "", refusal.Replays.Later(outageWait, err)
-	case !added:
-		return "", fault.Proof.Because("replay: the proof was used before")
-	}
-	return use.Nonce, nil
-}
-
-// urlOf returns the URL that the client requested. The host of the request, which a
-// client can choose, is part of it only if it is the host of a base URL.
-func (s *proofs) urlOf(r *http.Request) (url string, root bool, err error) {
-	return s.bases.URL(peer.Host(r, s.proxies), cmp.Or(r.RequestURI, r.URL.EscapedPath()))
 }

@@ -2,13 +2,12 @@ package auth0
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/provider"
@@ -48,7 +47,7 @@ func newKeySet(n *provider.Tenant, jwksURI string, client *http.Client, log *slo
 		},
 		Client: client,
 		First:  n.First,
-		NotYet: errNewIssuers,
+		NotYet: issuers.ErrTooMany,
 		Observe: func(ctx context.Context, e keys.Event) {
 			observer.tell(ctx, Event{Kind: KeysFetched, Issuer: n.Issuer, Reason: e.Reason, Keys: e.Keys, Duration: e.Duration, Err: e.Err})
 		},
@@ -56,16 +55,21 @@ func newKeySet(n *provider.Tenant, jwksURI string, client *http.Client, log *slo
 	})}
 }
 
-var (
-	errZeroKeySet = errors.New("this is a zero KeySet; use Application.KeySet, StaticKeys or SharedSecret")
-	errNewIssuers = errors.New("too many key requests for issuers without a valid token so far; does ResolveIssuer trust too many?")
-)
+var errZeroKeySet = issuers.ErrZeroKeys
 
-// isOf reports whether the keys can belong to an issuer. Keys of StaticKeys can
-// belong to any.
-func (k *KeySet) isOf(issuer string) bool {
-	return k.issuer == nil || strings.TrimSuffix(k.issuer.Issuer, "/") == strings.TrimSuffix(issuer, "/")
+// given returns the keys for package issuers, the zero Keys for nil.
+func (k *KeySet) given() issuers.Keys {
+	if k == nil {
+		return issuers.Keys{}
+	}
+	return issuers.Keys{Set: k.set, Tenant: k.issuer, Public: k}
 }
+
+// keySetOf returns the keys of an issuer, as the application has them.
+func keySetOf(i *issuers.Issuer) *KeySet { return i.Keys.Public.(*KeySet) }
+
+// isOf reports whether the keys can belong to an issuer.
+func (k *KeySet) isOf(issuer string) bool { return k.given().IsOf(issuer) }
 
 // StaticKeys returns a KeySet that never fetches, for tests, for short-lived
 // programs, and for networks without access to the issuer. The document is a JWK Set

@@ -2,22 +2,19 @@ package auth0
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
+	"github.com/seed-15d5a55c/auth0/internal/dpop"
 	"github.com/seed-15d5a55c/auth0/internal/fault"
-	"github.com/seed-15d5a55c/auth0/internal/idtoken"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
-	"github.com/seed-15d5a55c/auth0/internal/syntax"
+	"github.com/seed-15d5a55c/auth0/internal/verify"
 )
 
 // RequireAuth lets a request pass if it has a valid access token. [TokenFrom] then returns
@@ -78,32 +75,32 @@ func (a *API) Require(allow func(context.Context, *Token) error) func(http.Handl
 // An empty list or an invalid scope is a programming error. RequireScope logs it at
 // once, and every request gets 500. Other guards that take a list behave alike.
 func (a *API) RequireScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusal.Scope, scopes, (*Token).HasScope, false)
+	return a.requireNames(access.Scopes(false, scopes))
 }
 
 // RequireAnyScope is [API.RequireScope] for at least one of the scopes.
 func (a *API) RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusal.Scope, scopes, (*Token).HasScope, true)
+	return a.requireNames(access.Scopes(true, scopes))
 }
 
 // RequirePermissions is [API.RequireScope] for the claim permissions, which Auth0
 // adds to access tokens of APIs with role-based access control. The challenge of a 401
 // does not name them: roles decide about permissions, not the request of a client.
 func (a *API) RequirePermissions(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, false)
+	return a.requireNames(access.Permissions(false, permissions))
 }
 
 // RequireAnyPermission is [API.RequirePermissions] for at least one of the
 // permissions.
 func (a *API) RequireAnyPermission(permissions ...string) func(http.Handler) http.Handler {
-	return a.requireNames(refusal.Permission, permissions, (*Token).HasPermission, true)
+	return a.requireNames(access.Permissions(true, permissions))
 }
 
 // RequireOrganization lets a request pass if its access token is for one of the
 // organizations, by id. A name can belong to another organization later.
 func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler {
 	ids = slices.Clone(ids)
-	return a.guardIf(areNames(ids), ids, "", func(_ context.Context, v *verified) error {
+	return a.guardIf(access.AreNames(ids), ids, "", func(_ context.Context, v *verified) error {
 		if id := v.token.OrgID(); id == "" || !slices.Contains(ids, id) {
 			return refusal.Organization.Because("org_id is %.100q", id)
 		}
@@ -117,31 +114,9 @@ func (a *API) RequireOrganization(ids ...string) func(http.Handler) http.Handler
 // class is accepted. With a maxAge of 0, any time is accepted. At Auth0 an Action
 // must add the claims to access tokens.
 func (a *API) RequireStepUp(maxAge time.Duration, acr ...string) func(http.Handler) http.Handler {
-	acr = slices.Clone(acr)
-	refused := refusal.StepUp.New()
-	if len(acr) > 0 {
-		refused.StepUp += `, acr_values="` + strings.Join(acr, " ") + `"`
-	}
-	if maxAge > 0 {
-		refused.StepUp += `, max_age="` + strconv.Itoa(int(maxAge.Seconds())) + `"`
-	}
-	usable := areNames(acr) && (maxAge == 0 || maxAge >= time.Second) || len(acr) == 0 && maxAge >= time.Second
-	return a.guardIf(usable, acr, "", func(_ context.Context, v *verified) error {
-		because := func(format string, args ...any) error {
-			e := *refused
-			e.Err = fmt.Errorf(format, args...)
-			return &e
-		}
-		c := &v.token.claims
-		switch age := idtoken.Unix(a.checker.now()) - c.AuthTime; {
-		case maxAge > 0 && !c.Has(jwt.AuthTime):
-			return because("no usable auth_time; at Auth0 an Action must add it to access tokens")
-		case maxAge > 0 && age > (maxAge+a.checker.rules.Leeway).Seconds():
-			return because("auth_time was %.0f s ago, want at most %v", age, maxAge)
-		case len(acr) > 0 && !slices.Contains(acr, c.ACR):
-			return because("acr is %.100q, want one of %q; at Auth0 an Action must add it to access tokens", c.ACR, acr)
-		}
-		return nil
+	need := access.StepUp{MaxAge: maxAge, ACR: slices.Clone(acr)}
+	return a.guardIf(need.IsUsable(), need.ACR, "", func(_ context.Context, v *verified) error {
+		return need.Check(&v.token.verified.Claims, a.checker.Now(), a.checker.Rules.Leeway)
 	})
 }
 
@@ -171,7 +146,7 @@ func (a *API) RequireClaim(name string, check ClaimCheck) func(http.Handler) htt
 func RequireClaims[T any](a *API) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return a.guard(next, func(ctx context.Context, v *verified) error {
-			text, decoded, kept := v.token.payload, &v.decoded, v.token.kept
+			text, decoded, kept := v.token.verified.Payload, &v.decoded, v.token.kept
 			if v.session {
 				text, decoded, kept = claimsOf(ctx)
 			}
@@ -242,7 +217,7 @@ func (a *API) RequireTokenOrSession(s *Strategy) func(http.Handler) http.Handler
 				next.ServeHTTP(w, r)
 				return
 			}
-			c, err := bearer.Token(r, a.checker.acceptsDPoP())
+			c, err := bearer.Token(r, a.checker.AcceptsDPoP())
 			switch {
 			case isRefused(err, refusal.NoToken):
 				bySession.ServeHTTP(w, r)
@@ -295,22 +270,22 @@ func (by *sessionPath) token(w http.ResponseWriter, r *http.Request) (*verified,
 	} else if err != nil {
 		return nil, err
 	}
-	o, err := by.api.verify(r.Context(), presented{Credential: bearer.Credential{Token: t.Token}, how: inSession})
+	token, _, err := by.api.verify(r.Context(), verify.Presented{Credential: bearer.Credential{Token: t.Token}, How: verify.InSession})
 	if e := asError("bearer", err); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Wrap(err) // the user sent no token, and cannot send a better one
 	} else if err != nil {
 		return nil, err
 	}
-	if !samePerson(record, o.token.Issuer(), o.token.Subject()) {
+	if !samePerson(record, token.Issuer(), token.Subject()) {
 		return nil, refusal.Forbidden.Because("the access token of the session belongs to another user")
 	}
-	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: o.token, session: true}
+	by.verified = &verified{Context: r.Context(), by: by.api.issuers, token: token, session: true}
 	return by.verified, nil
 }
 
 // wishFor returns the options for the session's access token for the API.
 func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOption, error) {
-	from, err := a.issuers.find(ctx, record.Issuer)
+	from, err := a.issuers.Find(ctx, record.Issuer)
 	if e := asError("bearer", asBearerError(err)); err != nil && e.Status < http.StatusInternalServerError {
 		return nil, refusal.Forbidden.Because("the API does not trust the issuer of the session: %w", err)
 	} else if err != nil {
@@ -318,7 +293,7 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 	}
 	for i, t := range record.Tokens {
 		switch {
-		case !slices.Contains(from.audiences, t.Audience):
+		case !slices.Contains(from.Needs.Audiences, t.Audience):
 		case i == 0:
 			return nil, nil // the token of the login
 		default:
@@ -328,55 +303,11 @@ func (a *API) wishFor(ctx context.Context, record *session.Record) ([]TokenOptio
 	return nil, refusal.Forbidden.Because("the session has no access token for this API; request its audience at the login, see Config.Audience")
 }
 
-// requireNames makes the guards whose refusal lists names. A token must have all of
-// the names, or only one.
-func (a *API) requireNames(r refusal.Row, names []string, has func(*Token, string) bool, one bool) func(http.Handler) http.Handler {
-	names = slices.Clone(names)
-	list := strings.Join(names, " ")
-	scope := list
-	if r == refusal.Permission {
-		scope = "" // a client cannot request permissions
-	}
-	return a.guardIf(areNames(names), names, scope, func(_ context.Context, v *verified) error {
-		if !hasNames(v.token, names, has, one) {
-			e := r.Wrap(lack(v.token, r, names, has, one))
-			e.Scope = list
-			return e
-		}
-		return nil
+// requireNames makes the guards whose refusal lists names.
+func (a *API) requireNames(need access.Names) func(http.Handler) http.Handler {
+	return a.guardIf(access.AreNames(need.List), need.List, need.Scope(), func(_ context.Context, v *verified) error {
+		return need.Check(&v.token.verified.Claims)
 	})
-}
-
-// lack returns the cause of a guard's refusal: the names in the token, and the required
-// ones that it lacks.
-func lack(t *Token, r refusal.Row, names []string, has func(*Token, string) bool, one bool) error {
-	claim, value := "scope", t.claims.Scope
-	if r == refusal.Permission {
-		if claim, value = "permissions", strings.Join(t.claims.Permissions, " "); !t.claims.Has(jwt.Permissions) {
-			return fmt.Errorf(`no claim permissions, want %.200q; at Auth0, enable RBAC and "Add Permissions in the Access Token" for the API`, names)
-		}
-	}
-	if one {
-		return fmt.Errorf("%s is %.200q, want one of %.200q", claim, value, names)
-	}
-	missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return has(t, name) })
-	return fmt.Errorf("%s is %.200q, which lacks %.200q", claim, value, missing)
-}
-
-// hasNames is a function, because a closure over the token would allocate.
-func hasNames(t *Token, names []string, has func(*Token, string) bool, one bool) bool {
-	for _, name := range names {
-		if has(t, name) == one {
-			return one
-		}
-	}
-	return !one
-}
-
-// areNames reports whether the list is not empty and every name can be part of a
-// challenge unchanged (RFC 6749, Section 3.3).
-func areNames(names []string) bool {
-	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !syntax.IsScope(name) })
 }
 
 // guardIf makes guards with arguments that can be unusable. That guard rejects
@@ -436,7 +367,7 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 			r = c.Request.WithContext(v)
 		}
 		if err := allow(r.Context(), v); err != nil {
-			a.observe(r.Context(), outcome{token: v.token, from: v.token.from}.event(GuardRefused), err)
+			a.observe(r.Context(), refusedByGuard(v.token), err)
 			a.errors.fail(w, r, "bearer", err)
 			return
 		}
@@ -445,26 +376,26 @@ func (a *API) serve(next http.Handler, optional bool, scope string, allow func(c
 }
 
 // verifyFound verifies the credential of a request.
-func (a *API) verifyFound(r *http.Request, c bearer.Credential) (outcome, error) {
+func (a *API) verifyFound(r *http.Request, c bearer.Credential) (t *Token, nonce string, err error) {
 	if c.Ambient && browser.Upgrades(r) {
 		if err := browser.CheckUpgrade(r); err != nil {
 			err = refusal.CrossOrigin.Wrap(err)
 			a.observe(r.Context(), Event{Kind: TokenChecked}, err)
-			return outcome{}, err
+			return nil, "", err
 		}
 	}
-	return a.verify(r.Context(), presented{Credential: c, how: inRequest})
+	return a.verify(r.Context(), verify.Presented{Credential: c, How: verify.InRequest})
 }
 
 // authenticate verifies a credential. It returns nil if it has answered the request.
 func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Credential, scope string) *verified {
-	o, err := a.verifyFound(r, c)
+	t, nonce, err := a.verifyFound(r, c)
 	if err != nil {
 		a.errors.fail(w, r, "bearer", withScope(err, scope))
 		return nil
 	}
-	if o.nonce != "" {
-		w.Header().Set(nonceHeader, o.nonce)
+	if nonce != "" {
+		w.Header().Set(dpop.NonceHeader, nonce)
 	}
 	if !c.InHeader {
 		// Shared caches store a response, unless the request has an Authorization header
@@ -472,7 +403,7 @@ func (a *API) authenticate(w http.ResponseWriter, r *http.Request, c bearer.Cred
 		w.Header().Set("Cache-Control", "private, no-store")
 		a.places.Vary(w.Header())
 	}
-	return newVerified(r.Context(), a.issuers, o.token, c)
+	return newVerified(r.Context(), a.issuers, t, c)
 }
 
 // refuse rejects a request for another reason than its token.

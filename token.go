@@ -15,12 +15,12 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/access"
 	"github.com/seed-15d5a55c/auth0/internal/bearer"
 	"github.com/seed-15d5a55c/auth0/internal/idtoken"
+	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/jsonscan"
-	"github.com/seed-15d5a55c/auth0/internal/jwt"
-	"github.com/seed-15d5a55c/auth0/internal/keys"
 	"github.com/seed-15d5a55c/auth0/internal/memo"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
+	"github.com/seed-15d5a55c/auth0/internal/verify"
 	"github.com/seed-15d5a55c/auth0/internal/visit"
 )
 
@@ -29,113 +29,103 @@ import (
 // A jti, auth_time or acr of the wrong form counts as absent, because it does not
 // decide whether a token is valid. [Token.Claim] and [Token.Decode] show any form.
 type Token struct {
-	claims    jwt.Claims
-	payload   string
-	keyID     string
-	algorithm string
-	from      *trustedIssuer
-	key       *keys.Key // the key of the signature
-	kept      *jsonscan.Kept
+	verified verify.Token
+	kept     *jsonscan.Kept
 }
 
-// newToken returns a token for several requests, which keeps decoded claims. Both are in
-// one allocation.
-func newToken(t Token) *Token {
+// newToken makes a Token for several requests, which keeps decoded claims, and returns the
+// verified token in it. All are in one allocation.
+func newToken(v verify.Token) *verify.Token {
 	all := &struct {
 		Token
 		kept jsonscan.Kept
-	}{Token: t}
-	all.Token.kept = &all.kept
-	return &all.Token
+	}{Token: Token{verified: v}}
+	all.Token.kept, all.verified.Public = &all.kept, &all.Token
+	return &all.verified
 }
 
 // Issuer returns iss, the tenant that issued the token.
-func (t *Token) Issuer() string { return t.claims.Issuer }
+func (t *Token) Issuer() string { return t.verified.Claims.Issuer }
 
 // Subject returns sub. At Auth0 it is a user such as
 // "auth0|65f0c1d2e3a4b5c6d7e8f901". For the client credentials grant it is an
 // application such as "CLIENT_ID@clients".
-func (t *Token) Subject() string { return t.claims.Subject }
+func (t *Token) Subject() string { return t.verified.Claims.Subject }
 
 // Audience returns the values of aud.
-func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.claims.Audience) }
+func (t *Token) Audience() iter.Seq[string] { return slices.Values(t.verified.Claims.Audience) }
 
 // ClientID returns the application that the token was issued to: client_id
 // (RFC 9068) or else azp (Auth0).
-func (t *Token) ClientID() string { return cmp.Or(t.claims.ClientID, t.claims.AuthorizedParty) }
-
-// ID returns jti, empty if the token has none.
-func (t *Token) ID() string { return t.claims.ID }
-
-// ExpiresAt returns exp.
-func (t *Token) ExpiresAt() time.Time { return idtoken.FromUnix(t.claims.Expiry) }
-
-// IssuedAt returns iat, the zero time if the token has none.
-func (t *Token) IssuedAt() time.Time { return idtoken.FromUnix(t.claims.IssuedAt) }
-
-// Scope returns the scopes, separated by spaces.
-func (t *Token) Scope() string { return t.claims.Scope }
-
-// HasScope reports whether the token has the scope.
-func (t *Token) HasScope(scope string) bool {
-	for s := range strings.SplitSeq(t.claims.Scope, " ") {
-		if s == scope && s != "" {
-			return true
-		}
-	}
-	return false
+func (t *Token) ClientID() string {
+	return cmp.Or(t.verified.Claims.ClientID, t.verified.Claims.AuthorizedParty)
 }
 
+// ID returns jti, empty if the token has none.
+func (t *Token) ID() string { return t.verified.Claims.ID }
+
+// ExpiresAt returns exp.
+func (t *Token) ExpiresAt() time.Time { return idtoken.FromUnix(t.verified.Claims.Expiry) }
+
+// IssuedAt returns iat, the zero time if the token has none.
+func (t *Token) IssuedAt() time.Time { return idtoken.FromUnix(t.verified.Claims.IssuedAt) }
+
+// Scope returns the scopes, separated by spaces.
+func (t *Token) Scope() string { return t.verified.Claims.Scope }
+
+// HasScope reports whether the token has the scope.
+func (t *Token) HasScope(scope string) bool { return access.HasScope(&t.verified.Claims, scope) }
+
 // Permissions returns the values of the claim permissions.
-func (t *Token) Permissions() iter.Seq[string] { return slices.Values(t.claims.Permissions) }
+func (t *Token) Permissions() iter.Seq[string] { return slices.Values(t.verified.Claims.Permissions) }
 
 // HasPermission reports whether the token has the permission.
 func (t *Token) HasPermission(permission string) bool {
-	return slices.Contains(t.claims.Permissions, permission)
+	return access.HasPermission(&t.verified.Claims, permission)
 }
 
 // OrgID returns org_id, the organization that the token is for, if any.
-func (t *Token) OrgID() string { return t.claims.OrgID }
+func (t *Token) OrgID() string { return t.verified.Claims.OrgID }
 
 // OrgName returns org_name, if the tenant adds it.
-func (t *Token) OrgName() string { return t.claims.OrgName }
+func (t *Token) OrgName() string { return t.verified.Claims.OrgName }
 
 // AuthTime returns auth_time, the time of the user's last authentication, the zero
 // time if the token has none.
-func (t *Token) AuthTime() time.Time { return idtoken.FromUnix(t.claims.AuthTime) }
+func (t *Token) AuthTime() time.Time { return idtoken.FromUnix(t.verified.Claims.AuthTime) }
 
 // ACR returns acr, the authentication context class, empty if the token has none (RFC
 // 9470, Section 6.1).
-func (t *Token) ACR() string { return t.claims.ACR }
+func (t *Token) ACR() string { return t.verified.Claims.ACR }
 
 // IsAnonymous reports whether the token belongs to an anonymous session of Auth0, a
 // visitor who is not logged in.
-func (t *Token) IsAnonymous() bool { return access.IsAnonymous(t.claims.Subject) }
+func (t *Token) IsAnonymous() bool { return access.IsAnonymous(t.verified.Claims.Subject) }
 
 // Actors returns the parties that act for the subject: the sub of act, then the sub
 // of the act inside it, and so on (RFC 8693, Section 4.1). Only the first, the
 // current actor, may decide about access. Without an act there are none. The error
 // reports an act of the wrong form.
 func (t *Token) Actors() ([]string, error) {
-	return idtoken.Actors(t.claims.Actor)
+	return idtoken.Actors(t.verified.Claims.Actor)
 }
 
 // Thumbprint returns the RFC 7638 thumbprint of the client's key (jkt in the claim cnf,
 // RFC 9449, Section 6.1) if the token is bound to one, and otherwise an empty text. The
 // client has proved for each request that it has the key.
 func (t *Token) Thumbprint() string {
-	key, _, _ := t.claims.Confirmation()
+	key, _, _ := t.verified.Claims.Confirmation()
 	return key
 }
 
 // KeyID returns the kid of the key that signed the token.
-func (t *Token) KeyID() string { return t.keyID }
+func (t *Token) KeyID() string { return t.verified.KeyID }
 
 // Claim returns any claim, as package encoding/json decodes it, and whether the token has
 // it. Names are case-sensitive, and can be URLs. To decode several claims into a
 // struct see [Claims].
 func (t *Token) Claim(name string) (value any, ok bool) {
-	raw, ok := idtoken.RawClaim(t.payload, name)
+	raw, ok := idtoken.RawClaim(t.verified.Payload, name)
 	if !ok || json.Unmarshal([]byte(raw), &value) != nil {
 		return nil, false
 	}
@@ -145,25 +135,27 @@ func (t *Token) Claim(name string) (value any, ok bool) {
 // Decode decodes the claims into a value, like package encoding/json. For the
 // token of a request, [Claims] decodes them only once.
 func (t *Token) Decode(v any) error {
-	if err := jsonscan.Unmarshal(t.payload, v); err != nil {
+	if err := jsonscan.Unmarshal(t.verified.Payload, v); err != nil {
 		return asError("claims", refusal.Claim.Wrap(err))
 	}
 	return nil
 }
 
 // Format shows only the subject.
-func (t Token) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "auth0.Token(%q)", t.claims.Subject) }
+func (t Token) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "auth0.Token(%q)", t.verified.Claims.Subject)
+}
 
 // LogValue shows only the subject and the client id to package slog.
 func (t Token) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("sub", t.claims.Subject), slog.String("client_id", t.ClientID()))
+	return slog.GroupValue(slog.String("sub", t.verified.Claims.Subject), slog.String("client_id", t.ClientID()))
 }
 
 type verifiedKey struct{}
 
 // A sessionPathKey is the context key of a request that an API has let pass because of its
 // session.
-type sessionPathKey struct{ of *trustedIssuers }
+type sessionPathKey struct{ of *issuers.Trusted }
 
 // A verified is the credential of a request, and its context: one allocation instead
 // of two for each request.
@@ -174,7 +166,7 @@ type verified struct {
 	context.Context
 	key, val any // verifiedKey and the verified itself
 
-	by       *trustedIssuers // of the API that verified the token; nil for none
+	by       *issuers.Trusted // of the API that verified the token; nil for none
 	token    *Token
 	raw      *string // the text of the token; fmt prints only the address
 	inHeader bool    // Authorization
@@ -192,7 +184,7 @@ type withoutSession struct {
 
 // newVerified returns the context of a request that a token authenticates. All parts
 // of it, and the text of the token, are in one allocation.
-func newVerified(ctx context.Context, by *trustedIssuers, token *Token, c bearer.Credential) *verified {
+func newVerified(ctx context.Context, by *issuers.Trusted, token *Token, c bearer.Credential) *verified {
 	all := &struct {
 		verified
 		hidden withoutSession
@@ -228,7 +220,7 @@ func verifiedIn(ctx context.Context) *verified {
 
 // verifiedBy returns the credential that this API has verified. Guards rely on it
 // alone.
-func verifiedBy(ctx context.Context, by *trustedIssuers) *verified {
+func verifiedBy(ctx context.Context, by *issuers.Trusted) *verified {
 	if v := verifiedIn(ctx); v != nil && v.by != nil && v.by == by {
 		return v
 	}
@@ -362,7 +354,7 @@ func validate[T any](ctx context.Context, claims *T) error {
 // decoded forms, and the token's cache for all its requests. The last is nil for a session.
 func claimsOf(ctx context.Context) (string, *memo.Types, *jsonscan.Kept) {
 	if v := verifiedIn(ctx); v != nil {
-		return v.token.payload, &v.decoded, v.token.kept
+		return v.token.verified.Payload, &v.decoded, v.token.kept
 	}
 	if loaded := visit.In(ctx); loaded != nil && loaded.Record != nil {
 		return loaded.Record.Claims, &loaded.Decoded, nil

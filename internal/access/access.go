@@ -1,5 +1,6 @@
 // Package access has the checks of an access token that need no key (RFC 9068, Section
-// 4): header, times, audience, kind, and the requirements of the configuration.
+// 4): header, times, audience, kind, and the requirements of the configuration and of a
+// route.
 //
 // The package does not know which issuer is trusted, keys, caches, or a request.
 package access
@@ -27,6 +28,16 @@ type Rules struct {
 	RejectAnonymous bool
 	Key             Binding // to a key (DPoP)
 	Certificate     Binding
+}
+
+// Check reports the mistakes in the requirements of an API.
+func (ru *Rules) Check(report func(field, format string, args ...any)) {
+	if ru.MaxAge < 0 {
+		report("MaxTokenAge", "%v is negative", ru.MaxAge)
+	}
+	if slices.Contains(ru.Required, "") {
+		report("RequiredClaims", "has an empty name")
+	}
 }
 
 // An Issuer has the requirements for tokens of an issuer.

@@ -44,6 +44,26 @@ func claims(t *testing.T, payload string) *jwt.Claims {
 	return &c
 }
 
+// TestRules: each bad requirement is reported under its name.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		rules Rules
+		want  string
+	}{
+		{Rules{}, ""},
+		{Rules{MaxAge: time.Hour, Required: []string{"x"}}, ""},
+		{Rules{MaxAge: -1}, "MaxTokenAge"},
+		{Rules{Required: []string{"x", ""}}, "RequiredClaims"},
+	} {
+		got := ""
+		tt.rules.Check(func(field, _ string, _ ...any) { got += field })
+		if got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.rules, got, tt.want)
+		}
+	}
+}
+
 func TestCheckHeader(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -1,11 +1,12 @@
 // Package dpop makes and checks proofs of possession (DPoP, RFC 9449). A proof is a
 // small token for one request, signed with a key to which the access token is bound.
 //
-// A client has a [Key] and signs a proof for each request with [Sign]. An API parses a
-// proof with a [Reader], checks the access token, and then the proof with [Proof.Verify].
-// So a client without a valid token cannot make the API verify the signature of a proof.
-// The result has the entry for a memory of proofs, such as a [Memory], which lets each
-// proof pass once. [Nonces] and [Bases] are the values that an API expects.
+// A client has a [Key] and signs a proof for each request with [Sign]. An API has a
+// [Verifier]: it parses the proof of a request with [Verifier.Read], checks the access
+// token, and then uses the proof up with [Verifier.Use]. So a client without a valid token
+// cannot make the API verify the signature of a proof. A memory of proofs, such as a
+// [Memory], lets each proof pass once. [Nonces] and [Bases] are the values that an API
+// expects.
 //
 // The package does not know the claims of an access token, or the answer to a request.
 package dpop

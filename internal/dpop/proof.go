@@ -28,9 +28,9 @@ const (
 // usable are the signature algorithms of proofs. EdDSA is Ed25519.
 var usable = []string{"ES256", "ES384", "ES512", "EdDSA", "PS256", "RS256"}
 
-// Accepted returns the algorithms that an API accepts: those of its configuration, or
+// accepted returns the algorithms that an API accepts: those of its configuration, or
 // the default. The error completes a sentence that begins with the name of the setting.
-func Accepted(algorithms []string) ([]string, error) {
+func accepted(algorithms []string) ([]string, error) {
 	if len(algorithms) == 0 {
 		return []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}, nil
 	}

@@ -46,14 +46,14 @@ func TestAlgorithms(t *testing.T) {
 
 func TestAccepted(t *testing.T) {
 	t.Parallel()
-	if got, err := Accepted(nil); err != nil || strings.Join(got, " ") != "ES256 ES384 EdDSA PS256 RS256" {
+	if got, err := accepted(nil); err != nil || strings.Join(got, " ") != "ES256 ES384 EdDSA PS256 RS256" {
 		t.Errorf("default: %q, %v", got, err)
 	}
-	if got, err := Accepted([]string{"ES512", "ES256"}); err != nil || strings.Join(got, " ") != "ES512 ES256" {
+	if got, err := accepted([]string{"ES512", "ES256"}); err != nil || strings.Join(got, " ") != "ES512 ES256" {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, alg := range []string{"HS256", "none", "ES256K", "es256", ""} {
-		if got, err := Accepted([]string{"ES256", alg}); err == nil || got != nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%q is not one of", alg)) {
+		if got, err := accepted([]string{"ES256", alg}); err == nil || got != nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%q is not one of", alg)) {
 			t.Errorf("%q: %v", alg, err)
 		}
 	}

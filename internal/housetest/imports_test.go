@@ -49,7 +49,7 @@ var engines = map[string]string{
 	"internal/grants":      "internal/clientauth internal/prover internal/provider internal/tenantapi internal/tenanterror",
 	"internal/guard":       "internal/authrequest internal/browser internal/session internal/signin internal/site internal/transaction internal/visit",
 	"internal/idtoken":     "internal/keys",
-	"internal/issuers":     "",
+	"internal/issuers":     "internal/access internal/keys internal/provider",
 	"internal/keys":        "",
 	"internal/authrequest": "",
 	"internal/transaction": "internal/authrequest internal/idtoken",
@@ -67,6 +67,7 @@ var engines = map[string]string{
 	"internal/tenanterror": "internal/tenantapi",
 	"internal/userinfo":    "internal/prover internal/provider internal/tenantapi internal/tenanterror",
 	"internal/visit":       "internal/browser internal/prover internal/renew internal/session",
+	"internal/verify":      "internal/access internal/bearer internal/clientcert internal/dpop internal/issuers internal/keys",
 }
 
 // others are packages for tests and programs. The root may import the floor and
