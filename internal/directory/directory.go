@@ -142,7 +142,7 @@ func (l *List) Get(ctx context.Context, org string) ([]Item, error) {
 	defer cancel()
 	list, err := l.all.Get(waiting)
 	if err == errBeingRead {
-		err = unavailable([]error{err})
+		err = unavailable(err)
 	}
 	return list, err
 }
@@ -215,12 +215,12 @@ func (l *List) fetch(ctx context.Context) (list []Item, pages int, err error) {
 		}
 		errs = append(errs, err)
 	}
-	return nil, 0, unavailable(errs)
+	return nil, 0, unavailable(errs[0], errs[1:]...)
 }
 
 func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {
 	if l.config.Get == nil {
-		return nil, unavailable([]error{errNoTenant})
+		return nil, unavailable(errNoTenant)
 	}
 	if err := l.asking.Take(); err != nil {
 		held, _ := errors.AsType[*refusal.Refusal](err)
@@ -229,7 +229,7 @@ func (l *List) fetchOrg(ctx context.Context, org string) ([]Item, error) {
 	list, err := l.ofOrganization(ctx, org)
 	if err != nil {
 		l.asking.Settle(err)
-		return nil, unavailable([]error{err})
+		return nil, unavailable(err)
 	}
 	// The organization's list has names only. The application's list adds icons and
 	// domains. Without it, the names suffice.

@@ -278,7 +278,7 @@ func TestFile(t *testing.T) {
 	}
 	s = &source{status: 403, file: "SECRET"}
 	_, err = s.list(withFile, func(c *Config) { c.Get = nil }).Get(t.Context(), "")
-	if e, ok := errors.AsType[*tenantapi.Error](err); !ok || e.Status != 403 || !errors.Is(err, errNoTenant) || strings.Contains(err.Error(), "SECRET") {
+	if e, ok := errors.AsType[*tenantapi.Error](err); !ok || e.Status != 403 || !errors.Is(err, errNoTenant) || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "grant the application") {
 		t.Errorf("403: %v", err)
 	}
 	s = &source{fileErr: errors.New("unreachable"), err: errors.New("no scope")}

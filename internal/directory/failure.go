@@ -15,16 +15,16 @@ import (
 
 var errNoTenant = errors.New("Config.Domain is a URL; for an Auth0 tenant, set Config.TenantDomain (AUTH0_TENANT_DOMAIN), or set Config.Domain to its host name")
 
-// unavailable joins the errors of all sources into one error for callers, which names the
-// setting that causes it, if any.
-func unavailable(errs []error) error {
-	err := errors.Join(errs...)
+// unavailable joins the error of the Management API and those of other sources into one
+// error for callers, which names the setting that causes the first, if any.
+func unavailable(api error, others ...error) error {
+	err := errors.Join(append([]error{api}, others...)...)
 	e := refusal.Connections.Wrap(err)
 	if answered, ok := tenanterror.Of(err); ok {
 		e = answered.Refusal(refusal.Connections)
 	}
 	e.Err = err
-	if remedy := remedy(err); remedy != "" {
+	if remedy := remedy(api); remedy != "" {
 		e.Err = fmt.Errorf("%w; %s (or choose another source of the list, see Strategy.GetConnections)", err, remedy)
 	}
 	return e

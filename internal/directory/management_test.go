@@ -101,7 +101,7 @@ func TestManagementToken(t *testing.T) {
 		t.Errorf("%v after %q", err, s.asked)
 	}
 	get, _ = getter(&tenantOf{denied: true}, "acme.example", Management{})
-	if err := get(t.Context(), "x", nil, nil); err == nil || !strings.Contains(err.Error(), "the tenant has no API with the identifier \"https://acme.example/api/v2/\"") {
+	if err := get(t.Context(), "x", nil, nil); err == nil || !strings.Contains(err.Error(), "set Config.TenantDomain (AUTH0_TENANT_DOMAIN)") {
 		t.Errorf("%v", err)
 	}
 }
