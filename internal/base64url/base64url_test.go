@@ -103,3 +103,26 @@ func FuzzAppendText(f *testing.F) {
 		}
 	})
 }
+
+func TestAppend(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text string
+		size int
+		want string
+		ok   bool
+	}{
+		{"YWJj", -1, "beforeabc", true},
+		{"YWJj", 3, "beforeabc", true},
+		{"", 0, "before", true},
+		{"YWJj", 2, "before", false},
+		{"YWJj", 4, "before", false},
+		{"YW+j", -1, "", false},
+		{"YWJjZ", -1, "", false},
+	} {
+		got, ok := Append([]byte("before"), tt.text, tt.size)
+		if ok != tt.ok || tt.want != "" && string(got) != tt.want {
+			t.Errorf("%q, %d: %q, %t", tt.text, tt.size, got, ok)
+		}
+	}
+}

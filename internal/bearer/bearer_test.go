@@ -344,3 +344,12 @@ func TestChallenge(t *testing.T) {
 		}
 	}
 }
+
+func TestIsUndefined(t *testing.T) {
+	t.Parallel()
+	for token, want := range map[string]bool{"undefined": true, "null": true, "": false, "Undefined": false, "null.": false, "a.b.c": false} {
+		if got := (Credential{Token: token}).IsUndefined(); got != want {
+			t.Errorf("%q: %t", token, got)
+		}
+	}
+}

@@ -115,3 +115,15 @@ func TestWriter(t *testing.T) {
 		t.Errorf("a recorder was hijacked: %v, %v", err, w.Begun())
 	}
 }
+
+func TestWriteJSON(t *testing.T) {
+	t.Parallel()
+	row := refusal.Row{Status: 418, Code: "a_code", Description: "a \"text\"\n<b>"}
+	for method, want := range map[string]string{"GET": `{"error":"a_code","error_description":"a \"text\"\n\u003cb\u003e"}`, "HEAD": ""} {
+		w := httptest.NewRecorder()
+		WriteJSON(w, httptest.NewRequest(method, "/", nil), row)
+		if w.Code != 418 || w.Header().Get("Content-Type") != "application/json" || w.Body.String() != want {
+			t.Errorf("%s: %d, %v, %s", method, w.Code, w.Header(), w.Body)
+		}
+	}
+}
