@@ -1,6 +1,6 @@
 // Package visit finds the session of a request, once, and keeps it in the context of the
-// request. It sends a session whose tokens have changed to the browser. It also keeps two small marks in a browser: that a login was lost, and that
-// a silent login was tried.
+// request. It sends a session whose tokens have changed to the browser. It also keeps two
+// small marks in a browser: that a login was lost, and that a silent login was tried.
 //
 // The package does not know how a session begins, tenants, or the answer to a request
 // without a session.
