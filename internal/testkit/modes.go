@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"crypto/fips140"
 	"testing"
 	"testing/synctest"
 
@@ -27,6 +28,16 @@ func InPlainStore(c *auth0.Config) { c.Store = PlainStore{auth0.NewMemoryStore(5
 
 // Modes are the ways to keep sessions.
 var Modes = []Mode{{"in cookies", InCookies}, {"in a store", InStore}, {"in a plain store", InPlainStore}}
+
+// InBubble runs a test in a bubble, unless the FIPS module is on. Its random generator
+// measures time to begin, and the clock of a bubble stands still.
+func InBubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	if fips140.Enabled() {
+		t.Skip("the random generator of the FIPS module needs a clock that moves")
+	}
+	synctest.Test(t, test)
+}
 
 // InEachModeBubble runs a test once for each way to keep sessions, each time in a
 // bubble.

@@ -665,7 +665,7 @@ func TestES256Assertion(t *testing.T) {
 // TestAssertionClock: an assertion takes its times from Config.Now.
 func TestAssertionClock(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	testkit.InBubble(t, func(t *testing.T) {
 		e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) {
 			c.ClientSecret, c.ClientAuthentication = "", auth0.PrivateKeyJWT(testkit.ClientRSAKey(), "RS256", "")
 			c.Now = func() time.Time { return time.Unix(1_900_000_000, 5e8) }
@@ -874,7 +874,7 @@ func TestClientAuthenticationDoesNotPrint(t *testing.T) {
 // logout.
 func TestNoRevocationEndpoint(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	testkit.InBubble(t, func(t *testing.T) {
 		e, p := testkit.SignedInTapped(t, nil, func(c *auth0.Config) { c.Domain = "https://" + testkit.TenantHost })
 		e.Tenant.EditDiscovery(func(doc map[string]any) { delete(doc, "revocation_endpoint") })
 		b := e.Browser().MustLogin()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
@@ -23,7 +22,7 @@ func TestRenew(t *testing.T) {
 	of := func(s *auth0.Strategy) renewer {
 		return s.Application().ClientCredentials(auth0.ClientCredentials{Audience: "https://" + testkit.TenantHost + "/api/v2/"}).(renewer)
 	}
-	synctest.Test(t, func(t *testing.T) {
+	testkit.InBubble(t, func(t *testing.T) {
 		e := testkit.SignedIn(t)
 		source := of(e.Strategy)
 		for _, tt := range []struct {
@@ -98,7 +97,7 @@ func TestOwnTokenBehindSlowProxy(t *testing.T) {
 		timeout time.Duration
 		ok      bool
 	}{{0, false}, {30 * time.Second, true}} {
-		synctest.Test(t, func(t *testing.T) {
+		testkit.InBubble(t, func(t *testing.T) {
 			e := testkit.SignedIn(t, func(c *auth0.Config) { c.HTTPClient.Timeout = tt.timeout })
 			e.Tenant.Delay(testkit.TokenEndpoint, 6*time.Second)
 			begin := time.Now()

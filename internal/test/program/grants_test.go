@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -743,7 +742,7 @@ func TestClientCredentials(t *testing.T) {
 // TestClientCredentialsRenewal: the next token is requested while the last is good.
 func TestClientCredentialsRenewal(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	testkit.InBubble(t, func(t *testing.T) {
 		e := testkit.SignedInForGrants(t)
 		source := e.Strategy.Application().ClientCredentials(auth0.ClientCredentials{Audience: testkit.Audience})
 		get := func() *oauth2.Token {
