@@ -1,7 +1,9 @@
 package verify
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -24,6 +27,7 @@ import (
 	"github.com/seed-15d5a55c/auth0/internal/fault"
 	"github.com/seed-15d5a55c/auth0/internal/issuers"
 	"github.com/seed-15d5a55c/auth0/internal/keys"
+	"github.com/seed-15d5a55c/auth0/internal/provider"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 )
 
@@ -340,4 +344,87 @@ func TestCertificateOfSender(t *testing.T) {
 	if _, err := newAPI(t, from(nil, failed)).Check(t.Context(), over(mine)); err != failed {
 		t.Error(err)
 	}
+}
+
+// A provided answers the requests for its discovery document and for its keys.
+type provided struct{ issuer, jwks string }
+
+func (p *provided) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Path == "/keys" {
+		io.WriteString(w, p.jwks)
+	} else {
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":"https://id.example/keys","authorization_endpoint":"https://id.example/a","token_endpoint":"https://id.example/t"}`, p.issuer)
+	}
+	return w.Result(), nil
+}
+
+// newFetching returns an API that fetches the keys of a provider, and the Set of them.
+func newFetching(t *testing.T, p *provided) (*api, *keys.Set) {
+	t.Helper()
+	a := newAPI(t, nil)
+	client, log := &http.Client{Transport: p}, slog.New(slog.DiscardHandler)
+	set := keys.New(keys.Source{
+		URL: func(context.Context) (string, error) { return "https://id.example/keys", nil }, Client: client, Log: log, Observe: func(context.Context, keys.Event) {},
+	})
+	a.Issuers = issuers.New(issuers.Settings{
+		Defaults: access.Issuer{Audiences: []string{"api"}, Algorithms: []string{"EdDSA"}}, Client: client, Log: log,
+		NewKeys: func(tenant *provider.Tenant, _ string) issuers.Keys {
+			return issuers.Keys{Set: set, Tenant: tenant, Public: set}
+		},
+	})
+	a.Issuers.Add(func(field, format string, args ...any) { t.Errorf(field+" "+format, args...) }, issuers.Source{Domain: "https://id.example"})
+	return a, set
+}
+
+// edToken returns a good token that the key with the seed has signed, and that key.
+func edToken(seed byte, iss string) (token, jwk string) {
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+	kid := fmt.Sprintf("k%d", seed)
+	claims := must(json.Marshal(members{"iss": iss, "sub": "s", "aud": "api", "exp": at.Unix() + 60, "iat": at.Unix()}))
+	input := b64(fmt.Appendf(nil, `{"alg":"EdDSA","typ":"JWT","kid":%q}`, kid)) + "." + b64(claims)
+	return input + "." + b64(ed25519.Sign(key, []byte(input))),
+		fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":%q,"x":%q}]}`, kid, b64(key.Public().(ed25519.PublicKey)))
+}
+
+// TestExactIssuer: an issuer is found by its name with and without a final slash. Only the
+// name that its document has is accepted (RFC 9068, Section 4).
+func TestExactIssuer(t *testing.T) {
+	t.Parallel()
+	names := []string{"https://id.example", "https://id.example/"}
+	for _, issuer := range names {
+		for _, iss := range names {
+			raw, jwks := edToken(1, iss)
+			a, _ := newFetching(t, &provided{issuer, jwks})
+			var want *fault.Fault
+			if iss != issuer {
+				want = fault.Issuer
+			}
+			for range 2 {
+				o, err := a.Check(t.Context(), alone(raw))
+				expect(t, issuer+" of "+iss, o, err, want)
+			}
+		}
+	}
+}
+
+// TestRevokedKey: a cached token is rejected as soon as its key is no longer published.
+func TestRevokedKey(t *testing.T) {
+	t.Parallel()
+	raw, jwks := edToken(1, "https://id.example/")
+	p := &provided{"https://id.example/", jwks}
+	a, set := newFetching(t, p)
+	for _, cached := range []bool{false, true} {
+		o, err := a.Check(t.Context(), alone(raw))
+		if expect(t, "published", o, err, nil); o.Cached != cached {
+			t.Errorf("cached %v", o.Cached)
+		}
+	}
+	_, p.jwks = edToken(2, "https://id.example/")
+	if err := set.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o, err := a.Check(t.Context(), alone(raw))
+	expect(t, "revoked", o, err, fault.UnknownKey)
 }
