@@ -40,7 +40,7 @@ const (
 )
 
 // The tenants of these tests read their keys from the file of the test kit, because
-// generating them takes almost a second.
+// generating them takes a fifth of a second.
 func init() {
 	keys, err := os.ReadFile("../testkit/keys.pem")
 	if err != nil {

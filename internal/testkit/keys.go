@@ -17,7 +17,7 @@ import (
 
 // keysPEM holds the RSA keys of the tests: generating one takes a twentieth of a second,
 // in each of the processes that `go test ./...` starts. The first twelve are of package
-// multiprime, because a third of the time of all tests would be signing.
+// multiprime: with others, the tests would spend a quarter of their time on RSA.
 //
 //go:embed keys.pem
 var keysPEM []byte
