@@ -202,7 +202,7 @@ func checkKeys(p *problems, given, tenants *KeySet) *KeySet {
 	case given == nil:
 		return tenants
 	case given.set == nil:
-		p.add("Keys", "%v", errZeroKeySet)
+		p.add("Keys", "cannot be used: %v", errZeroKeySet)
 		return tenants
 	case !given.isOf(tenants.issuer.Issuer):
 		p.add("Keys", "belong to another issuer than the Domain")

@@ -47,7 +47,7 @@ var (
 // A Source is an issuer as the application describes it.
 type Source struct {
 	Domain  string
-	JWKSURI string // empty for that of the discovery document
+	JWKSURI string // if it is empty, the discovery document names the URL
 	Keys    Keys   // zero for those of the JWKS
 	access.Issuer
 }
@@ -170,7 +170,7 @@ func (is *Trusted) newIssuer(report func(field, format string, args ...any), sou
 	case source.JWKSURI != "":
 		report("JWKSURI", "and Keys exclude each other")
 	case given.Set == nil:
-		report("Keys", "%v", ErrZeroKeys)
+		report("Keys", "cannot be used: %v", ErrZeroKeys)
 	case !given.IsOf(n.Issuer):
 		report("Keys", "belong to another issuer than the Domain %q", source.Domain)
 	case given.Tenant != nil:

@@ -62,7 +62,7 @@ func digest(hash crypto.Hash, text string) []byte {
 	return h.Sum(nil)
 }
 
-// Signatures without a salt are equal, whoever makes them.
+// PKCS #1 v1.5 has no random part, so package crypto/rsa makes the same signature.
 func TestSignPKCS1v15(t *testing.T) {
 	two, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -68,8 +68,8 @@ type Checker struct {
 	Rules   access.Rules
 	Proofs  *dpop.Verifier // nil if DPoP is off
 	Cache   *Cache         // nil for none
-	// Certificate returns the certificate of the client of a request, nil for none. By
-	// default it is that of the TLS connection.
+	// Certificate returns the certificate of the client of a request, nil for none. If
+	// Certificate is nil, the checker takes the certificate of the TLS connection.
 	Certificate func(*http.Request) (*x509.Certificate, error)
 	// Publish copies a new token to where it stays, with Token.Public, and returns the
 	// copy. It is called once for each token that is cached.
