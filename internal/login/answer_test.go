@@ -209,3 +209,25 @@ func TestAccessTokenThroughTheBrowser(t *testing.T) {
 		}
 	}
 }
+
+// TestStateOfAnUnreadableAnswer: the state of an answer with another mistake is kept, so
+// that the login under way is found. A state that is itself the mistake is not.
+func TestStateOfAnUnreadableAnswer(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("s", 4096)
+	for _, tt := range []struct {
+		state []string
+		want  string
+	}{
+		{[]string{"s"}, "s"},
+		{[]string{longest}, longest},
+		{[]string{longest + "s"}, ""},
+		{[]string{"s", "s"}, ""},
+		{nil, ""},
+	} {
+		answer, err := ParseAnswer(url.Values{"state": tt.state, "code": {"c", "c"}})
+		if err == nil || answer.State != tt.want {
+			t.Errorf("%d states: %.10q, %v", len(tt.state), answer.State, err)
+		}
+	}
+}
