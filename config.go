@@ -170,7 +170,7 @@ func newSessions(p *problems, c Config, cookies *cookie.Names, keyring seal.Keyr
 		p.add("CookieSessionsUntil", "is set without Store, so sessions stay in cookies")
 	}
 	config := session.Config{
-		Cookie: cookies.Session, Ended: cookies.Ended, Keyring: keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: now, Log: log,
+		Cookies: cookies, Keyring: keyring, Client: c.ClientID, CountsAsUse: c.CountsAsUse, Now: now, Log: log,
 		Store: c.Store, Revocations: c.Revocations, CookiesUntil: c.CookieSessionsUntil,
 		Idle:     checkedLimit(p, "IdleTimeout", c.IdleTimeout, 24*time.Hour),
 		Absolute: checkedLimit(p, "AbsoluteTimeout", c.AbsoluteTimeout, 7*24*time.Hour),

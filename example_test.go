@@ -393,7 +393,7 @@ func ExampleApplication_LoginWithPassword() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", login)
-	app := http.NewCrossOriginProtection().Handler(mux)
+	app := http.NewCrossOriginProtection().Handler(strategy.LoadUser(mux))
 
 	for _, password := range []string{"a guess", "correct horse"} {
 		form := strings.NewReader("email=ada@acme.example&password=" + url.QueryEscape(password))

@@ -51,7 +51,7 @@ func (s *Session) Format(f fmt.State, _ rune) {
 // request has no session, and [ErrStoreUnavailable] if the store is unreachable.
 func (s *Strategy) Session(r *http.Request) (*Session, error) {
 	return op("session", s, func() (*Session, error) {
-		v, err := s.visits.Find(r, nil)
+		v, err := s.visits.Find(r)
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +82,7 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 // error means that the [Store] is unreachable: the cookie is deleted, but a copy of
 // the cookie can still be valid.
 func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
-	return do("session", s, func() error { return s.sessions.Destroy(r.Context(), w, s.visits.Jar(r)) })
+	return do("session", s, func() error { return s.visits.End(w, r) })
 }
 
 // EndSessionsOf ends every session of a user in this application that began before

@@ -214,7 +214,7 @@ func (s *Strategy) handler(op string, f func(http.ResponseWriter, *http.Request)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := s.ready()
 		if err == nil {
-			r = s.visits.WithJar(r)
+			r = s.visits.Prepare(r)
 			err = f(w, r)
 		}
 		if err != nil {

@@ -418,7 +418,7 @@ func TestConnectAccount(t *testing.T) {
 	mux.HandleFunc("GET /disconnect", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strategy.DisconnectAccount(w, r, "google-oauth2"))
 	})
-	browser := tenant.Browser(mux)
+	browser := tenant.Browser(strategy.LoadUser(mux))
 	tenant.LogIn("ada@acme.example")
 	open := func(path string, status int, want string) {
 		t.Helper()

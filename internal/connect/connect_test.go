@@ -109,7 +109,7 @@ func newEnv(t *testing.T) *env {
 		Tenant: &provider.Tenant{Issuer: issuer, Static: provider.Auth0Layout(issuer)}, HTTP: &http.Client{Transport: e}, Now: clock,
 	}
 	e.manager = session.New(session.Config{
-		Cookie: names.Session, Keyring: ring, Client: "client", Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: clock, Log: log,
+		Cookies: names, Keyring: ring, Client: "client", Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: clock, Log: log,
 		Store: store{session.NewMemory(10), e},
 	})
 	where := site.New(site.Config{BaseURL: origin, DefaultReturnTo: "/home", Log: log}, func(field, format string, args ...any) { t.Errorf(field+": "+format, args...) })
@@ -147,7 +147,7 @@ func (e *env) logIn(subject string) {
 	}}
 	record.Vault = []session.Token{{Connection: "google", Token: "google's", ExpiresAt: now.Unix() + 600}}
 	w := httptest.NewRecorder()
-	if err := e.manager.Begin(e.Context(), w, e.Visits.Jar(e.request("GET", "/", nil)), record); err != nil {
+	if err := e.manager.Begin(e.Context(), w, must(e.Visits.Loaded(e.request("GET", "/", nil))), record); err != nil {
 		e.Fatal(err)
 	}
 	e.take(w)
@@ -176,7 +176,7 @@ func (e *env) request(method, target string, form url.Values, header ...string) 
 	for _, c := range e.cookies {
 		r.AddCookie(c)
 	}
-	return r
+	return e.Visits.Prepare(r)
 }
 
 // serve has the route answer a request.

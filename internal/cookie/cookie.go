@@ -168,21 +168,6 @@ func (c *Cookie) AppendValues(values []string, jar Jar) []string {
 	return values
 }
 
-// Sent returns the cookies that a response sets under the name.
-func (c Cookie) Sent(h http.Header) Jar {
-	var jar Jar
-	for _, line := range h["Set-Cookie"] {
-		name, _, _ := strings.Cut(line, "=")
-		if !c.Is(name) {
-			continue
-		}
-		if set, err := http.ParseSetCookie(line); err == nil && set.MaxAge >= 0 {
-			jar.held = append(jar.held, held{set.Name, set.Value})
-		}
-	}
-	return jar
-}
-
 // Names lists the names of the cookie and of its parts in the jar.
 func (c Cookie) Names(jar Jar) []string { return c.namesIn(jar) }
 

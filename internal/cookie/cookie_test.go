@@ -340,38 +340,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestSent(t *testing.T) {
-	set := func(h http.Header, names ...string) {
-		for _, name := range names {
-			h.Add("Set-Cookie", (&http.Cookie{Name: name, Value: "v", Path: "/"}).String())
-		}
-	}
-	drop := func(h http.Header, names ...string) {
-		for _, name := range names {
-			h.Add("Set-Cookie", (&http.Cookie{Name: name, MaxAge: -1}).String())
-		}
-	}
-	tests := []struct {
-		why   string
-		write func(http.Header)
-		names []string
-	}{
-		{"nothing", func(http.Header) {}, nil},
-		{"others", func(h http.Header) { set(h, "x", "sx"); drop(h, "y") }, nil},
-		{"set", func(h http.Header) { set(h, "x", "s") }, []string{"s"}},
-		{"set, and old parts deleted", func(h http.Header) { set(h, "s"); drop(h, "s.0", "s.1") }, []string{"s"}},
-		{"set in parts", func(h http.Header) { set(h, "s.0", "s.1"); drop(h, "s") }, []string{"s.0", "s.1"}},
-		{"deleted", func(h http.Header) { drop(h, "s") }, nil},
-	}
-	for _, tt := range tests {
-		h := http.Header{}
-		tt.write(h)
-		if got := plain.Names(plain.Sent(h)); !slices.Equal(got, tt.names) {
-			t.Errorf("%s: sent %q, want %q", tt.why, got, tt.names)
-		}
-	}
-}
-
 func TestWith(t *testing.T) {
 	sent := jar(plain, browser{"s": "v"}.request())
 	b := browser{"s": "v", "s.0": "2:a", "s.1": "b"}

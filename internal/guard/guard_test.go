@@ -62,7 +62,7 @@ func newEnv(t *testing.T, where site.Config) *env {
 	}
 	idTokens := &idtoken.Verifier{ClientID: "client", Now: clock}
 	e := &env{T: t, manager: session.New(session.Config{
-		Cookie: names.Session, Keyring: ring, Client: "client", Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: clock, Log: log,
+		Cookies: names, Keyring: ring, Client: "client", Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: clock, Log: log,
 	})}
 	where.Log = log
 	at := site.New(where, func(field, format string, args ...any) { t.Errorf(field+": "+format, args...) })
@@ -100,7 +100,7 @@ func (e *env) login(claims string) {
 	c := must(jwt.ParseClaims(`{"iss":"`+issuer+`","sub":"ada","iat":2000000000`+claims+`}`, false, 0))
 	w := httptest.NewRecorder()
 	record := must(session.NewRecord(&c, 0, now))
-	if err := e.manager.Begin(e.Context(), w, e.c.Visits.Jar(e.request("GET", "/")), record); err != nil {
+	if err := e.manager.Begin(e.Context(), w, &session.Loaded{Jar: e.c.Visits.Jar(e.request("GET", "/"))}, record); err != nil {
 		e.Fatal(err)
 	}
 	e.cookies = w.Result().Cookies()

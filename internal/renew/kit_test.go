@@ -179,7 +179,7 @@ type env struct {
 	stored    bool
 	elsewhere *session.Manager // of another process, which knows only the stored state
 	record    *session.Record  // as the next request has it
-	login     *httptest.ResponseRecorder
+	response  session.Loaded   // of every request
 	log       *buffer
 }
 
@@ -211,14 +211,14 @@ func inMode(t *testing.T, m mode, edit func(*session.Record), f func(*env)) {
 }
 
 func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env {
-	e := &env{T: t, tenant: &tenant{answer: gives("new", nil), document: itsKeys}, log: &buffer{}, login: httptest.NewRecorder()}
+	e := &env{T: t, tenant: &tenant{answer: gives("new", nil), document: itsKeys}, log: &buffer{}}
 	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ring, err := seal.New([]string{"an example of a secret for the tests of renew"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := session.Config{
-		Cookie: cookie.Cookie{Name: "s", Path: "/"}, Keyring: ring, Client: "client", Store: store,
+		Cookies: &cookie.Names{Session: cookie.Cookie{Name: "s", Path: "/"}}, Keyring: ring, Client: "client", Store: store,
 		Idle: 24 * time.Hour, Absolute: 72 * time.Hour, Now: now, Log: log,
 	}
 	e.sessions, e.elsewhere, e.stored = session.New(config), session.New(config), store != nil
@@ -243,7 +243,7 @@ func newEnv(t *testing.T, store session.Store, edit func(*session.Record)) *env 
 	if edit != nil {
 		edit(e.record)
 	}
-	if err := e.sessions.Begin(t.Context(), e.login, cookie.Jar{}, e.record); err != nil {
+	if err := e.sessions.Begin(t.Context(), newRecorder(), &e.response, e.record); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -305,7 +305,7 @@ func (e *env) kept() *session.Record {
 
 // logout ends the session in another request.
 func (e *env) logout() {
-	if err := e.sessions.Destroy(context.Background(), e.login, cookie.Jar{}); err != nil {
+	if err := e.sessions.Destroy(context.Background(), newRecorder(), &e.response); err != nil {
 		e.Error(err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
@@ -286,7 +285,7 @@ func TestOtherProcess(t *testing.T) {
 		faster := func(w http.ResponseWriter, r *http.Request) {
 			newer := copyOf(e.record)
 			newer.RefreshToken, newer.Refreshes, newer.Tokens[0].Token, newer.Tokens[0].ExpiresAt = "next", 1, "theirs", in(time.Hour)
-			if err := e.sessions.Begin(context.Background(), newRecorder(), cookie.Jar{}, newer); err != nil {
+			if err := e.sessions.Begin(context.Background(), newRecorder(), &session.Loaded{}, newer); err != nil {
 				e.Error(err)
 			}
 			says(403, `{"error":"invalid_grant"}`, "")(w, r)

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +27,6 @@ type cookies struct {
 	left    func(*Record) time.Duration
 	log     *slog.Logger
 	warned  atomic.Bool // of large cookies
-	// headers guards the headers of responses. Several goroutines of one request
-	// can refresh tokens at once, and http.Header is not safe for concurrent use.
-	headers sync.Mutex
 }
 
 // openID returns the id in a cookie.
@@ -70,66 +66,44 @@ func (c *cookies) idOf(value string) string {
 	return ""
 }
 
-// A sentSession is the session in the cookies of a response.
-type sentSession struct {
-	id     string  // empty if the response sets none
-	record *Record // the session, if it is in the cookie
-}
-
-// sent returns the session that a response sets so far.
-func (c *cookies) sent(w http.ResponseWriter) sentSession {
-	c.headers.Lock()
-	defer c.headers.Unlock()
-	return c.sentNow(w)
-}
-
-func (c *cookies) sentNow(w http.ResponseWriter) sentSession {
-	for _, value := range c.cookie.Values(c.cookie.Sent(w.Header())) {
-		if c.idsOnly {
-			id, _, _ := c.openID(value)
-			return sentSession{id: id}
-		}
-		if record, _ := c.open(value); record != nil {
-			return sentSession{id: record.ID, record: record}
-		}
-	}
-	return sentSession{}
-}
-
-// set sets the cookie of a session. It fails with [refusal.TooLarge] if
-// the session does not fit into cookies.
-func (c *cookies) set(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
-	c.headers.Lock()
-	defer c.headers.Unlock()
-	return c.setNow(w, jar, record)
+// set sets the cookie of a session. It returns the id of the session that the response
+// had before, empty for none. It fails with [refusal.TooLarge] if the session does not
+// fit into cookies.
+func (c *cookies) set(w http.ResponseWriter, l *Loaded, record *Record) (before string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return c.setNow(w, l, record)
 }
 
 // setTokens sets the cookie of a session whose tokens have changed. It does nothing
 // if the response already has newer tokens, or another session.
-func (c *cookies) setTokens(w http.ResponseWriter, jar cookie.Jar, changed *Record) error {
-	c.headers.Lock()
-	defer c.headers.Unlock()
-	switch sent := c.sentNow(w); {
-	case sent.id == "":
-		return c.setNow(w, jar, changed)
-	case sent.id == changed.ID && sent.record.Refreshes < changed.Refreshes:
-		return c.setNow(w, jar, sent.record.withTokensOf(changed))
+func (c *cookies) setTokens(w http.ResponseWriter, l *Loaded, changed *Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sent != nil {
+		if l.sent.ID != changed.ID || l.sent.Refreshes >= changed.Refreshes {
+			return nil
+		}
+		changed = l.sent.withTokensOf(changed)
 	}
-	return nil
+	_, err := c.setNow(w, l, changed)
+	return err
 }
 
-func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) error {
+// setNow is set for a caller that has the lock.
+func (c *cookies) setNow(w http.ResponseWriter, l *Loaded, record *Record) (before string, err error) {
 	written := c.cookie
 	if record.Persistent != nil {
 		written.SessionOnly = !*record.Persistent
 	}
-	if err := written.Set(w, jar, c.value(record), c.left(record)); err != nil {
-		return refusal.TooLarge.Wrap(err)
+	if err := written.Set(w, l.Jar, c.value(record), c.left(record)); err != nil {
+		return "", refusal.TooLarge.Wrap(err)
 	}
-	return nil
+	return l.send(record), nil
 }
 
-// delete deletes the cookies of a jar, and sets another one for a second.
+// delete deletes the cookies of a request, and sets another one for a second. It returns
+// the id of the session that the response had before, empty for none.
 //
 // Chromium keeps a page with Cache-Control: no-store for the back button, until a cookie
 // with HttpOnly changes. It does not count the cookies that the redirects to this page
@@ -137,18 +111,20 @@ func (c *cookies) setNow(w http.ResponseWriter, jar cookie.Jar, record *Record) 
 // to the page. Without the other cookie, the back button would show the page after a
 // logout. The other cookie has a new name each time, because these redirects can also
 // begin with the end of a session.
-func (c *cookies) delete(w http.ResponseWriter, jar cookie.Jar) {
-	c.headers.Lock()
-	defer c.headers.Unlock()
-	c.cookie.Delete(w, jar)
-	if c.ended.Name == "" || len(c.cookie.Values(jar)) == 0 {
-		return
+func (c *cookies) delete(w http.ResponseWriter, l *Loaded) (before string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before = l.send(nil)
+	c.cookie.Delete(w, l.Jar)
+	if c.ended.Name == "" || len(c.cookie.Values(l.Jar)) == 0 {
+		return before
 	}
 	ended := c.ended
 	ended.Name += "_" + rand.Text()[:8]
-	if err := ended.Set(w, jar, "1", time.Second); err != nil {
+	if err := ended.Set(w, l.Jar, "1", time.Second); err != nil {
 		c.log.Error("auth0: the cookie of an ended session cannot be set", "err", err)
 	}
+	return before
 }
 
 // value returns the sealed id or record. It drops the ID token, the third-party tokens

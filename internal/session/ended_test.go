@@ -97,11 +97,11 @@ func TestEndAtTenant(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if l := m.Load(t.Context(), b.jar()); l.over != row.over || (l.Record == nil) != row.over || l.Err != nil {
+				if l := loadJar(t, m, b.jar()); l.over != row.over || (l.Record == nil) != row.over || l.Err != nil {
 					t.Errorf("%s, %s: %+v", kind, row.why, l)
 				}
 				other, _ := newManager(func(c *Config) { c.Revocations, c.Client = m.ended.marks.store.store, "other client" })
-				if l := other.Load(t.Context(), b.jar()); l.Record == nil {
+				if l := loadJar(t, other, b.jar()); l.Record == nil {
 					t.Errorf("%s, %s: ended in another application", kind, row.why)
 				}
 			})
@@ -188,10 +188,10 @@ func TestCoverFails(t *testing.T) {
 	}
 	var n atomic.Int64
 	s.on(func(context.Context, string, string) error { return errIf(n.Add(1) > 3) })
-	l := m.Load(t.Context(), b.jar())
+	l := loadJar(t, m, b.jar())
 	expectRefusal(t, "the tree", l.Err, refusal.Store)
 	s.fail()
-	expectRefusal(t, "the marks", m.Load(t.Context(), b.jar()).Err, refusal.Store)
+	expectRefusal(t, "the marks", loadJar(t, m, b.jar()).Err, refusal.Store)
 }
 
 // TestMarksExpire: a mark lives as long as any session that it can end.
@@ -202,7 +202,7 @@ func TestMarksExpire(t *testing.T) {
 			m, _ := newManager(func(c *Config) { c.Revocations = store })
 			copied, _ := newManager(func(c *Config) { c.Revocations = store })
 			b := begin(t, m, newRecord("one"))
-			if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 				t.Fatal(err)
 			}
 			key := revokedSession("one").key
@@ -228,7 +228,7 @@ func TestWithoutMarks(t *testing.T) {
 		other, _ := newManager(nil)
 		b := begin(t, m, newRecord("one"))
 		copied := browser{"s": b["s"]}
-		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 			t.Fatal(err)
 		}
 		load(t, m, copied, "")
@@ -300,7 +300,7 @@ func TestEndUserByClocks(t *testing.T) {
 					b     browser
 					ended bool
 				}{{before, true}, {begin(t, m, record("two", row.next)), row.ended}} {
-					if l := m.Load(t.Context(), each.b.jar()); l.Err != nil || l.over != each.ended {
+					if l := loadJar(t, m, each.b.jar()); l.Err != nil || l.over != each.ended {
 						t.Errorf("%s, %s: over %v, %v, want %v", row.why, name, l.over, l.Err, each.ended)
 					}
 				}

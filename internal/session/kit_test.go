@@ -65,7 +65,7 @@ func (l *logBuffer) String() string {
 func newManager(change func(*Config)) (*Manager, *logBuffer) {
 	log := &logBuffer{}
 	c := Config{
-		Cookie: ourCookie, Keyring: ring, Client: "client", Idle: idle, Absolute: absolute, Now: time.Now,
+		Cookies: &cookie.Names{Session: ourCookie}, Keyring: ring, Client: "client", Idle: idle, Absolute: absolute, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
@@ -130,11 +130,21 @@ func (b browser) receive(w http.ResponseWriter) {
 	}
 }
 
+// of returns the sessions of a request, which is not loaded, and of its response.
+func of(jar cookie.Jar) *Loaded { return &Loaded{Jar: jar} }
+
+// loadJar loads the session in a jar.
+func loadJar(t *testing.T, m *Manager, jar cookie.Jar) *Loaded {
+	l := of(jar)
+	m.Load(t.Context(), l)
+	return l
+}
+
 // begin starts a session and returns a browser with its cookie.
 func begin(t *testing.T, m *Manager, record *Record) browser {
 	t.Helper()
 	b, w := browser{}, httptest.NewRecorder()
-	if err := m.Begin(t.Context(), w, b.jar(), record); err != nil {
+	if err := m.Begin(t.Context(), w, of(b.jar()), record); err != nil {
 		t.Fatal(err)
 	}
 	b.receive(w)
@@ -144,14 +154,14 @@ func begin(t *testing.T, m *Manager, record *Record) browser {
 // load expects a session with the given id, empty for none.
 func load(t *testing.T, m *Manager, b browser, id string) *Loaded {
 	t.Helper()
-	l := m.Load(t.Context(), b.jar())
+	l := loadJar(t, m, b.jar())
 	switch {
 	case l.Err != nil:
 		t.Errorf("load: %v", l.Err)
 	case (l.Record != nil) != (id != ""), l.Record != nil && l.Record.ID != id:
 		t.Errorf("loaded %+v, want %q", l.Record, id)
 	}
-	return &l
+	return l
 }
 
 // waits has the time after which the caller can try again.

@@ -71,24 +71,24 @@ func TestLoad(t *testing.T) {
 			{"two sessions", []string{good, sealed(t, m, newRecord("two"))}, none},
 			{"two sessions, one over", []string{over, sealed(t, m, newRecord("one"))}, one(0, now)},
 		} {
-			l := m.Load(t.Context(), jarWith(row.values...))
+			l := loadJar(t, m, jarWith(row.values...))
 			if l.Err != nil || l.over != row.want.over || l.current != row.want.current || (l.Record == nil) != (row.want.Record == nil) {
 				t.Errorf("%s: %+v", row.why, l)
 			} else if r := l.Record; r != nil && (r.ID != "one" || r.Refreshes != row.want.Record.Refreshes || r.touchedAt != row.want.Record.touchedAt) {
 				t.Errorf("%s: %+v", row.why, r)
 			}
 		}
-		if l := rotated.Load(t.Context(), jarWith(good)); l.Record == nil || l.current {
+		if l := loadJar(t, rotated, jarWith(good)); l.Record == nil || l.current {
 			t.Errorf("the second secret: %+v", l)
 		}
 		resealed := sealed(t, rotated, newRecord("one"))
-		if l := rotated.Load(t.Context(), jarWith(resealed, good)); l.Record == nil || !l.current {
+		if l := loadJar(t, rotated, jarWith(resealed, good)); l.Record == nil || !l.current {
 			t.Errorf("of two equal copies, not the first: %+v", l)
 		}
-		if l := rotated.Load(t.Context(), jarWith(good, resealed)); l.Record == nil || l.current {
+		if l := loadJar(t, rotated, jarWith(good, resealed)); l.Record == nil || l.current {
 			t.Errorf("of two equal copies, not the first: %+v", l)
 		}
-		got := m.Load(t.Context(), jarWith(good)).Record
+		got := loadJar(t, m, jarWith(good)).Record
 		want := newRecord("one")
 		want.inCookie = true
 		expectEqual(t, "the record", got, want)
@@ -128,7 +128,7 @@ func TestLimits(t *testing.T) {
 func TestTwoSessionsAreLogged(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m, log := newManager(nil)
-		m.Load(t.Context(), jarWith(sealed(t, m, newRecord("one")), sealed(t, m, newRecord("two"))))
+		loadJar(t, m, jarWith(sealed(t, m, newRecord("one")), sealed(t, m, newRecord("two"))))
 		if !strings.Contains(log.String(), "level=DEBUG") || !strings.Contains(log.String(), "two sessions") {
 			t.Errorf("log: %s", log)
 		}
@@ -214,7 +214,7 @@ func TestLoadFromStore(t *testing.T) {
 			b := begin(t, m, newRecord("one"))
 			row.change(t, s, m)
 			begin := time.Now()
-			l := m.Load(t.Context(), b.jar())
+			l := loadJar(t, m, b.jar())
 			if (l.Record != nil) != row.found || l.over != row.over {
 				t.Errorf("%s: %+v", row.why, l)
 			}
@@ -235,7 +235,7 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newFake()
 		m, _ := newManager(withStore(s))
-		if err := m.Begin(t.Context(), httptest.NewRecorder(), browser{}.jar(), newRecord("one")); err != nil {
+		if err := m.Begin(t.Context(), httptest.NewRecorder(), of(browser{}.jar()), newRecord("one")); err != nil {
 			t.Fatal(err)
 		}
 		id := func(id string) string { return m.cookies.keyring.Seal(purposeID, "s", []byte(id)) }
@@ -263,7 +263,7 @@ func TestLoadFromStoreByTwoCookies(t *testing.T) {
 			for _, name := range row.ids {
 				values = append(values, id(name))
 			}
-			l := m.Load(t.Context(), jarWith(values...))
+			l := loadJar(t, m, jarWith(values...))
 			if (l.Record != nil) != row.found || l.over != row.over {
 				t.Errorf("%s: %+v", why, l)
 			}
@@ -281,14 +281,17 @@ func TestLoadOfCanceledRequest(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if l := m.Load(ctx, b.jar()); l.Err != context.Canceled {
+		l := of(b.jar())
+		if m.Load(ctx, l); l.Err != context.Canceled {
 			t.Errorf("canceled: %v", l.Err)
 		}
 		ctx, cancel = context.WithTimeout(t.Context(), 0)
 		defer cancel()
-		expectRefusal(t, "out of time", m.Load(ctx, b.jar()).Err, refusal.Store)
+		l = of(b.jar())
+		m.Load(ctx, l)
+		expectRefusal(t, "out of time", l.Err, refusal.Store)
 		s.on(func(context.Context, string, string) error { return context.Canceled })
-		expectRefusal(t, "canceled by the store", m.Load(t.Context(), b.jar()).Err, refusal.Store)
+		expectRefusal(t, "canceled by the store", loadJar(t, m, b.jar()).Err, refusal.Store)
 	})
 }
 

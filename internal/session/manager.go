@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -37,8 +38,7 @@ type Manager struct {
 
 // A Config configures a [Manager]. All fields are required, except where noted.
 type Config struct {
-	Cookie  cookie.Cookie
-	Ended   cookie.Cookie // see [cookie.Names]; without a name, none is set
+	Cookies *cookie.Names // without a name of the cookie Ended, that is not set
 	Keyring seal.Keyring
 	Client  string // id of the application
 	// Store holds the sessions. If it is nil, they are in cookies. Revocations
@@ -67,8 +67,8 @@ func New(c Config) *Manager {
 	if store != nil {
 		m.records = &records{store: store, keyring: c.Keyring}
 	}
-	m.cookies.cookie, m.cookies.keyring, m.cookies.idsOnly = c.Cookie, c.Keyring, store != nil
-	m.cookies.ended = c.Ended
+	m.cookies.cookie, m.cookies.keyring, m.cookies.idsOnly = c.Cookies.Session, c.Keyring, store != nil
+	m.cookies.ended = c.Cookies.Ended
 	m.cookies.left, m.cookies.log = m.limits.left, c.Log
 	m.turns.store = store
 	marks, life := newBoundStore(c.Revocations), m.limits.longestLife()
@@ -94,53 +94,70 @@ func (m *Manager) Watch(f func()) {
 // CanRevoke reports whether there is a store for marks, which all processes read.
 func (m *Manager) CanRevoke() bool { return m.ended.marks != nil }
 
-// A Loaded is the result of [Manager.Load].
+// A Loaded is the session of one request, and the session that its response sets.
+// [Manager.Load] finds the first one, the methods that write a session note the second one.
+// It is safe for concurrent use after Load. Give every method for one response the same
+// Loaded.
 type Loaded struct {
-	Record *Record // nil if no user is logged in
-	Err    error   // the store failed: whether a user is logged in is unknown
+	Jar    cookie.Jar // of the request
+	Record *Record    // nil if no user is logged in
+	Err    error      // the store failed: whether a user is logged in is unknown
 
-	jar     cookie.Jar
 	current bool // sealed with the first secret, and where it belongs
 	over    bool // there was a session, and it has expired
+
+	// mu guards the headers of the response, too. Several goroutines of one request can
+	// refresh tokens at once, and http.Header is not safe for concurrent use.
+	mu   sync.Mutex
+	sent *Record // the session that the response sets, nil for none
 }
 
-// Load finds the session among the cookies of a request. It ignores cookies that do
+// send notes the session that the response sets from now on, nil for none. It returns the
+// id of the one before, empty for none. The caller has the lock.
+func (l *Loaded) send(record *Record) (before string) {
+	if l.sent != nil {
+		before = l.sent.ID
+	}
+	l.sent = record
+	return before
+}
+
+// Load finds the session among the cookies of the jar. It ignores cookies that do
 // not open: another application, another version, or an instance with a newer
 // secret may have set them.
-func (m *Manager) Load(ctx context.Context, jar cookie.Jar) (found Loaded) {
-	found.jar = jar
+func (m *Manager) Load(ctx context.Context, l *Loaded) {
 	var room [cookie.MaxValues]string
-	for _, value := range m.cookies.cookie.AppendValues(room[:0], jar) {
+	for _, value := range m.cookies.cookie.AppendValues(room[:0], l.Jar) {
 		o := m.open(ctx, value)
 		switch {
 		case o.err != nil:
-			found.Err = o.err
+			l.Err = o.err
 		case o.gone, o.record != nil && m.limits.expired(o.record):
-			found.over = found.Record == nil
+			l.over = l.Record == nil
 		case o.record == nil || m.limits.early(o.record):
-		case found.Record == nil || o.record.ID == found.Record.ID && o.record.isNewer(found.Record):
-			found.Record, found.current, found.over = o.record, o.current, false
-		case o.record.ID != found.Record.ID:
+		case l.Record == nil || o.record.ID == l.Record.ID && o.record.isNewer(l.Record):
+			l.Record, l.current, l.over = o.record, o.current, false
+		case o.record.ID != l.Record.ID:
 			// An attacker who can set cookies for this host has added one. The user's
 			// session cannot be told from it.
 			m.log.Debug("auth0: a request with two sessions counts as one without")
-			return Loaded{jar: jar}
+			l.Record, l.Err, l.current, l.over = nil, nil, false, false
+			return
 		}
 	}
-	if found.Record == nil {
-		found.over = found.over && found.Err == nil
-		return found
+	if l.Record == nil {
+		l.over = l.over && l.Err == nil
+		return
 	}
-	found.Err = nil
-	over, err := m.ended.isEnded(ctx, found.Record)
+	l.Err = nil
+	over, err := m.ended.isEnded(ctx, l.Record)
 	if over || err != nil {
-		found.Record, found.over, found.Err = nil, over, readError(ctx, err)
-		return found
+		l.Record, l.over, l.Err = nil, over, readError(ctx, err)
+		return
 	}
 	if m.records == nil {
-		found.Record = m.recent.shown(found.Record)
+		l.Record = m.recent.shown(l.Record)
 	}
-	return found
 }
 
 // opened is the result of opening one cookie.
@@ -172,7 +189,9 @@ func (m *Manager) open(ctx context.Context, value string) opened {
 // one in the jar. With a form posted by the tenant, the browser sends no session cookie.
 // Then the session is the one with the given id, if the store has it.
 func (m *Manager) DataFor(ctx context.Context, c *jwt.Claims, jar cookie.Jar, id string) map[string]string {
-	replaced := m.Load(ctx, jar).Record
+	l := Loaded{Jar: jar}
+	m.Load(ctx, &l)
+	replaced := l.Record
 	if replaced == nil && id != "" && m.records != nil {
 		var err error
 		if replaced, err = m.records.find(ctx, id); err != nil {
@@ -186,28 +205,22 @@ func (m *Manager) DataFor(ctx context.Context, c *jwt.Claims, jar cookie.Jar, id
 }
 
 // Current returns the session that a response sets, or the session of the request if it
-// sets none. The error is as for [IsEnded] if the session of the response is no
-// longer in the store, or if this process has ended the session meanwhile.
-func (m *Manager) Current(ctx context.Context, w http.ResponseWriter, requested func() (*Record, error)) (*Record, error) {
-	record, err := m.currentOf(ctx, m.cookies.sent(w), requested)
-	if err == nil && m.ended.here.has(record.ID) {
+// sets none. The error is as for [IsEnded] if this process has ended the session
+// meanwhile.
+func (m *Manager) Current(l *Loaded, requested func() (*Record, error)) (*Record, error) {
+	l.mu.Lock()
+	record := l.sent
+	l.mu.Unlock()
+	if record == nil {
+		var err error
+		if record, err = requested(); err != nil {
+			return nil, err
+		}
+	}
+	if m.ended.here.has(record.ID) {
 		return nil, refusal.LoginRequired.Because("the session was ended while this request was under way")
 	}
-	return record, err
-}
-
-func (m *Manager) currentOf(ctx context.Context, sent sentSession, requested func() (*Record, error)) (*Record, error) {
-	if sent.record != nil {
-		return sent.record, nil
-	}
-	record, err := requested()
-	if sent.id == "" || err == nil && record.ID == sent.id {
-		return record, err
-	}
-	if record, err = m.records.find(ctx, sent.id); err == nil && record == nil {
-		err = errEnded()
-	}
-	return record, err
+	return record, nil
 }
 
 // Newest returns the newest state of a session that this process knows.
@@ -239,7 +252,7 @@ func (m *Manager) newest(ctx context.Context, record *Record) (newest, kept *Rec
 // matters: a cookie must not name a session that was not stored, and a session that
 // fails to begin must not end another. If a replaced session cannot be ended, Begin
 // logs a warning and succeeds.
-func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, replaced ...string) error {
+func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, l *Loaded, record *Record, replaced ...string) error {
 	m.ended.marks.beginAfterMark(ctx, record)
 	m.limits.touch(record)
 	if m.limits.left(record) <= 0 {
@@ -250,10 +263,11 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.J
 			return err
 		}
 	}
-	replaced = append(append(m.cookies.ids(jar), replaced...), m.cookies.sent(w).id)
-	if err := m.cookies.set(w, jar, record); err != nil {
+	before, err := m.cookies.set(w, l, record)
+	if err != nil {
 		return err
 	}
+	replaced = append(append(m.cookies.ids(l.Jar), replaced...), before)
 	if err := m.end(ctx, replaced); err != nil {
 		m.log.Warn("auth0: the session before this login could not be ended", "err", err)
 	}
@@ -263,7 +277,7 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, jar cookie.J
 // Renew gives a session a new id, as after any authentication. It calls apply with a
 // copy of the newest state, and begins that in place of the session. If apply fails,
 // Renew returns its error, and the session stays.
-func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record *Record, apply func(*Record) error) error {
+func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, l *Loaded, record *Record, apply func(*Record) error) error {
 	newest, err := m.Newest(ctx, record)
 	if err != nil {
 		return err
@@ -273,7 +287,7 @@ func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, jar cookie.J
 	if err := apply(renewed); err != nil {
 		return err
 	}
-	return m.Begin(ctx, w, jar, renewed, record.ID)
+	return m.Begin(ctx, w, l, renewed, record.ID)
 }
 
 // Touch writes the session of a request with now as its last use, if that is due. It
@@ -282,7 +296,7 @@ func (m *Manager) Renew(ctx context.Context, w http.ResponseWriter, jar cookie.J
 func (m *Manager) Touch(w http.ResponseWriter, r *http.Request, l *Loaded) (wrote bool, err error) {
 	switch {
 	case l.over:
-		m.cookies.delete(w, l.jar)
+		m.cookies.delete(w, l)
 		return true, nil
 	case l.Record == nil:
 		return false, nil
@@ -290,7 +304,8 @@ func (m *Manager) Touch(w http.ResponseWriter, r *http.Request, l *Loaded) (wrot
 		return true, m.prolong(w, r, l)
 	case l.Record.undelivered:
 		// An earlier response could not carry the tokens. That does not prolong the session.
-		return true, m.cookies.set(w, l.jar, l.Record)
+		_, err := m.cookies.set(w, l, l.Record)
+		return true, err
 	}
 	return false, nil
 }
@@ -306,19 +321,20 @@ func (m *Manager) prolong(w http.ResponseWriter, r *http.Request, l *Loaded) err
 		return true, nil
 	})
 	if isEnded(err) {
-		m.cookies.delete(w, l.jar) // the user has logged out meanwhile
+		m.cookies.delete(w, l) // the user has logged out meanwhile
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return m.cookies.set(w, l.jar, record)
+	_, err = m.cookies.set(w, l, record)
+	return err
 }
 
 // Commit stores the changes of the application's data from before to data, with now
 // as the last use of the session, and sets the cookie. Changes that another request
 // has made to other entries stay.
-func (m *Manager) Commit(ctx context.Context, w http.ResponseWriter, jar cookie.Jar, record, before *Record, data map[string]string) error {
+func (m *Manager) Commit(ctx context.Context, w http.ResponseWriter, l *Loaded, record, before *Record, data map[string]string) error {
 	changed, err := m.Change(ctx, record, func(newest *Record) (bool, error) {
 		newest.Data = mergeData(before.Data, data, newest.Data)
 		m.limits.touch(newest)
@@ -327,7 +343,8 @@ func (m *Manager) Commit(ctx context.Context, w http.ResponseWriter, jar cookie.
 	if err != nil {
 		return err
 	}
-	return m.cookies.set(w, jar, changed)
+	_, err = m.cookies.set(w, l, changed)
+	return err
 }
 
 // Change calls apply with a copy of the newest state of a session, and stores the
@@ -403,19 +420,18 @@ func (m *Manager) keepLate(ctx context.Context, newest, kept *Record) error {
 // SendTokens sets the cookie of a session in cookies whose tokens have changed, or have
 // not reached the browser. It does nothing if the response already has these tokens,
 // newer ones, or another session.
-func (m *Manager) SendTokens(w http.ResponseWriter, jar cookie.Jar, before, changed *Record) error {
+func (m *Manager) SendTokens(w http.ResponseWriter, l *Loaded, before, changed *Record) error {
 	if m.records != nil || changed.Refreshes == before.Refreshes && !before.undelivered {
 		return nil
 	}
-	return m.cookies.setTokens(w, jar, changed)
+	return m.cookies.setTokens(w, l, changed)
 }
 
 // Destroy ends the sessions of a request and of its response, for every copy of their
 // cookies. It deletes the cookie also if the store fails. The error is then
 // [refusal.Store].
-func (m *Manager) Destroy(ctx context.Context, w http.ResponseWriter, jar cookie.Jar) error {
-	ids := append(m.cookies.ids(jar), m.cookies.sent(w).id)
-	m.cookies.delete(w, jar)
+func (m *Manager) Destroy(ctx context.Context, w http.ResponseWriter, l *Loaded) error {
+	ids := append(m.cookies.ids(l.Jar), m.cookies.delete(w, l))
 	return readError(ctx, m.end(ctx, ids))
 }
 

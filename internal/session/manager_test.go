@@ -39,7 +39,7 @@ func TestBegin(t *testing.T) {
 		r := newRecord("new")
 		r.touchedAt, r.expiresAt = 0, 0
 		b, w := browser{"s": old["s"]}, httptest.NewRecorder()
-		if err := m.Begin(t.Context(), w, b.jar(), r, "old"); err != nil {
+		if err := m.Begin(t.Context(), w, of(b.jar()), r, "old"); err != nil {
 			t.Fatal(err)
 		}
 		if now := time.Now().Unix(); r.touchedAt != now || r.expiresAt != now+int64(idle.Seconds()) {
@@ -55,7 +55,7 @@ func TestBegin(t *testing.T) {
 		}
 
 		// A second login in one response replaces the first.
-		if err := m.Begin(t.Context(), w, b.jar(), newRecord("newest")); err != nil {
+		if err := m.Begin(t.Context(), w, of(b.jar()), newRecord("newest")); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)
@@ -86,7 +86,7 @@ func TestBeginFails(t *testing.T) {
 	} {
 		m, _ := newManager(withStore(row.store))
 		w := httptest.NewRecorder()
-		expectRefusal(t, row.why, m.Begin(t.Context(), w, browser{}.jar(), row.record, "old"), row.want)
+		expectRefusal(t, row.why, m.Begin(t.Context(), w, of(browser{}.jar()), row.record, "old"), row.want)
 		if len(w.Header()["Set-Cookie"]) > 0 || m.ended.here.has("old") {
 			t.Errorf("%s: cookies %v, the old session was ended: %v", row.why, w.Header()["Set-Cookie"], m.ended.here.has("old"))
 		}
@@ -98,7 +98,7 @@ func TestBeginCannotEnd(t *testing.T) {
 	s := newFake()
 	s.fail("RaiseCtx", "DeleteCtx")
 	m, log := newManager(withStore(s))
-	if err := m.Begin(t.Context(), httptest.NewRecorder(), browser{}.jar(), newRecord("new"), "old", "old", ""); err != nil {
+	if err := m.Begin(t.Context(), httptest.NewRecorder(), of(browser{}.jar()), newRecord("new"), "old", "old", ""); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(log.String(), "could not be ended"); n != 1 || !strings.Contains(log.String(), "level=WARN") {
@@ -186,7 +186,7 @@ func TestProlongAfterLogout(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
 		l := load(t, m, b, "one")
-		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
@@ -303,7 +303,7 @@ func TestChangeAfterLogout(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		record := load(t, m, b, "one").Record
 		_, err := m.Change(t.Context(), record, func(r *Record) (bool, error) {
-			if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 				t.Error(err)
 			}
 			return refresh("late")(r)
@@ -328,7 +328,7 @@ func TestChangeAfterLogout(t *testing.T) {
 		b := begin(t, one, newRecord("one"))
 		record := load(t, one, b, "one").Record
 		_, err := one.Change(t.Context(), record, func(r *Record) (bool, error) {
-			if err := other.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+			if err := other.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 				t.Error(err)
 			}
 			return refresh("late")(r)
@@ -638,16 +638,21 @@ func TestSendTokens(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			m, _ := newManager(nil)
 			b, w := browser{}, httptest.NewRecorder()
+			l := of(b.jar())
 			if row.sent != nil {
 				row.sent.Data = map[string]string{"sent": "before"}
-				if err := m.cookies.set(w, b.jar(), row.sent); err != nil {
+				if _, err := m.cookies.set(w, l, row.sent); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := m.SendTokens(w, b.jar(), row.before, row.changed); err != nil {
+			if err := m.SendTokens(w, l, row.before, row.changed); err != nil {
 				t.Fatal(err)
 			}
-			got := m.cookies.sent(w).record
+			b.receive(w)
+			got, _ := m.cookies.open(b["s"])
+			if held := l.sent; (held == nil) != (got == nil) || got != nil && (held.ID != got.ID || held.Refreshes != got.Refreshes) {
+				t.Errorf("%s: the response has %+v, and its cookie %+v", row.why, held, got)
+			}
 			if (got == nil) != (row.want == nil) || got != nil && (got.ID != row.want.ID || got.Refreshes != row.want.Refreshes || got.Tokens[0].Token != row.want.Tokens[0].Token) {
 				t.Errorf("%s: %+v", row.why, got)
 			}
@@ -659,7 +664,7 @@ func TestSendTokens(t *testing.T) {
 	s := newFake()
 	m, _ := newManager(withStore(s))
 	w := httptest.NewRecorder()
-	if err := m.SendTokens(w, browser{}.jar(), record("one", 1), record("one", 2)); err != nil || len(w.Header()) > 0 {
+	if err := m.SendTokens(w, of(browser{}.jar()), record("one", 1), record("one", 2)); err != nil || len(w.Header()) > 0 {
 		t.Errorf("with a store: %v, %v", w.Header(), err)
 	}
 }
@@ -684,13 +689,13 @@ func TestCurrent(t *testing.T) {
 			{"of both", one, one, "one", nil},
 			{"two", two, one, "two", nil},
 		} {
-			w := httptest.NewRecorder()
+			w, l := httptest.NewRecorder(), of(browser{}.jar())
 			if row.sent != nil {
-				if err := m.cookies.set(w, browser{}.jar(), row.sent); err != nil {
-					t.Fatal(err)
+				if before, err := m.cookies.set(w, l, row.sent); err != nil || before != "" {
+					t.Fatal(before, err)
 				}
 			}
-			got, err := m.Current(t.Context(), w, func() (*Record, error) {
+			got, err := m.Current(l, func() (*Record, error) {
 				if row.requested == nil {
 					return nil, noSession
 				}
@@ -700,33 +705,88 @@ func TestCurrent(t *testing.T) {
 				t.Errorf("%s: %+v, %v", row.why, got, err)
 			}
 		}
-		if s == nil {
-			return
-		}
-		w := httptest.NewRecorder()
-		m.cookies.set(w, browser{}.jar(), two)
-		none := func() (*Record, error) { return nil, noSession }
-		s.fail()
-		_, err := m.Current(t.Context(), w, none)
-		expectRefusal(t, "store down", err, refusal.Store)
-		s.on(nil)
-		s.Memory.Delete(recordKey("two"))
-		if _, err = m.Current(t.Context(), w, none); !isEnded(err) {
-			t.Errorf("ended meanwhile: %v", err)
-		}
 	})
 }
 
-// TestSentOfForeignCookie: a cookie of the same name that a foreign handler sets on the
-// response is not a session.
-func TestSentOfForeignCookie(t *testing.T) {
+// TestResponse: each method that writes a session notes it, so that the next one knows it.
+func TestResponse(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
-		w := httptest.NewRecorder()
-		http.SetCookie(w, &http.Cookie{Name: "s", Value: "abc"})
-		if sent := m.cookies.sent(w); sent.id != "" || sent.record != nil {
-			t.Errorf("%+v", sent)
+		b := begin(t, m, newRecord("one"))
+		time.Sleep(time.Hour)
+		w, l := httptest.NewRecorder(), load(t, m, b, "one")
+		none := func() (*Record, error) { return nil, errDown }
+		expect := func(why, id, data string) {
+			t.Helper()
+			record, err := m.Current(l, none)
+			if id == "" {
+				if err != errDown {
+					t.Errorf("%s: %+v, %v, want no session", why, record, err)
+				}
+				return
+			}
+			if err != nil || record.ID != id || record.Data["a"] != data {
+				t.Fatalf("%s: %+v, %v, want %s with %q", why, record, err, id, data)
+			}
 		}
+		expect("nothing is written", "", "")
+		if wrote, err := m.Touch(w, b.request(), l); !wrote || err != nil {
+			t.Fatal(wrote, err)
+		}
+		expect("used", "one", "")
+		if err := m.Commit(t.Context(), w, l, l.Record, l.Record, map[string]string{"a": "1"}); err != nil {
+			t.Fatal(err)
+		}
+		expect("saved", "one", "1")
+		if err := m.Renew(t.Context(), w, l, l.sent, func(r *Record) error { r.ID = "two"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		expect("renewed", "two", "1")
+		if err := m.Begin(t.Context(), w, l, newRecord("three")); err != nil {
+			t.Fatal(err)
+		}
+		expect("begun", "three", "")
+		for _, id := range []string{"one", "two", "three"} {
+			if ended := m.ended.here.has(id); ended != (id != "three") {
+				t.Errorf("session %s has ended: %v", id, ended)
+			}
+		}
+		if s == nil {
+			large := newRecord("large")
+			large.Data = map[string]string{"a": strings.Repeat("x", 20_000)}
+			expectRefusal(t, "too large", m.Begin(t.Context(), w, l, large), refusal.TooLarge)
+			expect("too large", "three", "")
+		}
+		if err := m.Destroy(t.Context(), w, l); err != nil || !m.ended.here.has("three") {
+			t.Fatal(err)
+		}
+		expect("ended", "", "")
 	})
+}
+
+// TestSessionsBegunAtOnce: goroutines of one request can each begin a session. One of them
+// is in the response, and the others end.
+func TestSessionsBegunAtOnce(t *testing.T) {
+	m, _ := newManager(nil)
+	b, w := browser{}, httptest.NewRecorder()
+	l := of(b.jar())
+	ids := []string{"one", "two", "three", "four"}
+	var all sync.WaitGroup
+	for _, id := range ids {
+		all.Go(func() {
+			if err := m.Begin(t.Context(), w, l, newRecord(id)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	b.receive(w)
+	has := l.sent.ID
+	load(t, m, b, has)
+	for _, id := range ids {
+		if ended := m.ended.here.has(id); ended != (id != has) {
+			t.Errorf("the response has session %s, and session %s has ended: %v", has, id, ended)
+		}
+	}
 }
 
 func TestEnd(t *testing.T) {
@@ -734,7 +794,8 @@ func TestEnd(t *testing.T) {
 		b := begin(t, m, newRecord("one"))
 		copied := browser{"s": b["s"]}
 		w := httptest.NewRecorder()
-		if err := m.cookies.set(w, b.jar(), newRecord("two")); err != nil { // the same response begins another
+		l := of(b.jar())
+		if _, err := m.cookies.set(w, l, newRecord("two")); err != nil { // the same response begins another
 			t.Fatal(err)
 		}
 		if got := m.cookies.ids(b.jar()); len(got) != 1 || got[0] != "one" {
@@ -742,7 +803,7 @@ func TestEnd(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // a user who closes the window is logged out
-		if err := m.Destroy(ctx, w, b.jar()); err != nil {
+		if err := m.Destroy(ctx, w, l); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)
@@ -772,7 +833,7 @@ func TestEndFails(t *testing.T) {
 		s.fail(op)
 		s.called()
 		w := httptest.NewRecorder()
-		expectRefusal(t, op, m.Destroy(t.Context(), w, b.jar()), refusal.Store)
+		expectRefusal(t, op, m.Destroy(t.Context(), w, of(b.jar())), refusal.Store)
 		if ops := s.called(); ops != "RaiseCtx DeleteCtx" {
 			t.Errorf("called %s", ops)
 		}
@@ -856,7 +917,7 @@ func TestCookieSize(t *testing.T) {
 			t.Errorf("log: %s", log)
 		}
 		w := httptest.NewRecorder()
-		err := m.cookies.set(w, browser{}.jar(), full(20_000))
+		_, err := m.cookies.set(w, of(browser{}.jar()), full(20_000))
 		expectRefusal(t, "too large", err, refusal.TooLarge)
 		if !errors.Is(err, cookie.ErrTooLarge) || len(w.Header()["Set-Cookie"]) > 0 {
 			t.Errorf("%v, %v", err, w.Header())
@@ -877,12 +938,8 @@ func TestMergeData(t *testing.T) {
 		"added, empty":           {nil, data{"a": ""}, nil, data{"a": ""}},
 		"changed in both places": {data{"a": "1"}, data{"a": "2"}, data{"a": "3"}, data{"a": "2"}},
 	} {
-		newest := row.newest
-		expectEqual(t, why, mergeData(row.before, row.after, newest), row.want)
+		expectEqual(t, why, mergeData(row.before, row.after, row.newest), row.want)
 	}
-	newest := data{"a": "1"}
-	mergeData(nil, data{"b": "2"}, newest)
-	expectEqual(t, "the newest data", newest, data{"a": "1"})
 }
 
 // TestWithTokensOf takes the fields of a refresh from a newer record, and leaves the rest.
@@ -928,18 +985,20 @@ func TestWatch(t *testing.T) {
 // TestHeadersAreLocked: goroutines of one request write one header.
 func TestHeadersAreLocked(t *testing.T) {
 	m, _ := newManager(nil)
-	w, jar := httptest.NewRecorder(), browser{}.jar()
+	b, w := browser{}, httptest.NewRecorder()
+	l := of(b.jar())
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
 			r := newRecord("one")
 			r.Refreshes = i + 1
-			m.SendTokens(w, jar, newRecord("one"), r)
-			m.Current(t.Context(), w, func() (*Record, error) { return r, nil })
+			m.SendTokens(w, l, newRecord("one"), r)
+			m.Current(l, func() (*Record, error) { return r, nil })
 		})
 	}
 	all.Wait()
-	if got := m.cookies.sent(w).record.Refreshes; got != 8 {
+	b.receive(w)
+	if got := load(t, m, b, "one").Record.Refreshes; got != 8 {
 		t.Errorf("the response has the tokens of refresh %d", got)
 	}
 }

@@ -19,7 +19,7 @@ func ownTokens(m *Manager, r *Record) bool { return m.recent.addTo(r) != r }
 // TestRecentTokensReplaceOldest: the tokens of one session beyond the limit push out
 // others, and stay.
 func TestRecentTokensReplaceOldest(t *testing.T) {
-	m := New(Config{Now: time.Now, Idle: time.Hour})
+	m := New(Config{Cookies: &cookie.Names{}, Now: time.Now, Idle: time.Hour})
 	newest := func(i int) *Record {
 		return &Record{ID: fmt.Sprint(i), Issuer: issuer, Subject: "ada", Refreshes: 1}
 	}
@@ -45,7 +45,7 @@ func TestRecentTokensReplaceOldest(t *testing.T) {
 // text would stay in memory.
 func TestRecentTokensLetGo(t *testing.T) {
 	t.Parallel()
-	m := New(Config{Now: time.Now, Idle: time.Hour})
+	m := New(Config{Cookies: &cookie.Names{}, Now: time.Now, Idle: time.Hour})
 	old := decodeRecord(string((&Record{ID: "one", Issuer: issuer, Subject: "ada", Refreshes: 1}).encode()))
 	m.recent.keep(old, time.Hour)
 	for id, element := range m.recent.known {
@@ -117,7 +117,7 @@ func TestDeliveredTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		if err := m.SendTokens(w, b.jar(), old, changed); err != nil {
+		if err := m.SendTokens(w, of(b.jar()), old, changed); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)
@@ -136,11 +136,11 @@ func TestDeliveredTokens(t *testing.T) {
 		// A response without new tokens sets no cookie. A session whose tokens have not
 		// reached the browser is an exception.
 		w = httptest.NewRecorder()
-		if err := m.SendTokens(w, b.jar(), changed, changed); err != nil || len(w.Header()["Set-Cookie"]) > 0 {
+		if err := m.SendTokens(w, of(b.jar()), changed, changed); err != nil || len(w.Header()["Set-Cookie"]) > 0 {
 			t.Errorf("%v, %v", err, w.Header())
 		}
 		changed.undelivered = true
-		if err := m.SendTokens(w, b.jar(), changed, changed); err != nil || len(w.Header()["Set-Cookie"]) != 1 {
+		if err := m.SendTokens(w, of(b.jar()), changed, changed); err != nil || len(w.Header()["Set-Cookie"]) != 1 {
 			t.Errorf("%v, %v", err, w.Header())
 		}
 	})
@@ -174,7 +174,7 @@ func TestRecentTokensOfEndedSession(t *testing.T) {
 		if _, err := m.Change(t.Context(), old, refresh("second")); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 			t.Fatal(err)
 		}
 		if ownTokens(m, old) || len(m.recent.known) > 0 || m.recent.order.Len() > 0 {

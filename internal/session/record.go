@@ -201,21 +201,21 @@ func (r *Record) withTokensOf(newer *Record) *Record {
 	return copied
 }
 
-// mergeData returns a copy of newest with the changes from before to after.
+// mergeData makes the changes from before to after in newest, which can be nil, and
+// returns the result.
 func mergeData(before, after, newest map[string]string) map[string]string {
-	merged := maps.Clone(newest)
-	if merged == nil {
-		merged = map[string]string{}
+	if newest == nil {
+		newest = map[string]string{}
 	}
 	for name, value := range after {
 		if old, ok := before[name]; !ok || old != value {
-			merged[name] = value
+			newest[name] = value
 		}
 	}
 	for name := range before {
 		if _, ok := after[name]; !ok {
-			delete(merged, name)
+			delete(newest, name)
 		}
 	}
-	return merged
+	return newest
 }

@@ -218,12 +218,12 @@ func TestRenewedID(t *testing.T) {
 		}
 		fails := errors.New("does not apply")
 		w := httptest.NewRecorder()
-		if err := m.Renew(t.Context(), w, b.jar(), record, func(*Record) error { return fails }); err != fails || len(w.Header()) > 0 {
+		if err := m.Renew(t.Context(), w, of(b.jar()), record, func(*Record) error { return fails }); err != fails || len(w.Header()) > 0 {
 			t.Errorf("%v, %v", err, w.Header())
 		}
 		old := browser{"s": b["s"]}
 		load(t, m, old, "one")
-		err := m.Renew(t.Context(), w, b.jar(), record, func(r *Record) error {
+		err := m.Renew(t.Context(), w, of(b.jar()), record, func(r *Record) error {
 			r.Data = map[string]string{"a": "1"}
 			return nil
 		})
@@ -231,13 +231,13 @@ func TestRenewedID(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.receive(w)
-		r := m.Load(t.Context(), b.jar()).Record
+		r := loadJar(t, m, b.jar()).Record
 		if r == nil || r.ID == "one" || len(r.ID) < 22 || r.RefreshToken != "refresh second" || r.Data["a"] != "1" || r.createdAt != record.createdAt {
 			t.Errorf("%+v", r)
 		}
 		load(t, m, old, "")
 		if s != nil {
-			if err := m.Renew(t.Context(), w, old.jar(), record, func(*Record) error { t.Error("applied"); return nil }); !isEnded(err) {
+			if err := m.Renew(t.Context(), w, of(old.jar()), record, func(*Record) error { t.Error("applied"); return nil }); !isEnded(err) {
 				t.Errorf("a session that has ended: %v", err)
 			}
 		}
@@ -251,13 +251,13 @@ func TestRenewedIDWithoutItsCookie(t *testing.T) {
 		old := begin(t, m, newRecord("one"))
 		record := load(t, m, old, "one").Record
 		w := httptest.NewRecorder()
-		if err := m.Renew(t.Context(), w, browser{}.jar(), record, func(*Record) error { return nil }); err != nil {
+		if err := m.Renew(t.Context(), w, of(browser{}.jar()), record, func(*Record) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		load(t, m, old, "")
 		renewed := browser{}
 		renewed.receive(w)
-		if r := m.Load(t.Context(), renewed.jar()).Record; r == nil || r.ID == "one" {
+		if r := loadJar(t, m, renewed.jar()).Record; r == nil || r.ID == "one" {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -275,13 +275,13 @@ func TestCommit(t *testing.T) {
 		if s != nil {
 			// Another request has saved meanwhile.
 			w := httptest.NewRecorder()
-			if err := m.Commit(t.Context(), w, b.jar(), before, before, map[string]string{"kept": "0", "dropped": "0", "theirs": "2"}); err != nil {
+			if err := m.Commit(t.Context(), w, of(b.jar()), before, before, map[string]string{"kept": "0", "dropped": "0", "theirs": "2"}); err != nil {
 				t.Fatal(err)
 			}
 			want["theirs"] = "2"
 		}
 		w := httptest.NewRecorder()
-		if err := m.Commit(t.Context(), w, b.jar(), before, before, map[string]string{"kept": "0", "mine": "1"}); err != nil {
+		if err := m.Commit(t.Context(), w, of(b.jar()), before, before, map[string]string{"kept": "0", "mine": "1"}); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)
@@ -294,16 +294,16 @@ func TestCommit(t *testing.T) {
 
 		w = httptest.NewRecorder()
 		large := map[string]string{"large": strings.Repeat("x", 20_000)}
-		if err := m.Commit(t.Context(), w, b.jar(), after, after, large); s == nil {
+		if err := m.Commit(t.Context(), w, of(b.jar()), after, after, large); s == nil {
 			expectRefusal(t, "too large", err, refusal.TooLarge)
 		} else if err != nil {
 			t.Error(err)
 		}
-		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 			t.Fatal(err)
 		}
 		w = httptest.NewRecorder()
-		if err := m.Commit(t.Context(), w, b.jar(), after, after, nil); !isEnded(err) || len(w.Header()) > 0 {
+		if err := m.Commit(t.Context(), w, of(b.jar()), after, after, nil); !isEnded(err) || len(w.Header()) > 0 {
 			t.Errorf("a session that has ended: %v, %v", err, w.Header())
 		}
 	})
@@ -358,10 +358,10 @@ func TestCurrentHasEnded(t *testing.T) {
 	inBothModes(t, func(t *testing.T, m *Manager, s *fakeStore) {
 		b := begin(t, m, newRecord("one"))
 		record := load(t, m, b, "one").Record
-		if err := m.Destroy(t.Context(), httptest.NewRecorder(), b.jar()); err != nil {
+		if err := m.Destroy(t.Context(), httptest.NewRecorder(), of(b.jar())); err != nil {
 			t.Fatal(err)
 		}
-		got, err := m.Current(t.Context(), httptest.NewRecorder(), func() (*Record, error) { return record, nil })
+		got, err := m.Current(&Loaded{}, func() (*Record, error) { return record, nil })
 		if !isEnded(err) || got != nil || !strings.Contains(err.Error(), "ended while this request was under way") {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -375,7 +375,7 @@ func TestBeginEndsWhatTheBrowserHad(t *testing.T) {
 		b := begin(t, m, newRecord("old"))
 		old := browser{"s": b["s"]}
 		w := httptest.NewRecorder()
-		if err := m.Begin(t.Context(), w, b.jar(), newRecord("new")); err != nil {
+		if err := m.Begin(t.Context(), w, of(b.jar()), newRecord("new")); err != nil {
 			t.Fatal(err)
 		}
 		b.receive(w)

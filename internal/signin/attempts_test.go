@@ -52,7 +52,7 @@ func (e *env) twice(begun url.Values) (first, second result) {
 	<-started
 	wg.Go(func() {
 		w := &recorder{header: http.Header{}}
-		second.err = e.Callback(w, e.Visits.WithJar(two))
+		second.err = e.Callback(w, e.Visits.Prepare(two))
 		second.changes = fmt.Sprint(w.status, " ", w.header.Get("Location"), w.header.Values("Set-Cookie"))
 	})
 	synctest.Wait()

@@ -50,7 +50,11 @@ func (s *Routes) Import(w http.ResponseWriter, r *http.Request, i Imported) erro
 		record.RefreshToken = i.Token.RefreshToken
 		record.Tokens, record.ProofKey = s.imported(i), keyFor(i.Token, s.c.Flow.Client.Proofs).Kept()
 	}
-	return s.c.Visits.Sessions.Begin(r.Context(), w, s.c.Visits.Jar(r), record)
+	loaded, err := s.c.Visits.Loaded(r)
+	if err != nil {
+		return err
+	}
+	return s.c.Visits.Sessions.Begin(r.Context(), w, loaded, record)
 }
 
 // imported returns the token of the old session, in the place of the token of the login.

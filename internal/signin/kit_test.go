@@ -199,7 +199,7 @@ func newEnv(t testing.TB, st *store, edits ...func(*Config)) *env {
 		}})))),
 	}
 	sessions := session.Config{
-		Cookie: names.Session, Keyring: ring, Client: clientID, Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: now, Log: log,
+		Cookies: names, Keyring: ring, Client: clientID, Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: now, Log: log,
 	}
 	if st != nil {
 		sessions.Store = st
@@ -310,7 +310,7 @@ func (r result) location() string { return r.Header().Get("Location") }
 // do has a route answer a request as the front does, and the browser take its cookies.
 func (e *env) do(route func(http.ResponseWriter, *http.Request) error, r *http.Request) result {
 	w := httptest.NewRecorder()
-	err := route(w, e.Visits.WithJar(r))
+	err := route(w, e.Visits.Prepare(r))
 	return result{w, err, e.take(w)}
 }
 

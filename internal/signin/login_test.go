@@ -217,7 +217,7 @@ func TestLoggedInWithTokens(t *testing.T) {
 		{why: "another login is due", after: func(e *env) {
 			w := httptest.NewRecorder()
 			record := must(e.session())
-			if err := e.Visits.Sessions.SendTokens(w, e.Visits.Jar(e.request("GET", "/", nil)), record, e.Visits.Tokens.NoteLogin(e.Context(), record)); err != nil {
+			if err := e.Visits.Sessions.SendTokens(w, must(e.Visits.Loaded(e.Visits.Prepare(e.request("GET", "/", nil)))), record, e.Visits.Tokens.NoteLogin(e.Context(), record)); err != nil {
 				e.Error(err)
 			}
 			e.take(w)

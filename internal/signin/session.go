@@ -47,8 +47,11 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 	id := l.Identity
 	c := id.Claims
 	l.Data = map[string]string{}
-	jar := s.c.Visits.Jar(r)
-	maps.Copy(l.Data, s.c.Visits.Sessions.DataFor(r.Context(), &c, jar, l.Session))
+	loaded, err := s.c.Visits.Loaded(r)
+	if err != nil {
+		return err
+	}
+	maps.Copy(l.Data, s.c.Visits.Sessions.DataFor(r.Context(), &c, loaded.Jar, l.Session))
 	if err := s.askApplication(r, l); err != nil {
 		return err
 	}
@@ -67,7 +70,10 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}
 	}
 	l.Began = record.ID
-	return s.c.Visits.Sessions.Begin(r.Context(), w, jar.With(l.Cookies), record, l.Session)
+	if len(l.Cookies) > 0 {
+		loaded.Jar = loaded.Jar.With(l.Cookies)
+	}
+	return s.c.Visits.Sessions.Begin(r.Context(), w, loaded, record, l.Session)
 }
 
 // askApplication lets the application decide about a login. A return URL that it chooses
@@ -94,14 +100,14 @@ func (s *Routes) askApplication(r *http.Request, l *login.Accepted) error {
 // continueSession completes a refresh that required a second factor: it adds the tokens to
 // the session of the refresh. The session gets a new id, as after any authentication.
 func (s *Routes) continueSession(w http.ResponseWriter, r *http.Request, l *login.Accepted) error {
-	previous, err := s.c.Visits.Current(w, r)
+	previous, loaded, err := s.c.Visits.Current(r)
 	if err != nil && s.c.Row(err).Reason != refusal.LoginRequired.Reason {
 		return err
 	}
 	if previous == nil || previous.ID != l.Session {
 		return refusal.LoginRequired.Because("the session of this refresh has ended")
 	}
-	return s.c.Visits.Sessions.Renew(r.Context(), w, s.c.Visits.Jar(r), previous, func(renewed *session.Record) error {
+	return s.c.Visits.Sessions.Renew(r.Context(), w, loaded, previous, func(renewed *session.Record) error {
 		return idtoken.Refused(s.c.Visits.Tokens.Continue(r.Context(), renewed, *l.Continued, l.Audience, l.Scope))
 	})
 }

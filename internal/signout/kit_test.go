@@ -190,7 +190,7 @@ func newEnv(t *testing.T, mode string, edits ...func(*Config)) *env {
 		ID: clientID, Auth: clientauth.WithSecret("client_secret_post", "the client's secret"), Tenant: auth0, HTTP: httpClient, Now: now,
 	}
 	sessions := session.Config{
-		Cookie: names.Session, Keyring: ring, Client: clientID, Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: now, Log: log,
+		Cookies: &cookie.Names{Session: names.Session}, Keyring: ring, Client: clientID, Idle: 10 * time.Hour, Absolute: 100 * time.Hour, Now: now, Log: log,
 	}
 	switch mode {
 	case inStore:
@@ -289,7 +289,7 @@ func (r result) location() string { return r.Header().Get("Location") }
 // do has a route answer a request as the front does, and the browser take its cookies.
 func (e *env) do(route func(http.ResponseWriter, *http.Request) error, r *http.Request) result {
 	w := httptest.NewRecorder()
-	err := route(w, e.Visits.WithJar(r))
+	err := route(w, e.Visits.Prepare(r))
 	return result{w, err, e.take(w)}
 }
 
@@ -336,7 +336,7 @@ func (e *env) logIn(p person) (*session.Record, []*http.Cookie) {
 	record.RefreshToken = p.refreshToken
 	e.cookies = nil
 	got := e.do(func(w http.ResponseWriter, r *http.Request) error {
-		return e.Visits.Sessions.Begin(r.Context(), w, cookie.Jar{}, record)
+		return e.Visits.Sessions.Begin(r.Context(), w, &session.Loaded{}, record)
 	}, e.request("GET", "/", nil))
 	if got.err != nil {
 		e.Fatal(got.err)

@@ -89,15 +89,18 @@ func readLogout(w http.ResponseWriter, r *http.Request) (logoutForm, error) {
 // endHere ends the session of a request, and the login transactions of this browser. It
 // revokes the refresh token. The returned hints are nil if there was no session.
 func (s *Routes) endHere(w http.ResponseWriter, r *http.Request, record *session.Record) (*logout.Hints, error) {
+	loaded, err := s.c.Visits.Loaded(r)
+	if err != nil {
+		return nil, err
+	}
 	if record != nil {
 		if newest, err := s.c.Visits.Sessions.Newest(r.Context(), record); err == nil {
 			record = newest // its refresh token is the one to revoke
 		}
 	}
-	jar := s.c.Visits.Jar(r)
-	err := s.c.Visits.Sessions.Destroy(r.Context(), w, jar)
-	s.c.Transactions.Forget(w, jar)
-	s.c.Visits.Marks.NoteSilent(w, jar) // or the next page could log the user in again
+	err = s.c.Visits.Sessions.Destroy(r.Context(), w, loaded)
+	s.c.Transactions.Forget(w, loaded.Jar)
+	s.c.Visits.Marks.NoteSilent(w, loaded.Jar) // or the next page could log the user in again
 	if record == nil {
 		return nil, err
 	}

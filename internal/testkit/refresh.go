@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-15d5a55c/auth0"
+	"golang.org/x/oauth2"
 )
 
 // EncodedSecret stands for bytes that are not text.
@@ -44,6 +45,14 @@ const SecondAudience = "https://second.example/"
 
 // TokenLife is the life of the access tokens of SignedInRefreshing.
 const TokenLife = 10 * time.Minute
+
+// AccessToken calls the method of a Strategy in a handler for a request.
+func AccessToken(s *auth0.Strategy, r *http.Request, opts ...auth0.TokenOption) (token *oauth2.Token, err error) {
+	s.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err = s.AccessToken(w, r, opts...)
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	return token, err
+}
 
 // SignedInRefreshing is SignedIn with an application that has refresh tokens, which
 // rotate without an overlap. Access tokens are valid for TokenLife. The route /token

@@ -104,7 +104,7 @@ func (e *env) application(name, client string) *Visits {
 	names := cookie.NewNames(cookie.Cookie{Name: name, Path: "/", Secure: true}, false)
 	names.Watch = func(*http.Request) { e.read++ }
 	c := session.Config{
-		Cookie: names.Session, Keyring: ring, Client: client, Idle: idle, Absolute: absolute,
+		Cookies: &cookie.Names{Session: names.Session}, Keyring: ring, Client: client, Idle: idle, Absolute: absolute,
 		CountsAsUse: func(*http.Request) bool { return e.counts }, Now: now, Log: log,
 	}
 	if e.store != nil {
@@ -130,8 +130,24 @@ func (e *env) login(id string) {
 	e.take(w)
 }
 
-// begin begins a session in a response.
+// begin begins a session in a response of its own.
 func (e *env) begin(w http.ResponseWriter, id string) {
+	e.Helper()
+	e.beginIn(w, &session.Loaded{}, id)
+}
+
+// loaded returns the sessions of a request that is loaded, and of its response.
+func (e *env) loaded(r *http.Request) *session.Loaded {
+	e.Helper()
+	l, err := e.visits.Loaded(r)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return l
+}
+
+// beginIn begins a session in the response to a request.
+func (e *env) beginIn(w http.ResponseWriter, l *session.Loaded, id string) {
 	e.Helper()
 	record, err := session.NewRecord(&jwt.Claims{Issuer: "https://tenant.example/", Subject: "ada"}, 0, now())
 	if err != nil {
@@ -139,7 +155,7 @@ func (e *env) begin(w http.ResponseWriter, id string) {
 	}
 	record.ID = id
 	record.SetIdentity(&jwt.Claims{}, "{}", "")
-	if err := e.visits.Sessions.Begin(e.Context(), w, cookie.Jar{}, record); err != nil {
+	if err := e.visits.Sessions.Begin(e.Context(), w, l, record); err != nil {
 		e.Fatal(err)
 	}
 }

@@ -13,13 +13,13 @@ import (
 // session. The key is the one to which the token is bound, the zero Key for a bearer
 // token.
 func (vs *Visits) AccessToken(w http.ResponseWriter, r *http.Request, wish renew.Wish) (session.Token, prover.Key, error) {
-	record, err := vs.Current(w, r)
+	record, l, err := vs.Current(r)
 	if err != nil {
 		return session.Token{}, prover.Key{}, err
 	}
 	token, newest, err := vs.Tokens.Get(r.Context(), record, wish)
 	newest = cmp.Or(newest, record)
-	if failed := vs.send(w, r, record, newest); failed != nil {
+	if failed := vs.Sessions.SendTokens(w, l, record, newest); failed != nil {
 		return session.Token{}, prover.Key{}, failed
 	}
 	return token, vs.Tokens.KeyOf(newest, token), err
@@ -29,16 +29,16 @@ func (vs *Visits) AccessToken(w http.ResponseWriter, r *http.Request, wish renew
 // tokens, so that the login route starts one. The error is not nil if the response cannot
 // carry the note. Without a session there is nothing to note.
 func (vs *Visits) NoteLogin(w http.ResponseWriter, r *http.Request) error {
-	record, err := vs.Current(w, r)
+	record, l, err := vs.Current(vs.Prepare(r))
 	if err != nil {
 		return nil
 	}
-	return vs.send(w, r, record, vs.Tokens.NoteLogin(r.Context(), record))
+	return vs.Sessions.SendTokens(w, l, record, vs.Tokens.NoteLogin(r.Context(), record))
 }
 
 // Forget removes the tokens of a connection from the session of a request.
 func (vs *Visits) Forget(w http.ResponseWriter, r *http.Request, connection string) error {
-	record, err := vs.Current(w, r)
+	record, l, err := vs.Current(r)
 	if err != nil {
 		return err
 	}
@@ -46,10 +46,5 @@ func (vs *Visits) Forget(w http.ResponseWriter, r *http.Request, connection stri
 	if err != nil {
 		return err
 	}
-	return vs.send(w, r, record, newest)
-}
-
-// send sends a session whose tokens have changed.
-func (vs *Visits) send(w http.ResponseWriter, r *http.Request, record, newest *session.Record) error {
-	return vs.Sessions.SendTokens(w, vs.Jar(r), record, newest)
+	return vs.Sessions.SendTokens(w, l, record, newest)
 }

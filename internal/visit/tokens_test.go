@@ -44,7 +44,7 @@ func (e *env) withTokens(seconds int64) {
 		return true, nil
 	})
 	if err == nil {
-		err = e.visits.Sessions.SendTokens(w, e.jar(), record, newest)
+		err = e.visits.Sessions.SendTokens(w, &session.Loaded{Jar: e.jar()}, record, newest)
 	}
 	if err != nil {
 		e.Fatal(err)
@@ -68,17 +68,17 @@ func TestAccessToken(t *testing.T) {
 	inEachMode(t, func(e *env) {
 		e.withTokens(600)
 		w := httptest.NewRecorder()
-		got, key, err := e.visits.AccessToken(w, e.request(), renew.Wish{Audience: tokenAPI})
+		got, key, err := e.visits.AccessToken(w, e.visits.Prepare(e.request()), renew.Wish{Audience: tokenAPI})
 		if changes := e.take(w); err != nil || got.Token != "access" || !key.IsZero() || changes != "" {
 			e.Errorf("%+v, %v, %v; cookies %q", got, key, err, changes)
 		}
-		_, _, err = e.visits.AccessToken(w, e.request(), renew.Wish{Audience: "https://other.example/"})
+		_, _, err = e.visits.AccessToken(w, e.visits.Prepare(e.request()), renew.Wish{Audience: "https://other.example/"})
 		expect(e.T, "another API", err, refusal.SessionToken, "no refresh token")
 	})
 	inEachMode(t, func(e *env) {
 		e.withTokens(-1)
 		w := httptest.NewRecorder()
-		_, _, err := e.visits.AccessToken(w, e.request(), renew.Wish{})
+		_, _, err := e.visits.AccessToken(w, e.visits.Prepare(e.request()), renew.Wish{})
 		expect(e.T, "an expired token", err, refusal.SessionTokenExpired, "")
 		if changes := e.take(w); (changes != "") != (e.store == nil) {
 			e.Errorf("cookies %q", changes)
@@ -117,7 +117,7 @@ func TestForget(t *testing.T) {
 			left       int
 		}{{"github", 1}, {"google", 0}} {
 			w := httptest.NewRecorder()
-			if err := e.visits.Forget(w, e.request(), row.connection); err != nil {
+			if err := e.visits.Forget(w, e.visits.Prepare(e.request()), row.connection); err != nil {
 				e.Error(err)
 			}
 			e.take(w)
@@ -127,7 +127,7 @@ func TestForget(t *testing.T) {
 		}
 		if e.store != nil {
 			e.store.fail(errors.New("down"), nil)
-			expect(e.T, "no store", e.visits.Forget(httptest.NewRecorder(), e.request(), "google"), refusal.Store, "down")
+			expect(e.T, "no store", e.visits.Forget(httptest.NewRecorder(), e.visits.Prepare(e.request()), "google"), refusal.Store, "down")
 		}
 	})
 }
@@ -136,8 +136,8 @@ func TestForget(t *testing.T) {
 func TestTokensOfNobody(t *testing.T) {
 	inEachMode(t, func(e *env) {
 		w := httptest.NewRecorder()
-		_, _, err := e.visits.AccessToken(w, e.request(), renew.Wish{})
+		_, _, err := e.visits.AccessToken(w, e.visits.Prepare(e.request()), renew.Wish{})
 		expect(e.T, "a token", err, refusal.LoginRequired, "")
-		expect(e.T, "a connection", e.visits.Forget(w, e.request(), "google"), refusal.LoginRequired, "")
+		expect(e.T, "a connection", e.visits.Forget(w, e.visits.Prepare(e.request()), "google"), refusal.LoginRequired, "")
 	})
 }

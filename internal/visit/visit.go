@@ -1,6 +1,7 @@
 // Package visit finds the session of a request, once, and keeps it in the context of the
-// request. It sends a session whose tokens have changed to the browser. It also keeps two
-// small marks in a browser: that a login was lost, and that a silent login was tried.
+// request, together with the session that the response sets. It sends a session whose
+// tokens have changed to the browser. It also keeps two small marks in a browser: that a
+// login was lost, and that a silent login was tried.
 //
 // The package does not know how a session begins, tenants, or the answer to a request
 // without a session.
@@ -12,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 
 	"github.com/seed-15d5a55c/auth0/internal/browser"
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -33,15 +33,17 @@ type Visits struct {
 	Log    *slog.Logger
 }
 
-// A Visit has the session of one request, or the reason for its absence. It does not
-// change once it is in a context.
+// A Visit has the session of one request, or the reason for its absence. Once it is in a
+// context, only the session of the response changes.
 type Visit struct {
 	session.Loaded
-	Jar     cookie.Jar
 	Decoded memo.Types // claims of the session
 	of      *Visits
-	cookies []string // the lines of the request
 }
+
+// ownKey is the key of the session.Loaded of a request in its context. Each application has
+// its own, because a request can be inside two.
+type ownKey struct{ of *Visits }
 
 // Key is the key of a Visit in a context.
 type Key struct{}
@@ -80,10 +82,16 @@ func newVisited(ctx context.Context) (*visited, *Visit) {
 	return &all.visited, &all.visit
 }
 
-// Value returns the visit for its key.
+// Value returns the visit for its key, and its [session.Loaded] for the key of its
+// application.
 func (v *visited) Value(key any) any {
-	if key == (Key{}) {
+	switch key := key.(type) {
+	case Key:
 		return v.val
+	case ownKey:
+		if visit := v.val.(*Visit); visit.of == key.of {
+			return &visit.Loaded
+		}
 	}
 	return v.Context.Value(key)
 }
@@ -112,8 +120,8 @@ func (vs *Visits) In(ctx context.Context) *Visit {
 // only if its Origin is the site. Browsers always send Origin with it (RFC 6455, Section
 // 4.1).
 func (vs *Visits) find(r *http.Request, v *Visit) {
-	v.of, v.cookies, v.Jar = vs, r.Header["Cookie"], vs.Jar(r)
-	v.Loaded = vs.Sessions.Load(r.Context(), v.Jar)
+	v.of, v.Jar = vs, vs.Jar(r)
+	vs.Sessions.Load(r.Context(), &v.Loaded)
 	if v.Record == nil || !browser.Upgrades(r) {
 		return
 	}
@@ -123,7 +131,7 @@ func (vs *Visits) find(r *http.Request, v *Visit) {
 			"a request to upgrade has the Origin header %.100q, which differs from the origin of the site", origins)
 	}
 	if err != nil {
-		v.Loaded = session.Loaded{Err: err}
+		v.Record, v.Err = nil, err
 	}
 }
 
@@ -164,7 +172,7 @@ var errNotMade = refusal.Misconfigured.Because("this Strategy was not made by Ne
 
 // Record returns the session of a request. The error is the reason for its absence.
 func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
-	v, err := vs.Find(r, nil)
+	v, err := vs.Find(r)
 	if err != nil {
 		return nil, err
 	}
@@ -172,18 +180,13 @@ func (vs *Visits) Record(r *http.Request) (*session.Record, error) {
 }
 
 // Find returns the visit of a request, which has a session. The error is the reason for
-// its absence. Known is nil or an earlier result of Find for this request. With it, the
-// session is not read again.
-func (vs *Visits) Find(r *http.Request, known *Visit) (*Visit, error) {
+// its absence.
+func (vs *Visits) Find(r *http.Request) (*Visit, error) {
 	if vs == nil {
 		return nil, errNotMade
 	}
 	v := vs.In(r.Context())
-	switch {
-	case v != nil:
-	case known != nil && known.of == vs && slices.Equal(known.cookies, r.Header["Cookie"]):
-		v = known
-	default:
+	if v == nil {
 		v = &Visit{}
 		vs.find(r, v)
 	}
@@ -196,65 +199,40 @@ func (vs *Visits) Find(r *http.Request, known *Visit) (*Visit, error) {
 	return v, nil
 }
 
-// Current returns the session that the response sets. If it sets none, Current
-// returns the session of the request, unless that was ended meanwhile.
-func (vs *Visits) Current(w http.ResponseWriter, r *http.Request) (*session.Record, error) {
-	return vs.currentSince(w, r, nil)
-}
+// errNotLoaded is the error for a request that is neither loaded nor prepared. The session
+// that its response sets is not known: it can have other data, or belong to another user.
+var errNotLoaded error = refusal.Misconfigured.Because("the handler is not inside Strategy.LoadUser; wrap the whole application with it")
 
-// Commit stores the data of the application in the session of a request, which Find has
-// returned for that request.
-func (vs *Visits) Commit(w http.ResponseWriter, r *http.Request, read *Visit, data map[string]string) error {
-	current, err := vs.currentSince(w, r, read)
-	if err != nil {
-		return err
-	}
-	if current.ID != read.Record.ID {
-		return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
-	}
-	return vs.Sessions.Commit(r.Context(), w, vs.Jar(r), current, read.Record, data)
-}
-
-// currentSince is Current with a visit that is known, as for [Visits.Find].
-func (vs *Visits) currentSince(w http.ResponseWriter, r *http.Request, known *Visit) (*session.Record, error) {
+// Loaded returns the sessions of a request and of its response. It fails unless
+// [Visits.Load] or [Visits.Prepare] has prepared the request.
+func (vs *Visits) Loaded(r *http.Request) (*session.Loaded, error) {
 	if vs == nil {
 		return nil, errNotMade
 	}
-	return vs.Sessions.Current(r.Context(), w, func() (*session.Record, error) {
-		v, err := vs.Find(r, known)
-		if err != nil {
-			return nil, err
-		}
-		return v.Record, nil
-	})
+	if l := vs.own(r.Context()); l != nil {
+		return l, nil
+	}
+	return nil, errNotLoaded
 }
 
-type jarKey struct{}
-
-// A heldJar is the value in the context of a request whose cookies were read.
-type heldJar struct {
-	of  *Visits
-	jar cookie.Jar
+// own returns the sessions that are in a context for this application, nil for none.
+func (vs *Visits) own(ctx context.Context) *session.Loaded {
+	if l, ok := ctx.Value(ownKey{vs}).(*session.Loaded); ok {
+		return l
+	}
+	if v := vs.In(ctx); v != nil && v != TokenOnly { // an adaptor has copied the visit
+		return &v.Loaded
+	}
+	return nil
 }
 
-// WithJar reads the cookies of a request into its context, for handlers that use them
-// more than once.
-func (vs *Visits) WithJar(r *http.Request) *http.Request {
-	if len(r.Header["Cookie"]) == 0 {
+// Prepare makes [Visits.Loaded] succeed for a request of a handler that can be outside of
+// Load. It reads the cookies, but no session.
+func (vs *Visits) Prepare(r *http.Request) *http.Request {
+	if vs.own(r.Context()) != nil {
 		return r
 	}
-	if _, ok := vs.held(r.Context()); ok {
-		return r
-	}
-	return r.WithContext(context.WithValue(r.Context(), jarKey{}, heldJar{vs, vs.Cookies.Read(r)}))
-}
-
-func (vs *Visits) held(ctx context.Context) (cookie.Jar, bool) {
-	if v := vs.In(ctx); v != nil && v != TokenOnly {
-		return v.Jar, true
-	}
-	held, ok := ctx.Value(jarKey{}).(heldJar)
-	return held.jar, ok && held.of == vs
+	return r.WithContext(context.WithValue(r.Context(), ownKey{vs}, &session.Loaded{Jar: vs.Jar(r)}))
 }
 
 // Jar returns the cookies of a request.
@@ -262,8 +240,45 @@ func (vs *Visits) Jar(r *http.Request) cookie.Jar {
 	if len(r.Header["Cookie"]) == 0 {
 		return cookie.Jar{}
 	}
-	if jar, ok := vs.held(r.Context()); ok {
-		return jar
+	if l := vs.own(r.Context()); l != nil {
+		return l.Jar
 	}
 	return vs.Cookies.Read(r)
+}
+
+// Current returns the session that the response sets. If it sets none, Current
+// returns the session of the request, unless that was ended meanwhile. It also returns
+// the result of [Visits.Loaded].
+func (vs *Visits) Current(r *http.Request) (*session.Record, *session.Loaded, error) {
+	l, err := vs.Loaded(r)
+	switch {
+	case err == errNotLoaded && vs.In(r.Context()) == TokenOnly:
+		return nil, nil, TokenOnly.Err
+	case err != nil:
+		return nil, nil, err
+	}
+	record, err := vs.Sessions.Current(l, func() (*session.Record, error) { return vs.Record(r) })
+	return record, l, err
+}
+
+// Commit stores the data of the application in the session of a request, which Find has
+// returned for that request.
+func (vs *Visits) Commit(w http.ResponseWriter, r *http.Request, read *Visit, data map[string]string) error {
+	current, l, err := vs.Current(r)
+	if err != nil {
+		return err
+	}
+	if current.ID != read.Record.ID {
+		return refusal.Internal.Because("the session belongs to another request; a session cannot be kept from one request to another")
+	}
+	return vs.Sessions.Commit(r.Context(), w, l, current, read.Record, data)
+}
+
+// End ends the session of a request and the one of its response.
+func (vs *Visits) End(w http.ResponseWriter, r *http.Request) error {
+	l, err := vs.Loaded(r)
+	if err != nil {
+		return err
+	}
+	return vs.Sessions.Destroy(r.Context(), w, l)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
 	"github.com/seed-15d5a55c/auth0/internal/refusal"
+	"github.com/seed-15d5a55c/auth0/internal/renew"
 	"github.com/seed-15d5a55c/auth0/internal/session"
 )
 
@@ -243,6 +244,15 @@ func TestRequestWithAnAccessToken(t *testing.T) {
 		}
 		_, err := e.visits.Record(r)
 		expect(t, "access token", err, refusal.LoginRequired, "authenticated by an access token")
+		_, _, err = e.visits.Current(r)
+		expect(t, "access token, not loaded", err, refusal.LoginRequired, "authenticated by an access token")
+		loaded, _, _ := e.load(page...)
+		loaded = loaded.WithContext(context.WithValue(loaded.Context(), Key{}, TokenOnly))
+		_, l, err := e.visits.Current(loaded)
+		expect(t, "access token, loaded", err, refusal.LoginRequired, "authenticated by an access token")
+		if l == nil || l == &TokenOnly.Loaded {
+			t.Error("all requests with a token share what is loaded")
+		}
 		if e.visits.Jar(r).First(cookieName) == "" {
 			t.Error("the cookies cannot be read")
 		}
@@ -282,7 +292,7 @@ func TestZeroValue(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	_, err := vs.Record(r)
 	expect(t, "Record", err, refusal.Misconfigured, "not made by New")
-	_, err = vs.Current(httptest.NewRecorder(), r)
+	_, _, err = vs.Current(r)
 	expect(t, "Current", err, refusal.Misconfigured, "not made by New")
 }
 
@@ -290,25 +300,121 @@ func TestZeroValue(t *testing.T) {
 func TestCurrent(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
-		w := httptest.NewRecorder()
-		_, err := e.visits.Current(w, e.request())
+		_, _, err := e.visits.Current(e.visits.Prepare(e.request()))
 		expect(e.T, "no session", err, refusal.LoginRequired, "")
 		e.login("one")
-		r, _, _ := e.load(page...)
-		if record, err := e.visits.Current(w, r); err != nil || record.ID != "one" {
+		r, w, _ := e.load(page...)
+		record, l, err := e.visits.Current(r)
+		if err != nil || record.ID != "one" {
 			e.Errorf("%+v, %v", record, err)
 		}
-		e.begin(w, "two")
-		if record, err := e.visits.Current(w, r); err != nil || record.ID != "two" {
+		e.beginIn(w, l, "two")
+		if record, _, err := e.visits.Current(r); err != nil || record.ID != "two" {
 			e.Errorf("%+v, %v, want the session of the response", record, err)
 		}
 
 		// Another request ends the session while this one is under way.
-		if err := e.visits.Sessions.Destroy(e.Context(), httptest.NewRecorder(), e.jar()); err != nil {
+		e.login("three")
+		r, w, _ = e.load(page...)
+		if err := e.visits.End(httptest.NewRecorder(), e.visits.Prepare(e.request())); err != nil {
 			e.Fatal(err)
 		}
-		_, err = e.visits.Current(httptest.NewRecorder(), r)
+		_, _, err = e.visits.Current(r)
 		expect(e.T, "ended", err, refusal.LoginRequired, "was ended while this request was under way")
+	})
+}
+
+// TestUseIsTheFirstWrite: the session that Load prolongs is the one of the response.
+func TestUseIsTheFirstWrite(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		time.Sleep(time.Hour)
+		r, _, wrote := e.load(page...)
+		record, _, err := e.visits.Current(r)
+		if !wrote || err != nil || record.ID != "one" {
+			e.Fatalf("wrote %v: %+v, %v", wrote, record, err)
+		}
+		_, before := In(r.Context()).Record.Life()
+		if _, now := record.Life(); !now.After(before) {
+			e.Errorf("the session of the response ends at %v, that of the request at %v", now, before)
+		}
+	})
+}
+
+// TestNotLoaded: outside Load and Prepare, nothing knows the session of the response. So
+// each method that could write another one refuses, whether or not there is a session.
+func TestNotLoaded(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		other := e.application("other_session", "other")
+		loaded, _, _ := e.load(page...)
+		visit, err := e.visits.Find(loaded)
+		if err != nil {
+			e.Fatal(err)
+		}
+		ofOther, _ := other.Load(httptest.NewRecorder(), e.request())
+		ofNobody := e.request()
+		ofNobody = ofNobody.WithContext(context.WithValue(ofNobody.Context(), Key{}, Of(visit.Record)))
+		for why, r := range map[string]*http.Request{
+			"session": e.request(page...), "no cookies": httptest.NewRequest("GET", "/", nil), "another application": ofOther, "a user of the program": ofNobody,
+		} {
+			w := httptest.NewRecorder()
+			_, err := e.visits.Loaded(r)
+			expect(e.T, why+", Loaded", err, refusal.Misconfigured, "not inside Strategy.LoadUser")
+			_, _, err = e.visits.Current(r)
+			expect(e.T, why+", Current", err, refusal.Misconfigured, "not inside Strategy.LoadUser")
+			_, _, err = e.visits.AccessToken(w, r, renew.Wish{})
+			expect(e.T, why+", AccessToken", err, refusal.Misconfigured, "not inside Strategy.LoadUser")
+			expect(e.T, why+", End", e.visits.End(w, r), refusal.Misconfigured, "not inside Strategy.LoadUser")
+			expect(e.T, why+", Forget", e.visits.Forget(w, r, "google"), refusal.Misconfigured, "not inside Strategy.LoadUser")
+			expect(e.T, why+", Commit", e.visits.Commit(w, r, visit, nil), refusal.Misconfigured, "not inside Strategy.LoadUser")
+			if len(w.Header()) > 0 {
+				e.Errorf("%s: %v", why, w.Header())
+			}
+		}
+	})
+}
+
+// TestTwoApplications: a request can be inside LoadUser of two applications. Each has its
+// own session of the response.
+func TestTwoApplications(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		other := e.application("other_session", "other")
+		e.login("one")
+		r, w, _ := e.load(page...)
+		r, _ = other.Load(w, r)
+		if other.Prepare(r) != r || e.visits.Prepare(r) != r {
+			e.Error("what is loaded is not found")
+		}
+		e.beginIn(w, e.loaded(r), "two")
+		record, _, err := e.visits.Current(r)
+		if err != nil || record.ID != "two" {
+			e.Errorf("%+v, %v", record, err)
+		}
+		_, l, err := other.Current(r)
+		expect(e.T, "other application", err, refusal.LoginRequired, "")
+		if first := e.loaded(r); l == nil || l == first || l.Jar.First(cookieName) != "" || first.Jar.First(cookieName) == "" {
+			e.Error("the applications share what is loaded")
+		}
+	})
+}
+
+// TestCopiedVisit: an adaptor of another router copies the visit, and nothing else, into
+// the context of a new request.
+func TestCopiedVisit(t *testing.T) {
+	t.Parallel()
+	inEachMode(t, func(e *env) {
+		e.login("one")
+		r, w, _ := e.load(page...)
+		copied := e.request()
+		copied = copied.WithContext(context.WithValue(copied.Context(), Key{}, r.Context().Value(Key{})))
+		e.beginIn(w, e.loaded(copied), "two")
+		if record, _, err := e.visits.Current(r); err != nil || record.ID != "two" {
+			e.Errorf("%+v, %v", record, err)
+		}
 	})
 }
 
@@ -318,58 +424,52 @@ func TestCommit(t *testing.T) {
 	inEachMode(t, func(e *env) {
 		e.login("one")
 		r, w, _ := e.load(page...)
-		read, err := e.visits.Find(r, nil)
+		read, err := e.visits.Find(r)
 		if err != nil {
 			e.Fatal(err)
 		}
 		if err := e.visits.Commit(w, r, read, map[string]string{"cart": "7"}); err != nil {
 			e.Error(err)
 		}
+		// The next change of the same response keeps the first one.
+		if err := e.visits.Commit(w, r, read, map[string]string{"color": "red"}); err != nil {
+			e.Error(err)
+		}
 		e.take(w)
 		record, err := e.visits.Record(e.request())
-		if err != nil || record.Data["cart"] != "7" {
+		if err != nil || record.Data["cart"] != "7" || record.Data["color"] != "red" {
 			e.Errorf("%+v, %v", record, err)
 		}
 		e.login("two")
-		err = e.visits.Commit(httptest.NewRecorder(), e.request(), read, nil)
+		r, w, _ = e.load()
+		err = e.visits.Commit(w, r, read, nil)
 		expect(e.T, "another session", err, refusal.Internal, "belongs to another request")
 		e.cookies = nil
-		err = e.visits.Commit(httptest.NewRecorder(), e.request(), read, nil)
+		r, w, _ = e.load()
+		err = e.visits.Commit(w, r, read, nil)
 		expect(e.T, "no session", err, refusal.LoginRequired, "")
 	})
 }
 
-// TestFindAgain: Find reads a session once for a request, and again for another request,
-// for other cookies and by another application.
+// TestFindAgain: outside Load, each call reads the session of the request.
 func TestFindAgain(t *testing.T) {
 	t.Parallel()
 	inEachMode(t, func(e *env) {
 		e.login("one")
 		r := e.request(page...)
-		known, err := e.visits.Find(r, nil)
+		known, err := e.visits.Find(r)
 		if err != nil {
 			e.Fatal(err)
 		}
-		if again, err := e.visits.Find(r, known); err != nil || again != known {
-			e.Errorf("the same request: %+v, %v", again, err)
-		}
-		if again, err := e.visits.Find(r, nil); err != nil || again == known {
-			e.Errorf("nothing is known: %+v, %v", again, err)
-		}
-		other := *e.visits
-		if again, err := other.Find(r, known); err != nil || again == known {
-			e.Errorf("another application: %+v, %v", again, err)
-		}
-		r.Header.Set("Cookie", r.Header.Get("Cookie")+"; x=y")
-		if again, err := e.visits.Find(r, known); err != nil || again == known {
-			e.Errorf("another request: %+v, %v", again, err)
+		if again, err := e.visits.Find(r); err != nil || again == known {
+			e.Errorf("again: %+v, %v", again, err)
 		}
 		r.Header.Del("Cookie")
-		_, err = e.visits.Find(r, known)
+		_, err = e.visits.Find(r)
 		expect(e.T, "no cookies", err, refusal.LoginRequired, "")
 		loaded, _, _ := e.load(page...)
-		if again, err := e.visits.Find(loaded, known); err != nil || again == known {
-			e.Errorf("the visit in the context counts: %+v, %v", again, err)
+		if again, err := e.visits.Find(loaded); err != nil || again != In(loaded.Context()) {
+			e.Errorf("the visit in the context does not count: %+v, %v", again, err)
 		}
 	})
 }
@@ -381,29 +481,29 @@ func TestCookiesAreReadOnce(t *testing.T) {
 		e := newEnv(t, nil)
 		other := e.application("other_session", "other")
 		without := e.request()
-		if r := e.visits.WithJar(without); r != without || len(e.visits.Jar(r).Names(cookieName, len(cookieName))) > 0 || e.read != 0 {
+		if r := e.visits.Prepare(without); len(e.visits.Jar(r).Names(cookieName, len(cookieName))) > 0 || e.read != 0 {
 			t.Errorf("the cookies of a request without any were read %d times", e.read)
 		}
 		e.login("one")
 		e.read = 0
-		r := e.visits.WithJar(e.request())
+		r := e.visits.Prepare(e.request())
 		for range 3 {
 			if e.visits.Jar(r).First(cookieName) == "" {
 				t.Error("the jar is empty")
 			}
 		}
-		if again := e.visits.WithJar(r); again != r || e.read != 1 {
+		if again := e.visits.Prepare(r); again != r || e.read != 1 {
 			t.Errorf("the cookies were read %d times", e.read)
 		}
 		if other.Jar(r).First(cookieName) != "" || e.read != 2 {
 			t.Errorf("the other application has the jar, or has read it %d times", e.read)
 		}
-		both := other.WithJar(r)
+		both := other.Prepare(r)
 		if both == r || other.Jar(both).First(cookieName) != "" || e.read != 3 {
 			t.Errorf("the other application has the jar, or has read it %d times", e.read)
 		}
 		loaded, _, _ := e.load(page...)
-		if e.read = 0; e.visits.WithJar(loaded) != loaded || e.read != 0 {
+		if e.read = 0; e.visits.Prepare(loaded) != loaded || e.read != 0 {
 			t.Error("the cookies of a loaded request were read again")
 		}
 	})

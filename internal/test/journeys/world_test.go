@@ -282,11 +282,11 @@ func foreignCookie(w *world) string {
 	other := testkit.Must(auth0.New(c))
 	rec := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", testkit.AppURL+"/", nil)
-	err := other.ImportSession(rec, r, auth0.ImportedSession{User: auth0.User{
-		Issuer: "https://" + testkit.TenantHost + "/", Subject: "auth0|ada", Email: "ada@acme.example",
-	}, LoggedInAt: time.Now()})
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	user := auth0.User{Issuer: "https://" + testkit.TenantHost + "/", Subject: "auth0|ada", Email: "ada@acme.example"}
+	other.LoadUser(http.HandlerFunc(func(rec http.ResponseWriter, r *http.Request) {
+		if err := other.ImportSession(rec, r, auth0.ImportedSession{User: user, LoggedInAt: time.Now()}); err != nil {
+			w.T.Fatal(err)
+		}
+	})).ServeHTTP(rec, r)
 	return rec.Result().Cookies()[0].Value
 }

@@ -104,7 +104,8 @@ func TestFactorKeepsValues(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "https://app.example/", nil)
-		if err := e.Strategy.StartSession(w, r, l); err != nil {
+		e.Strategy.LoadUser(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = e.Strategy.StartSession(w, r, l) })).ServeHTTP(w, r)
+		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		cookie := testkit.Must(http.ParseSetCookie(w.Header().Get("Set-Cookie")))

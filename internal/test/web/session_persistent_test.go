@@ -118,7 +118,7 @@ func TestPersistentCookieElsewhere(t *testing.T) {
 					t.Errorf("%s: %v", why, err)
 				}
 			})
-			e.App = mux
+			e.App = e.Strategy.LoadUser(mux)
 			if got := lifetimeOf(t, e.Browser().Page("/start")); got != want {
 				t.Errorf("%s, %v: the cookie lives for %q, want %q", why, on, got, want)
 			}

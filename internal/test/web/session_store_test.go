@@ -728,7 +728,7 @@ func TestStorePanicsOnce(t *testing.T) {
 // refresh requests a new access token, and reports whether the tenant got a request.
 func refresh(e *testkit.Env, b *testkit.Browser) bool {
 	before := e.Tenant.Calls(testkit.TokenEndpoint)
-	_, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/"), auth0.ForceRefresh())
+	_, err := testkit.AccessToken(e.Strategy, b.Request("/"), auth0.ForceRefresh())
 	return err == nil && e.Tenant.Calls(testkit.TokenEndpoint) == before+1
 }
 

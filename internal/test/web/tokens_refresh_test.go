@@ -233,7 +233,7 @@ func TestTokensAfterTheFirstByte(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := b.Request("/token")
-				if _, err := other.AccessToken(httptest.NewRecorder(), r, auth0.ForceRefresh()); err != nil {
+				if _, err := testkit.AccessToken(other, r, auth0.ForceRefresh()); err != nil {
 					t.Errorf("%s after %v, another process: %v", next, back, err)
 				}
 			})
@@ -248,7 +248,7 @@ func TestForcedTokenIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := testkit.SignedInRefreshing(t)
 		b := e.Browser().MustLogin()
-		lost, err := e.Strategy.AccessToken(httptest.NewRecorder(), b.Request("/token"), auth0.ForceRefresh())
+		lost, err := testkit.AccessToken(e.Strategy, b.Request("/token"), auth0.ForceRefresh())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestCallerLeaves(t *testing.T) {
 			for name, value := range b.Cookies {
 				r.AddCookie(&http.Cookie{Name: name, Value: value})
 			}
-			_, err := e.Strategy.AccessToken(httptest.NewRecorder(), r)
+			_, err := testkit.AccessToken(e.Strategy, r)
 			first <- err
 		}()
 		time.Sleep(time.Second)
@@ -306,7 +306,7 @@ func TestCallerLeaves(t *testing.T) {
 		for name, value := range tabs[0].Cookies {
 			r.AddCookie(&http.Cookie{Name: name, Value: value})
 		}
-		if _, err := e.Strategy.AccessToken(httptest.NewRecorder(), r); err == nil {
+		if _, err := testkit.AccessToken(e.Strategy, r); err == nil {
 			t.Error("a token came before the tenant has answered")
 		}
 		time.Sleep(30 * time.Second)
