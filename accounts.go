@@ -39,9 +39,8 @@ func (s *Strategy) ConnectAccountHandler(scopes ...string) http.Handler {
 	return s.handler("connect", func(w http.ResponseWriter, r *http.Request) error { return s.accounts.Connect(w, r, scopes) })
 }
 
-// ConnectedAccounts returns the connected accounts of the logged-in user. Like
-// [Strategy.AccessToken], it must be called before the first byte of the response is
-// written.
+// ConnectedAccounts returns the connected accounts of the logged-in user. Call it where
+// [Strategy.SaveSession] can be called.
 func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]ConnectedAccount, error) {
 	return op("accounts", s, func() (list []ConnectedAccount, err error) {
 		connected, err := s.accounts.List(w, r)
@@ -54,7 +53,7 @@ func (s *Strategy) ConnectedAccounts(w http.ResponseWriter, r *http.Request) ([]
 
 // DisconnectAccount disconnects all accounts of a connection of the logged-in user.
 // Without such an account it succeeds. If accounts remain, the error names their ids.
-// It must be called before the first byte of the response is written.
+// Call it where [Strategy.SaveSession] can be called.
 func (s *Strategy) DisconnectAccount(w http.ResponseWriter, r *http.Request, connection string) error {
 	return do("accounts", s, func() error { return s.accounts.Disconnect(w, r, connection) })
 }

@@ -60,9 +60,10 @@ func (s *Strategy) Session(r *http.Request) (*Session, error) {
 }
 
 // SaveSession stores the changes of Data in a session that [Strategy.Session]
-// returned for this request. It must be called before the first byte of the response
-// is written. To end a session see [Strategy.EndSession]. SaveSession fails for a
-// session of another request, and for one that this response has replaced.
+// returned for this request. Call it in a handler inside [Strategy.LoadUser] or a guard,
+// before the first byte of the response is written. To end a session see
+// [Strategy.EndSession]. SaveSession fails for a session of another request, and for one
+// that this response has replaced.
 //
 // With a [Store], each of two concurrent requests keeps the entries of Data that it has
 // changed. In cookies, the later response wins. The error is
@@ -78,9 +79,8 @@ func (s *Strategy) SaveSession(w http.ResponseWriter, r *http.Request, edited *S
 }
 
 // EndSession ends the session here, but not at the tenant; [Strategy.LogoutHandler]
-// ends both. It must be called before the first byte of the response is written. An
-// error means that the [Store] is unreachable: the cookie is deleted, but a copy of
-// the cookie can still be valid.
+// ends both. Call it where [Strategy.SaveSession] can be called. If the error is
+// [ErrStoreUnavailable], the cookie is deleted, but a copy of it can still be valid.
 func (s *Strategy) EndSession(w http.ResponseWriter, r *http.Request) error {
 	return do("session", s, func() error { return s.visits.End(w, r) })
 }
@@ -108,7 +108,8 @@ func (s *Strategy) EndSessionsOf(ctx context.Context, issuer, subject string) er
 }
 
 // LoadUser finds the session of each request for [UserFrom] and [Claims], and extends
-// the session while it is used. Wrap the whole application with it.
+// the session while it is used. Wrap the whole application with it. Methods that can write
+// a session, such as [Strategy.AccessToken], fail in handlers outside LoadUser and guards.
 //
 // It never rejects a request. A damaged, foreign or expired cookie means that no user
 // is logged in. So does an unreachable [Store]: the cookie then stays, and
@@ -178,8 +179,8 @@ func newSession(v *visit.Visit) *Session {
 // a refresh continues the existing session without AfterLogin. The error is
 // [ErrNoSession] if that session has ended.
 //
-// StartSession must be called before the first byte of the response is written. Then
-// redirect the browser to [Login].ReturnTo.
+// Call StartSession where [Strategy.SaveSession] can be called. Then redirect the browser
+// to [Login].ReturnTo.
 func (s *Strategy) StartSession(w http.ResponseWriter, r *http.Request, l *Login) error {
 	return do("login", s, func() error {
 		switch {
@@ -236,7 +237,7 @@ type ImportedSession struct {
 // for the user. So pass only values that the old system has verified and that a browser
 // cannot change, as in a signed cookie or a store.
 //
-// It must be called before the first byte of the response is written. The error is
+// Call it before the first byte of the response is written. The error is
 // [ErrNoSession] if the session is older than [Config].AbsoluteTimeout. The user then
 // has to log in.
 func (s *Strategy) ImportSession(w http.ResponseWriter, r *http.Request, old ImportedSession) error {

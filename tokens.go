@@ -15,8 +15,8 @@ import (
 // refreshes it with the refresh token, which the session has if the login requested
 // offline_access. Concurrent requests share one refresh (single-flight).
 //
-// Call it before the first byte of the response is written, because it can write the
-// session. If sessions are in cookies, a later response cannot carry new tokens. This
+// It can write the session, so call it where [Strategy.SaveSession] can be called. If
+// sessions are in cookies, a response that has begun cannot carry new tokens. This
 // process then keeps them in memory, for at most 10,000 sessions, until a request shows
 // that the browser has them. Other instances lack them, and with rotating refresh tokens
 // the user may have to log in again: several instances need a [Store].

@@ -216,6 +216,12 @@ func sameSize(c *content, size int) error {
 	return nil
 }
 
+// loaded returns the request that a handler inside LoadUser gets.
+func (a *app) loaded(r *http.Request) (inside *http.Request) {
+	a.strategy.LoadUser(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { inside = r })).ServeHTTP(newHeaderWriter(), r)
+	return inside
+}
+
 // keepOurselves logs in once more, because our sessions come only from a login.
 func keepOurselves(ctx context.Context, _ *content, store auth0.Store) (*keeping, error) {
 	a, err := newApp(store)
@@ -239,7 +245,7 @@ func keepOurselves(ctx context.Context, _ *content, store auth0.Store) (*keeping
 			return view{s.User.Subject, s.User.Email, s.Data["theme"]}, nil
 		},
 		accessToken: func(r *http.Request) (string, error) {
-			t, err := a.strategy.AccessToken(newHeaderWriter(), r)
+			t, err := a.strategy.AccessToken(newHeaderWriter(), a.loaded(r))
 			if err != nil {
 				return "", err
 			}
@@ -249,6 +255,7 @@ func keepOurselves(ctx context.Context, _ *content, store auth0.Store) (*keeping
 			return t.AccessToken, nil
 		},
 		writer: func(r *http.Request) (func(http.ResponseWriter, string) error, error) {
+			r = a.loaded(r)
 			s, err := a.strategy.Session(r)
 			return func(w http.ResponseWriter, theme string) error {
 				s.Data["theme"] = theme

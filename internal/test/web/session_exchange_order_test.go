@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -251,4 +253,105 @@ func TestLogoutIsNotUndone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOutsideLoadUser has a row for each method that can write a session. Outside LoadUser
+// and the guards, nothing knows the session of the response, which can have other data or
+// another user. So each method fails before it changes anything, for everybody.
+func TestOutsideLoadUser(t *testing.T) {
+	t.Parallel()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedInRefreshing(t, m.Edit, testkit.CheapTokens)
+		s := e.Strategy
+		methods := map[string]func(http.ResponseWriter, *http.Request) error{
+			"AccessToken": func(w http.ResponseWriter, r *http.Request) error { _, err := s.AccessToken(w, r); return err },
+			"TokenSource": func(w http.ResponseWriter, r *http.Request) error { _, err := s.TokenSource(w, r).Token(); return err },
+			"SaveSession": func(w http.ResponseWriter, r *http.Request) error {
+				found, err := s.Session(r)
+				if err != nil {
+					return err
+				}
+				found.Data["a"] = "1"
+				return s.SaveSession(w, r, found)
+			},
+			"StartSession": func(w http.ResponseWriter, r *http.Request) error { return s.StartSession(w, r, exchangedLogin(e, t)) },
+			"ImportSession": func(w http.ResponseWriter, r *http.Request) error {
+				return s.ImportSession(w, r, auth0.ImportedSession{User: auth0.User{Subject: "auth0|eve"}, LoggedInAt: time.Now()})
+			},
+			"EndSession":        s.EndSession,
+			"ConnectedAccounts": func(w http.ResponseWriter, r *http.Request) error { _, err := s.ConnectedAccounts(w, r); return err },
+			"DisconnectAccount": func(w http.ResponseWriter, r *http.Request) error { return s.DisconnectAccount(w, r, "google-oauth2") },
+		}
+		withoutAccounts := []string{"ConnectedAccounts", "DisconnectAccount"} // the tenant does not allow them here
+		anyone := func(auth0.User) bool { return true }
+		inside := map[string]func(http.Handler) http.Handler{
+			"LoadUser": s.LoadUser, "RequireLogin": s.RequireLogin, "RequireSession": s.RequireSession, "RequireUser": s.RequireUser(anyone),
+			"RequireLoginWith": s.RequireLoginWith(), "TrySilentLogin": s.TrySilentLogin, "RequireTokenOrSession": e.NewAPI().RequireTokenOrSession(s),
+		}
+		for name, method := range methods {
+			b := e.Browser().MustLogin()
+			before := b.Cookies[testkit.SessionCookie]
+			w := httptest.NewRecorder()
+			err := method(w, b.Request("/do"))
+			if found, ok := errors.AsType[*auth0.Error](err); !ok || found.Reason != "misconfigured" || found.Status != 500 || !strings.Contains(err.Error(), "Strategy.LoadUser") {
+				t.Errorf("%s outside: %v", name, err)
+			}
+			if len(w.Header()) > 0 || b.Cookies[testkit.SessionCookie] != before || !b.LoggedIn() {
+				t.Errorf("%s outside: the session changed; %v", name, w.Header())
+			}
+			for guard, with := range inside {
+				b := e.Browser().MustLogin()
+				with(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = method(w, r) })).ServeHTTP(httptest.NewRecorder(), b.Request("/do"))
+				if works := err == nil; works == slices.Contains(withoutAccounts, name) {
+					t.Errorf("%s inside %s: %v", name, guard, err)
+				}
+			}
+		}
+	})
+}
+
+// TestEndSessionInErrorHandler: the routes of this library work outside LoadUser, and so do
+// the methods that Config.ErrorHandler calls for them.
+func TestEndSessionInErrorHandler(t *testing.T) {
+	t.Parallel()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		var e *testkit.Env
+		handled := 0
+		e = testkit.SignedIn(t, m.Edit, testkit.CheapTokens, func(c *auth0.Config) {
+			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, refused *auth0.Error) {
+				handled++
+				if err := e.Strategy.EndSession(w, r); err != nil {
+					t.Error(err)
+				}
+				http.Error(w, "you are logged out", refused.Status)
+			}
+		})
+		b := e.Browser().MustLogin()
+		copied := b.Clone()
+		e.App = e.Mux
+		b.Do("POST", "/auth/logout", url.Values{}, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+		e.App = e.Strategy.LoadUser(e.Mux)
+		if handled != 1 || b.LoggedIn() || copied.LoggedIn() {
+			t.Errorf("%d errors; logged in: %v, a copy: %v", handled, b.LoggedIn(), copied.LoggedIn())
+		}
+	})
+}
+
+// TestWriteErrorOutsideLoadUser: the page has a link to another login, and the link works.
+func TestWriteErrorOutsideLoadUser(t *testing.T) {
+	t.Parallel()
+	testkit.InEachModeBubble(t, func(t *testing.T, m testkit.Mode) {
+		e := testkit.SignedIn(t, m.Edit, testkit.CheapTokens)
+		e.Mux.HandleFunc("GET /fails", func(w http.ResponseWriter, r *http.Request) { e.Strategy.WriteError(w, r, auth0.ErrTokenExpired) })
+		b := e.Browser().MustLogin()
+		inside := e.App
+		e.App = e.Mux
+		if resp := b.Page("/fails"); resp.Status != http.StatusUnauthorized || !strings.Contains(resp.Body, "/auth/login") {
+			t.Errorf("%d %s", resp.Status, resp.Body)
+		}
+		e.App = inside
+		if resp := b.Page("/auth/login"); !strings.Contains(resp.Header.Get("Location"), "/authorize") {
+			t.Errorf("the login route answers %d to %s", resp.Status, resp.Header.Get("Location"))
+		}
+	})
 }
