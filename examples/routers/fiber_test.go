@@ -99,6 +99,45 @@ func TestFiberFindsThePrincipal(t *testing.T) {
 	}
 }
 
+// TestFiberWritesSessions: a handler of net/http behind the adaptors knows the session of
+// the request and what its response already has.
+func TestFiberWritesSessions(t *testing.T) {
+	tenant, strategy, _ := setup()
+	save := func(w http.ResponseWriter, r *http.Request) {
+		session, err := strategy.Session(r)
+		if err != nil {
+			strategy.WriteError(w, r, err)
+			return
+		}
+		for _, name := range []string{"first", "second"} {
+			session.Data = map[string]string{name: "saved"}
+			if err := strategy.SaveSession(w, r, session); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	v2, v3 := fiber2.New(), fiber.New()
+	v2.Use(adaptor2.HTTPMiddleware(strategy.LoadUser))
+	v2.Get("/save", adaptor2.HTTPHandlerFunc(save))
+	v3.Use(adaptor.HTTPMiddleware(strategy.LoadUser))
+	v3.Get("/save", adaptor.HTTPHandlerFunc(save))
+	for name, app := range map[string]http.Handler{"fiber 2": adaptor2.FiberApp(v2), "fiber 3": adaptor.FiberApp(v3)} {
+		r, w := httptest.NewRequest("GET", auth0test.AppURL+"/save", nil), httptest.NewRecorder()
+		for _, c := range login(t, tenant, strategy) {
+			r.AddCookie(c)
+		}
+		app.ServeHTTP(w, r)
+		next := httptest.NewRequest("GET", auth0test.AppURL+"/", nil)
+		for _, c := range w.Result().Cookies() {
+			next.AddCookie(c)
+		}
+		session, err := strategy.Session(next)
+		if err != nil || session.Data["first"] != "saved" || session.Data["second"] != "saved" {
+			t.Errorf("%s: %d, %+v, %v", name, w.Code, session, err)
+		}
+	}
+}
+
 // login returns the cookies of a session.
 func login(t *testing.T, tenant *auth0test.Tenant, strategy *auth0.Strategy) []*http.Cookie {
 	t.Helper()
