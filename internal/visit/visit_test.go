@@ -315,7 +315,7 @@ func TestCurrent(t *testing.T) {
 
 		// Another request ends the session while this one is under way.
 		e.login("three")
-		r, w, _ = e.load(page...)
+		r, _, _ = e.load(page...)
 		if err := e.visits.End(httptest.NewRecorder(), e.visits.Prepare(e.request())); err != nil {
 			e.Fatal(err)
 		}
