@@ -93,6 +93,23 @@ func TestBeginFails(t *testing.T) {
 	}
 }
 
+// TestBeginTooLate: a session whose time is up, by the second, does not begin.
+func TestBeginTooLate(t *testing.T) {
+	inBothModes(t, func(t *testing.T, m *Manager, _ *fakeStore) {
+		for _, left := range []time.Duration{-time.Second, 0, time.Second} {
+			r, w, want := newRecord("late"), httptest.NewRecorder(), refusal.LoginRequired
+			r.createdAt = time.Now().Add(left - absolute).Unix()
+			if left > 0 {
+				want = noError
+			}
+			expectRefusal(t, left.String(), m.Begin(t.Context(), w, of(browser{}.jar()), r), want)
+			if began := len(w.Header()["Set-Cookie"]) > 0; began != (left > 0) {
+				t.Errorf("%v left: began %v", left, began)
+			}
+		}
+	})
+}
+
 // TestBeginCannotEnd: the login counts although the session before it stays.
 func TestBeginCannotEnd(t *testing.T) {
 	s := newFake()
@@ -436,6 +453,24 @@ func TestLongChange(t *testing.T) {
 	}
 }
 
+// TestLeaseTime: the lease is longer than the context by five seconds, within bounds.
+func TestLeaseTime(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		for limit, want := range map[time.Duration]time.Duration{
+			0: 15 * time.Second, time.Second: 15 * time.Second, 40 * time.Second: 45 * time.Second, time.Hour: 2 * time.Minute,
+		} {
+			ctx, cancel := t.Context(), func() {}
+			if limit > 0 {
+				ctx, cancel = context.WithTimeout(ctx, limit)
+			}
+			if got := leaseTime(ctx); got != want {
+				t.Errorf("limit %v: %v, want %v", limit, got, want)
+			}
+			cancel()
+		}
+	})
+}
+
 // TestLockEnds: a caller waits as long as its context allows, and leaves nothing behind.
 func TestLockEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
@@ -627,13 +662,14 @@ func TestSendTokens(t *testing.T) {
 		sent            *Record // before
 		before, changed *Record
 		want            *Record // nil: no cookie is written
+		stays           bool    // the cookie of the response
 	}{
-		{"nothing changed", nil, record("one", 1), record("one", 1), nil},
-		{"nothing was sent", nil, record("one", 1), record("one", 2), record("one", 2)},
-		{"older tokens were sent", record("one", 1), record("one", 1), record("one", 2), record("one", 2)},
-		{"the same tokens were sent", record("one", 2), record("one", 1), record("one", 2), record("one", 2)},
-		{"newer tokens were sent", record("one", 3), record("one", 1), record("one", 2), record("one", 3)},
-		{"another session was sent", record("two", 0), record("one", 1), record("one", 2), record("two", 0)},
+		{"nothing changed", nil, record("one", 1), record("one", 1), nil, true},
+		{"nothing was sent", nil, record("one", 1), record("one", 2), record("one", 2), false},
+		{"older tokens were sent", record("one", 1), record("one", 1), record("one", 2), record("one", 2), false},
+		{"the same tokens were sent", record("one", 2), record("one", 1), record("one", 2), record("one", 2), true},
+		{"newer tokens were sent", record("one", 3), record("one", 1), record("one", 2), record("one", 3), true},
+		{"another session was sent", record("two", 0), record("one", 1), record("one", 2), record("two", 0), true},
 	} {
 		inBubble(t, func(t *testing.T) {
 			m, _ := newManager(nil)
@@ -645,8 +681,12 @@ func TestSendTokens(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			before := w.Header().Get("Set-Cookie")
 			if err := m.SendTokens(w, l, row.before, row.changed); err != nil {
 				t.Fatal(err)
+			}
+			if after := w.Header().Get("Set-Cookie"); (after == before) != row.stays {
+				t.Errorf("%s: the cookie stays: %v", row.why, after == before)
 			}
 			b.receive(w)
 			got, _ := m.cookies.open(b["s"])
@@ -822,6 +862,33 @@ func TestEnd(t *testing.T) {
 			load(t, other, copied, "")
 		}
 	})
+}
+
+// TestEndedCookie: the end of a session sets another cookie for a second, with a new name
+// each time. Without a session cookie in the request there is nothing to end.
+func TestEndedCookie(t *testing.T) {
+	m, _ := newManager(func(c *Config) {
+		c.Cookies = &cookie.Names{Session: ourCookie, Ended: cookie.Cookie{Name: "over", Path: "/"}}
+	})
+	seen := map[string]bool{}
+	for range 2 {
+		w := httptest.NewRecorder()
+		if err := m.Destroy(t.Context(), w, of(begin(t, m, newRecord("one")).jar())); err != nil {
+			t.Fatal(err)
+		}
+		set := w.Result().Cookies()
+		if len(set) != 2 || set[0].Name != "s" || set[0].MaxAge != -1 || !strings.HasPrefix(set[1].Name, "over_") || set[1].MaxAge != 1 || !set[1].HttpOnly {
+			t.Fatalf("%v", set)
+		}
+		seen[set[1].Name] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("the names are %v", seen)
+	}
+	w := httptest.NewRecorder()
+	if err := m.Destroy(t.Context(), w, of(browser{}.jar())); err != nil || len(w.Result().Cookies()) > 0 {
+		t.Errorf("%v, %v", w.Result().Cookies(), err)
+	}
 }
 
 // TestEndFails: the response still deletes the browser's cookie.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -184,6 +185,48 @@ func TestMemoryStoreHeedsContexts(t *testing.T) {
 	if value, err := b.find(t.Context(), "key"); value != nil || err != nil {
 		t.Errorf("committed all the same: %q, %v", value, err)
 	}
+	if text, err := b.findText(ctx, "key"); text != "" || !errors.Is(err, context.Canceled) {
+		t.Errorf("findText: %q, %v", text, err)
+	}
+	if marks, err := b.findMarks(ctx, []string{"key"}); marks != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("findMarks: %q, %v", marks, err)
+	}
+}
+
+// TestMarksInMemory: one mark among several keys counts, and so do marks under all of them.
+func TestMarksInMemory(t *testing.T) {
+	for present, want := range []string{"[]", "[1  ]", "[1 1 ]", "[1 1 1]"} {
+		b, keys := newBoundStore(NewMemory(10)), []string{"a", "b", "c"}
+		for _, key := range keys[:present] {
+			if err := b.commit(t.Context(), key, []byte("1"), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if marks, err := b.findMarks(t.Context(), keys); err != nil || fmt.Sprintf("%s", marks) != want {
+			t.Errorf("%d marks: %s, %v, want %s", present, marks, err, want)
+		}
+	}
+}
+
+// TestBeginAfterMark: a session begins after the mark of its user, unless the mark is not
+// plausible by the clock of this instance.
+func TestBeginAfterMark(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		now := time.Now().Unix()
+		leeway := int64(5 * 60)
+		for mark, want := range map[int64]int64{
+			now - 1: now, now: now + 1, now + leeway - 1: now + leeway, now + leeway: now, now + leeway + 1: now,
+		} {
+			rv := &revocations{store: newBoundStore(NewMemory(10)), life: time.Hour, now: time.Now}
+			r := newRecord("one")
+			if err := rv.store.commit(t.Context(), revokedUser("", r.Issuer, r.Subject).key, strconv.AppendInt(nil, mark, 10), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if rv.beginAfterMark(t.Context(), r); r.createdAt != want {
+				t.Errorf("mark %d: begins at %d, want %d", mark-now, r.createdAt-now, want-now)
+			}
+		}
+	})
 }
 
 // TestMarkOfEarlierVersion has no keys beside it, and is not lowered either.
