@@ -3,9 +3,11 @@ package session
 import (
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -243,6 +245,46 @@ func TestGolden(t *testing.T) {
 		expectEqual(t, "read", decodeRecord(string(plain)), want)
 		if written := want.encode(); string(written) != string(plain) {
 			t.Errorf("written: %q", written)
+		}
+	}
+}
+
+// TestEncodingDoesNotGrow: the room for the text of a record is made once, whichever of its
+// members is long and however many it has. Otherwise a long record would be copied again
+// and again.
+func TestEncodingDoesNotGrow(t *testing.T) {
+	long := strings.Repeat("x", 8000)
+	many := map[string]string{}
+	for i := range 120 {
+		many[strconv.Itoa(i)] = ""
+	}
+	for why, change := range map[string]func(*Record){
+		"as it is":      func(*Record) {},
+		"ID token":      func(r *Record) { r.idToken = long },
+		"refresh token": func(r *Record) { r.RefreshToken = long },
+		"ID":            func(r *Record) { r.ID = long },
+		"subject":       func(r *Record) { r.Subject = long },
+		"claims":        func(r *Record) { r.Claims = long },
+		"access token":  func(r *Record) { r.Tokens = []Token{{Token: long}} },
+		"audience":      func(r *Record) { r.Tokens = []Token{{Audience: long}} },
+		"scope":         func(r *Record) { r.Tokens = []Token{{Scope: long}} },
+		"asked scope":   func(r *Record) { r.Tokens = []Token{{Asked: long}} },
+		"many tokens":   func(r *Record) { r.Tokens = make([]Token, 40) },
+		"third party":   func(r *Record) { r.Vault = []Token{{Token: long}} },
+		"its scope":     func(r *Record) { r.Vault = []Token{{Scope: long}} },
+		"many of them":  func(r *Record) { r.Vault = make([]Token, 40) },
+		"value":         func(r *Record) { r.Data = map[string]string{"a": long} },
+		"name":          func(r *Record) { r.Data = map[string]string{long: "a"} },
+		"many values":   func(r *Record) { r.Data = many },
+	} {
+		r := newRecord("one")
+		change(r)
+		names := 0.0
+		if len(r.Data) > 0 {
+			names = testing.AllocsPerRun(10, func() { _ = slices.Sorted(maps.Keys(r.Data)) })
+		}
+		if n := testing.AllocsPerRun(10, func() { r.encode() }) - names; n != 2 {
+			t.Errorf("%s: %v allocations, want one for the text and one for the result", why, n)
 		}
 	}
 }
