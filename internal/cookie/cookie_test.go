@@ -250,6 +250,23 @@ func TestValuesInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestMostValues: whole values and values in parts count together.
+func TestMostValues(t *testing.T) {
+	for whole := range MaxValues + 2 {
+		r := httptest.NewRequest("GET", "/", nil)
+		for range whole {
+			r.Header.Add("Cookie", "s=whole")
+		}
+		for range MaxValues + 1 {
+			r.Header.Add("Cookie", "s.0=2:A; s.1=B")
+		}
+		values := plain.Values(jar(plain, r))
+		if n := len(slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v != "whole" })); len(values) != MaxValues || n != min(whole, MaxValues) {
+			t.Errorf("%d whole values: %q", whole, values)
+		}
+	}
+}
+
 // TestTooMany: more cookies than any browser has are neither read nor deleted.
 func TestTooMany(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
