@@ -30,6 +30,8 @@ func TestMistakes(t *testing.T) {
 		{"%TOKEN%", "a placeholder"},
 		{"<token>", "a placeholder"},
 		{"[token]", "a placeholder"},
+		{"{" + strings.Repeat("x", 97) + "}", "a placeholder"},
+		{"{" + strings.Repeat("x", 98) + "}", "an opaque token or not a token"},
 		{"Bearer " + good, "begins with the scheme Bearer"},
 		{"bearer " + good, "begins with the scheme Bearer"},
 		{" Bearer: " + good, "begins with the scheme Bearer"},
@@ -46,6 +48,8 @@ func TestMistakes(t *testing.T) {
 		{good + "." + s + "." + s, "5 parts between dots"},
 		{jwe(`{"alg":"RSA-OAEP-256","enc":"A256GCM","zip":"DEF","cty":"JWT"}`), "encrypted (JWE): its header has enc"},
 		{jwe(`{"alg":"dir"}`), "5 parts between dots"},
+		{jwe(`{"enc":"` + strings.Repeat("x", 1024-10) + `"}`), "encrypted (JWE): its header has enc"},
+		{jwe(`{"enc":"` + strings.Repeat("x", 1025-10) + `"}`), "5 parts between dots"},
 		{jwe(`no object "enc"`), "5 parts between dots"},
 		{"." + p + "." + s, "the header of the token is empty"},
 		{h + ".." + s, "the payload of the token is empty"},
@@ -78,7 +82,7 @@ func TestMistakes(t *testing.T) {
 		if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), s) {
 			t.Errorf("%.60q: the cause quotes the text: %v", tt.text, err)
 		}
-		if tt.text == secret != errors.Is(f.Cause, ErrOpaque) {
+		if opaque := strings.HasPrefix(tt.cause, "an opaque token"); opaque != errors.Is(f.Cause, ErrOpaque) {
 			t.Errorf("%.60q: opaque %v", tt.text, errors.Is(f.Cause, ErrOpaque))
 		}
 	}

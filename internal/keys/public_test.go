@@ -6,6 +6,9 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +136,9 @@ func TestBadPublicKeys(t *testing.T) {
 			t.Errorf("%s: %v, want %s", why, err, tt.want)
 		}
 	}
+	if p, err := parsePublicKey(jwkText("", rsaPublic(8192, 65537), nil)); p == nil || err != nil {
+		t.Errorf("the longest key: %v", err)
+	}
 	// The greatest accepted exponent has 31 bits.
 	for e, want := range map[string]bool{"f____w": true, "gAAAAQ": false, "AQABAAE": false, "AAEAAQ": false} {
 		if _, err := parsePublicKey(jwkText("", rsa1().Public(), change{"e": e})); (err == nil) != want {
@@ -160,4 +166,36 @@ func TestSigner(t *testing.T) {
 			t.Errorf("%q", alg)
 		}
 	}
+	for why, tt := range map[string]struct {
+		public crypto.PublicKey
+		alg    string
+		want   string // in the error; empty for none
+	}{
+		"2,048 bits":        {rsaPublic(2048, 65537), "RS256", ""},
+		"2,040 bits":        {rsaPublic(2040, 65537), "RS256", "has an RSA key of 2040 bits; 2048 are the least"},
+		"2,040 bits, PS256": {rsaPublic(2040, 65537), "PS256", "has an RSA key of 2040 bits; 2048 are the least"},
+		"RSA for ES256":     {rsaPublic(2048, 65537), "ES256", "does not fit the algorithm ES256"},
+		"factorable":        {&rsa.PublicKey{N: rocaModulus(2048, 5, 0), E: 65537}, "RS256", "can be factored (CVE-2017-15361)"},
+		"factorable, PS256": {&rsa.PublicKey{N: rocaModulus(2048, 5, 0), E: 65537}, "PS256", "can be factored (CVE-2017-15361)"},
+		"empty":             {&rsa.PublicKey{}, "RS256", "has an empty RSA key"},
+		"P-256":             {p256().Public(), "ES256", ""},
+		"P-256 for RS256":   {p256().Public(), "RS256", "does not fit the algorithm RS256"},
+		"P-521":             {p521().Public(), "ES256", "does not fit the algorithm ES256"},
+		"Ed25519":           {edwards().Public(), "ES256", "does not fit the algorithm ES256"},
+		"of no kind":        {"text", "RS256", "does not fit the algorithm RS256"},
+	} {
+		_, err := NewSigner(publicOnly{tt.public}, tt.alg)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", why, err, tt.want)
+		}
+	}
+}
+
+// publicOnly is a signer whose key cannot be seen, as in a hardware module.
+type publicOnly struct{ public crypto.PublicKey }
+
+func (p publicOnly) Public() crypto.PublicKey { return p.public }
+
+func (p publicOnly) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("not used here")
 }
