@@ -147,7 +147,8 @@ func TestPlainTypes(t *testing.T) {
 		}
 	}
 	fields := plainFields(reflect.TypeFor[everyKind]())
-	for text, want := range map[string]bool{texts[9]: true, `{"S":null,"x":[{}],"list":[]}`: true, `{"s":"folded"}`: false, `{"S":"a","S":"b"}`: false, `{"i":1.0}`: false, `{"list":[null]}`: false} {
+	for text, want := range map[string]bool{texts[9]: true, `{"S":null,"x":[{}],"list":[]}`: true, `{"s":"folded"}`: false, `{"S":"a","S":"b"}`: false, `{"i":1.0}`: false, `{"list":[null]}`: false,
+		`{"f64":0}`: true, `{"f64":9}`: true, `{"f64":-1}`: true, `{"f64":Inf}`: false} {
 		if got := fields.decode(text, reflect.ValueOf(new(everyKind)).Elem()); got != want {
 			t.Errorf("%s: decoded %v", text, got)
 		}
@@ -162,6 +163,13 @@ func TestPlainTypes(t *testing.T) {
 	}
 	if plainFields(many) != nil {
 		t.Error("64 fields do not fit into the bits")
+	}
+	fitting := make([]reflect.StructField, 63)
+	for i := range fitting {
+		fitting[i] = many.Field(i)
+	}
+	if plainFields(reflect.StructOf(fitting)) == nil { // the last name has 63 characters
+		t.Error("63 fields are not plain")
 	}
 }
 

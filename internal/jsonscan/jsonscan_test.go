@@ -327,3 +327,20 @@ func TestAppendString(t *testing.T) {
 		}
 	}
 }
+
+// TestAppendStringOfOneCharacter: every byte alone, and as often as fills a word and more,
+// becomes what encoding/json makes of it.
+func TestAppendStringOfOneCharacter(t *testing.T) {
+	for c := range 256 {
+		for _, n := range []int{1, 7, 8, 9, 16, 17} {
+			text := strings.Repeat(string([]byte{byte(c)}), n)
+			want, err := json.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := AppendString([]byte("before "), text); string(got) != "before "+string(want) {
+				t.Errorf("%q: %s, want %s", text, got, want)
+			}
+		}
+	}
+}
