@@ -96,8 +96,8 @@ func (m *Manager) CanRevoke() bool { return m.ended.marks != nil }
 
 // A Loaded is the session of one request, and the session that its response sets.
 // [Manager.Load] finds the first one, the methods that write a session note the second one.
-// It is safe for concurrent use after Load. Give every method for one response the same
-// Loaded.
+// Give every method for one response the same Loaded. After Load, the methods can be called
+// at the same time, unless Jar is changed.
 type Loaded struct {
 	Jar    cookie.Jar // of the request
 	Record *Record    // nil if no user is logged in

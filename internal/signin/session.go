@@ -70,7 +70,7 @@ func (s *Routes) beginSession(w http.ResponseWriter, r *http.Request, l *login.A
 		record.Tokens = []session.Token{renew.OfLogin(token, l.Audience, l.Scope, s.c.Now())}
 	}
 	l.Began = record.ID
-	if len(l.Cookies) > 0 {
+	if len(l.Cookies) > 0 { // with a form posted by the tenant, browsers do not send them
 		loaded.Jar = loaded.Jar.With(l.Cookies)
 	}
 	return s.c.Visits.Sessions.Begin(r.Context(), w, loaded, record, l.Session)

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,7 +206,7 @@ func newEnv(t *testing.T, mode string, edits ...func(*Config)) *env {
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: manager, Origin: where.Origin, Log: log,
 			Tokens: renew.New(renew.Config{Sessions: manager, Client: client, Now: now, Log: log}),
-			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log},
 		},
 		Transactions: &transaction.Jar{Cookies: names, Keyring: ring, Issuer: issuer, ClientID: clientID, Now: now},
 		Policy: &logout.Policy{

@@ -337,7 +337,7 @@ func TestUseIsTheFirstWrite(t *testing.T) {
 		}
 		_, before := In(r.Context()).Record.Life()
 		if _, now := record.Life(); !now.After(before) {
-			e.Errorf("the session of the response ends at %v, that of the request at %v", now, before)
+			e.Errorf("the response has a session until %v, and the request until %v", now, before)
 		}
 	})
 }
