@@ -200,6 +200,9 @@ func anyUser(User) bool { return true }
 //
 // Put it inside [Strategy.LoadUser], around the pages for all visitors.
 func (s *Strategy) TrySilentLogin(next http.Handler) http.Handler {
+	if s.ready() == nil {
+		s.silent.Store(true)
+	}
 	return s.LoadUser(s.handler("login", func(w http.ResponseWriter, r *http.Request) error {
 		if !s.signin.Silently(w, r) {
 			next.ServeHTTP(w, r)

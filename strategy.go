@@ -3,6 +3,7 @@ package auth0
 import (
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/seed-15d5a55c/auth0/internal/connect"
 	"github.com/seed-15d5a55c/auth0/internal/directory"
@@ -29,6 +30,7 @@ type Strategy struct {
 	signin        *signin.Routes
 	guards        *guard.Guards
 	organization  string       // for every login, empty for none
+	silent        *atomic.Bool // whether TrySilentLogin is used
 	signout       *signout.Routes
 	accounts      *connect.Routes
 	logoutOptions []LogoutOption
@@ -49,7 +51,7 @@ func New(c Config) (*Strategy, error) {
 	cookies := newCookies(&p, c, where, response)
 	app := newApplication(&p, c, where, response, cookies)
 	s := &Strategy{
-		app: app, site: where, log: log,
+		app: app, site: where, silent: &atomic.Bool{}, log: log,
 		sessions:      newSessions(&p, c, cookies, app.keyring, app.now, log),
 		logoutOptions: c.LogoutOptions,
 		connections:   newConnectionList(&p, c, app.client, log),
@@ -63,7 +65,7 @@ func New(c Config) (*Strategy, error) {
 	})
 	s.visits = &visit.Visits{
 		Cookies: cookies, Sessions: s.sessions, Tokens: tokens, Log: log, Origin: where.Origin,
-		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log},
+		Marks: visit.Marks{Cookies: cookies, Keyring: app.keyring, Now: app.now, Log: log, Silent: s.silent},
 	}
 	links := newLinks(&p, c, app.logins.Options, s.connections, log)
 	s.organization = links.Organization

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func newEnv(t *testing.T) *env {
 	visits := &visit.Visits{
 		Cookies: names, Sessions: e.manager, Origin: where.Origin, Log: log,
 		Tokens: renew.New(renew.Config{Sessions: e.manager, Stored: true, Client: client, Now: clock, Log: log}),
-		Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: clock, Log: log},
+		Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: clock, Log: log, Silent: &atomic.Bool{}},
 	}
 	row := func(err error) refusal.Row {
 		if r, ok := errors.AsType[*refusal.Refusal](err); ok {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func newEnv(t *testing.T, where site.Config) *env {
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: e.manager, Origin: at.Origin, Log: log,
 			Tokens: renew.New(renew.Config{Sessions: e.manager, Client: client, Now: clock, Log: log}),
-			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: clock, Log: log},
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: clock, Log: log, Silent: &atomic.Bool{}},
 		},
 		Leeway: time.Minute, Now: clock,
 		Row: func(err error) refusal.Row {

@@ -344,7 +344,7 @@ func lines(t *testing.T, p *checked) int {
 
 // bounds of the root package, see the comment of this package.
 var bounds = struct{ ring, arrows, files, lines, exported, methods, unexported int }{
-	ring: 3, arrows: 87, files: 24, lines: 5844, exported: 462, methods: 38, unexported: 6,
+	ring: 3, arrows: 87, files: 24, lines: 5849, exported: 462, methods: 38, unexported: 6,
 }
 
 func TestHouse(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,7 +211,7 @@ func newEnv(t testing.TB, st *store, edits ...func(*Config)) *env {
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: manager, Origin: where.Origin, Log: log,
 			Tokens: renew.New(renew.Config{Sessions: manager, Client: client, IDTokens: idTokens, Now: now, Log: log}),
-			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log},
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
 		},
 		Flow: login.NewFlow(login.Config{
 			Client: client, IDTokens: idTokens, ResponseType: "code", ResponseMode: "query", Scopes: []string{"openid", "email"}, Now: now,
@@ -263,6 +264,8 @@ func withFormPost(c *Config) {
 	posted.Transaction.SameSite = http.SameSiteNoneMode
 	*c.Visits.Cookies = posted
 }
+
+func withSilent(c *Config) { c.Visits.Marks.Silent.Store(true) }
 
 func withOptions(options ...authrequest.Option) func(*Config) {
 	return func(c *Config) { c.Options = options }

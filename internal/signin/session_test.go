@@ -212,7 +212,7 @@ func TestStart(t *testing.T) {
 		if l.ReturnTo != "/after" || l.Data["hook"] != "was here" {
 			t.Errorf("%+v", l)
 		}
-	}, withHook(func(l *login.Accepted) error { l.Data["hook"] = "was here"; return nil }))
+	}, withSilent, withHook(func(l *login.Accepted) error { l.Data["hook"] = "was here"; return nil }))
 }
 
 // silentMark notes a silent login in the browser.
@@ -252,7 +252,7 @@ func TestStartFails(t *testing.T) {
 			if after, err := e.session(); err != nil || after.ID != before.ID {
 				t.Errorf("%s: %+v, %v", row.why, after, err)
 			}
-		}, withHosts)
+		}, withSilent, withHosts)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestContinuedRefresh(t *testing.T) {
 		e.cookies = old
 		_, err = e.session()
 		expect(t, "copy of the cookie", err, refusal.LoginRequired, "")
-	})
+	}, withSilent)
 }
 
 // TestContinuedRefreshFails has a row for each reason that keeps a session from continuing.
@@ -344,7 +344,7 @@ func TestContinuedRefreshFails(t *testing.T) {
 				if after, err := e.session(); err != nil || after.ID != before.ID || after.RefreshToken != "refresh" {
 					t.Errorf("the session: %+v, %v", after, err)
 				}
-			})
+			}, withSilent)
 		})
 	}
 }

@@ -44,7 +44,7 @@ func TestSilentLogin(t *testing.T) {
 		}
 		// The next one can begin right after this session.
 		e.expectPage("callback", e.answer(asked, nil), 303, "/page?a=b", "-txn session session_tries -session_silent")
-	})
+	}, withSilent)
 }
 
 // TestMaySilently has a row for each request without a silent login.
@@ -69,7 +69,7 @@ func TestMaySilently(t *testing.T) {
 			if answered != row.want || (got.changes != "") != row.want || got.err != nil {
 				t.Errorf("%s: %v, cookies %q, %v", row.why, answered, got.changes, got.err)
 			}
-		})
+		}, withSilent)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestSilentLoginAndSession(t *testing.T) {
 		if answered || got.err != nil || got.changes != "" {
 			t.Errorf("access token: %v, cookies %q", answered, got.changes)
 		}
-	})
+	}, withSilent)
 }
 
 // TestSilentLoginThatCannotBegin: the page is public, so it appears for any failure at the
@@ -115,9 +115,9 @@ func TestSilentLoginThatCannotBegin(t *testing.T) {
 		{"unknown host", "https://unknown.example/page", withHosts, "unknown.example"},
 		{"options", "/page", withOptions(nil), "a login option is nil"},
 		{"no room", "/page", withOptions(tooLarge), "the options of this login need"},
-		{"URL that is no return URL", "/page%E2%80%AEother", nil, "cannot return to the URL of this page"},
-		{"login route", "/auth/login?a=b", nil, "cannot return to the URL of this page"},
-		{"long URL", "/page?" + strings.Repeat("x", 1600), nil, "too many for a silent login"},
+		{"URL that is no return URL", "/page%E2%80%AEother", withSilent, "cannot return to the URL of this page"},
+		{"login route", "/auth/login?a=b", withSilent, "cannot return to the URL of this page"},
+		{"long URL", "/page?" + strings.Repeat("x", 1600), withSilent, "too many for a silent login"},
 	} {
 		run(t, func(e *env) {
 			answered, got := e.silently(e.request("GET", row.target, nil, page...))
@@ -127,7 +127,7 @@ func TestSilentLoginThatCannotBegin(t *testing.T) {
 			if log := e.log.String(); !strings.Contains(log, "level=WARN msg=\"auth0: a silent login could not start\"") || !strings.Contains(log, row.cause) {
 				t.Errorf("%s: the log is %s", row.why, e.log)
 			}
-		}, edits(row.edit)...)
+		}, withSilent, row.edit)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestSilentLoginFails(t *testing.T) {
 			if answered, _ := e.silently(e.request("GET", "/page", nil, page...)); answered {
 				t.Errorf("%s: another one is tried", row.why)
 			}
-		}, edits(row.edit)...)
+		}, append([]func(*Config){withSilent}, edits(row.edit)...)...)
 	}
 	// The control: a visitor's own login shows the failure.
 	run(t, func(e *env) {
@@ -183,7 +183,7 @@ func TestSilentLoginFails(t *testing.T) {
 				t.Errorf("%s: %v", code, got.err)
 			}
 		}
-	})
+	}, withSilent)
 }
 
 // TestSilentLoginAfterItsTime: a tab was asleep, and the login has expired.
@@ -194,7 +194,7 @@ func TestSilentLoginAfterItsTime(t *testing.T) {
 		asked := e.asked(got.location())
 		time.Sleep(e.Transactions.Life)
 		e.expectPage("expired", e.answer(asked, nil), 303, "/page", "")
-	})
+	}, withSilent)
 }
 
 // TestSilentLoginWithoutCookies: the browser ends at the requested page for any answer, and
@@ -219,7 +219,7 @@ func TestSilentLoginWithoutCookies(t *testing.T) {
 				if answered, _ := e.silently(e.request("GET", want, nil, page...)); answered {
 					t.Errorf("%s: another silent login is tried", target)
 				}
-			})
+			}, withSilent)
 		}
 	}
 }
@@ -233,7 +233,7 @@ func TestSilentLoginAgain(t *testing.T) {
 		asked := e.asked(got.location())
 		e.answer(asked, nil)
 		e.expectPage("again", e.answer(asked, nil), 303, "/page", "")
-	})
+	}, withSilent)
 }
 
 // TestPageInTheState: only the application can choose the destination of a silent login.
@@ -258,7 +258,7 @@ func TestPageInTheState(t *testing.T) {
 				t.Errorf("%.60s: to %q, %v; want %q", state, got.location(), got.err, want)
 			}
 		}
-	})
+	}, withSilent)
 }
 
 // TestStray has a row for each answer without a login in the browser. A missing state is
@@ -314,7 +314,7 @@ func TestStray(t *testing.T) {
 				if warned := strings.Contains(e.log.String(), "level=WARN") && strings.Contains(e.log.String(), "why"); warned != row.warned {
 					t.Errorf("%s: the log is %s", row.why, e.log)
 				}
-			})
+			}, withSilent)
 		})
 	}
 }
@@ -339,13 +339,13 @@ func TestStrayAtAnotherHost(t *testing.T) {
 				t.Errorf("%s: to %q, cookies %q", row.why, got.location(), got.changes)
 			}
 		}
-	}, withHosts)
+	}, withSilent, withHosts)
 	run(t, func(e *env) {
 		_, got := e.silently(e.request("GET", "/page", nil, page...))
 		state := e.asked(got.location()).Get("state")
 		got = e.do(e.Callback, e.request("GET", "https://unknown.example/auth/callback?error=login_required&state="+state, nil))
 		expect(t, "silent login", got.err, refusal.UnknownHost, "")
-	}, withHosts)
+	}, withSilent, withHosts)
 }
 
 // TestSilentLoginWithOptions: the options of every login can need the user. The login stays
@@ -358,7 +358,7 @@ func TestSilentLoginWithOptions(t *testing.T) {
 		if kept := e.kept(asked); asked.Get("prompt") != "none" || kept.Popup != nil || e.pageOf(kept.State) != "/page" {
 			t.Errorf("%q, %+v", asked, kept)
 		}
-	}, withOptions(authrequest.Prompt("login"), authrequest.PopUp(origin), authrequest.ReturnTo("/other")))
+	}, withSilent, withOptions(authrequest.Prompt("login"), authrequest.PopUp(origin), authrequest.ReturnTo("/other")))
 }
 
 // TestPauseBetweenSilentLogins: another one begins after five minutes.
@@ -376,5 +376,5 @@ func TestPauseBetweenSilentLogins(t *testing.T) {
 				t.Errorf("after %v more: %v", row.wait, answered)
 			}
 		}
-	})
+	}, withSilent)
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,7 +207,7 @@ func newEnv(t *testing.T, mode string, edits ...func(*Config)) *env {
 		Visits: &visit.Visits{
 			Cookies: names, Sessions: manager, Origin: where.Origin, Log: log,
 			Tokens: renew.New(renew.Config{Sessions: manager, Client: client, Now: now, Log: log}),
-			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log},
+			Marks:  visit.Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &atomic.Bool{}},
 		},
 		Transactions: &transaction.Jar{Cookies: names, Keyring: ring, Issuer: issuer, ClientID: clientID, Now: now},
 		Policy: &logout.Policy{

@@ -72,7 +72,7 @@ func TestLogoutRequest(t *testing.T) {
 				}
 				location, changes, allow, revoked := "", "", "", ""
 				if row.status == 303 {
-					location, changes, revoked = atTenant(hinted), "-session session_silent", "refresh"
+					location, changes, revoked = atTenant(hinted), "-session", "refresh"
 				}
 				if row.refusal == refusal.Method {
 					allow = "GET, POST"
@@ -112,11 +112,7 @@ func TestLogoutWithoutSession(t *testing.T) {
 			inModes(t, allModes, func(e *env) {
 				got := e.logOut(e.request(row.method, row.target, nil, row.header...))
 				expect(t, row.why, got.err, row.refusal, "")
-				changes := ""
-				if strings.HasPrefix(row.location, issuer) {
-					changes = "session_silent"
-				}
-				if got.location() != row.location || got.changes != changes || e.revocations() != "" {
+				if got.location() != row.location || got.changes != "" || e.revocations() != "" {
 					t.Errorf("to %q, cookies %q, revoked %q", got.location(), got.changes, e.revocations())
 				}
 				if row.location != "" && got.Code != 303 {
@@ -133,6 +129,7 @@ func TestLogoutEndsLoginsUnderWay(t *testing.T) {
 	t.Parallel()
 	for _, header := range [][]string{ours, unknown, theirs} {
 		inModes(t, allModes, func(e *env) {
+			e.Visits.Marks.Silent.Store(true)
 			e.do(func(w http.ResponseWriter, r *http.Request) error {
 				return e.Transactions.Keep(w, e.Visits.Jar(r), transaction.New(issuer, clientID, transaction.Place{}, now()))
 			}, e.request("GET", "/", nil))
@@ -242,7 +239,7 @@ func TestTenantDownAtTheLogout(t *testing.T) {
 		e.down = true
 		_, cookies := e.logIn(ada)
 		got := e.logOut(e.request("POST", "/auth/logout", nil, ours...))
-		if got.err != nil || got.location() != origin+"/bye" || got.changes != "-session session_silent" {
+		if got.err != nil || got.location() != origin+"/bye" || got.changes != "-session" {
 			t.Errorf("to %q, cookies %q, %v", got.location(), got.changes, got.err)
 		}
 		if e.isLoggedIn(cookies) {
@@ -260,7 +257,7 @@ func TestLogoutEndpointIsMissing(t *testing.T) {
 		_, cookies := e.logIn(ada)
 		got := e.logOut(e.request("POST", "/auth/logout", nil, ours...))
 		expect(t, "no endpoint", got.err, refusal.LogoutEndpoint, "no end_session_endpoint")
-		if got.changes != "-session session_silent" || got.location() != "" || e.isLoggedIn(cookies) {
+		if got.changes != "-session" || got.location() != "" || e.isLoggedIn(cookies) {
 			t.Errorf("to %q, cookies %q", got.location(), got.changes)
 		}
 	}, func(c *Config) {
@@ -301,7 +298,7 @@ func TestStoreDownAtTheLogout(t *testing.T) {
 		e.store.fail(errors.New("down"))
 		got := e.logOut(e.request("POST", "/auth/logout", nil, ours...))
 		expect(t, "store", got.err, refusal.LogoutStore, "down")
-		if got.changes != "-session session_silent" || got.location() != "" {
+		if got.changes != "-session" || got.location() != "" {
 			t.Errorf("to %q, cookies %q", got.location(), got.changes)
 		}
 	})
@@ -318,7 +315,7 @@ func TestStoreGoesDownDuringTheLogout(t *testing.T) {
 			return e.Logout(w, r, &logout.Request{})
 		}, e.request("POST", "/auth/logout", nil, ours...))
 		expect(t, "store", got.err, refusal.LogoutStore, "down")
-		if revoked := e.revocations(); got.changes != "-session session_silent" || got.location() != "" || revoked != "refresh" {
+		if revoked := e.revocations(); got.changes != "-session" || got.location() != "" || revoked != "refresh" {
 			t.Errorf("to %q, cookies %q, revoked %q", got.location(), got.changes, revoked)
 		}
 	})
@@ -383,7 +380,7 @@ func TestConfirmedLogout(t *testing.T) {
 				got := e.logOut(e.request("POST", "/auth/logout", form, header...))
 				target := strings.Replace(atTenant(hinted), back, url.QueryEscape(origin+row.want), 1)
 				link := `<a href="` + html.EscapeString(target) + `">Continue</a>`
-				if got.err != nil || got.Code != 200 || got.location() != "" || got.changes != "-session session_silent" ||
+				if got.err != nil || got.Code != 200 || got.location() != "" || got.changes != "-session" ||
 					!strings.Contains(got.Body.String(), link) {
 					t.Errorf("%s: %d, %v, cookies %q, to %q\n%s", row.target, got.Code, got.err, got.changes, got.location(), got.Body)
 				}

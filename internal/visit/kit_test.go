@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,6 +71,7 @@ type env struct {
 	visits  *Visits
 	store   *store // nil if sessions are in cookies
 	log     *bytes.Buffer
+	silent  atomic.Bool
 	cookies []*http.Cookie // of the browser
 	read    int            // requests whose cookies were read
 	counts  bool           // whether a request counts as use
@@ -116,7 +118,7 @@ func (e *env) application(name, client string) *Visits {
 			}
 			return origin, nil
 		},
-		Marks: Marks{Cookies: names, Keyring: ring, Now: now, Log: log},
+		Marks: Marks{Cookies: names, Keyring: ring, Now: now, Log: log, Silent: &e.silent},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-15d5a55c/auth0/internal/cookie"
@@ -18,6 +19,9 @@ type Marks struct {
 	Keyring seal.Keyring
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Silent reports whether the application has silent logins. Without them, no mark
+	// of a silent login is set.
+	Silent *atomic.Bool
 }
 
 const (
@@ -78,6 +82,9 @@ func (m Marks) FoundSession(w http.ResponseWriter, jar cookie.Jar) {
 
 // NoteSilent sets the mark of a silent login, so that the next pages do not try another.
 func (m Marks) NoteSilent(w http.ResponseWriter, jar cookie.Jar) {
+	if !m.Silent.Load() {
+		return
+	}
 	c := m.Cookies.Silent
 	value := m.Keyring.Seal(purposeSilent, c.Name, strconv.AppendInt(nil, m.Now().Unix(), 10))
 	if err := c.Set(w, jar, value, silentPause); err != nil {

@@ -156,6 +156,10 @@ func TestSilentLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, nil)
 		m := e.visits.Marks
+		if changes := e.respond(m.NoteSilent); changes != "" {
+			t.Errorf("without silent logins, %q changes", changes)
+		}
+		e.silent.Store(true)
 		if m.TriedSilent(e.jar()) {
 			t.Error("one was tried before the first")
 		}
@@ -181,6 +185,7 @@ func TestLoginEndsThePause(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, nil)
+		e.silent.Store(true)
 		m := e.visits.Marks
 		if changes := e.respond(m.ForgetSilent); changes != "" {
 			t.Errorf("%q changes", changes)
